@@ -1,0 +1,1 @@
+//! Data types, tablets, series paths, time ranges.

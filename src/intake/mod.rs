@@ -1,0 +1,1 @@
+//! Takes data in and hands it to the spool.

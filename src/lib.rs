@@ -1,0 +1,31 @@
+//! Penstock carries Apache IoTDB data through one-way network gates.
+//!
+//! ```text
+//!  inner side: penstock-sender                gate             outer side: penstock-receiver
+//!
+//!  stock IoTDB ──┐                                                         ┌─ TsFiles in a directory
+//!  TsFile inbox ─┴ intake ─ spool ─ pipe ══ 9780 ══▶ intake ─ spool ─ pipe ┴─ the next gate
+//!                                ◀─ one byte ─
+//! ```
+//!
+//! A file imports from its own layer or from one above it in this list, never downwards:
+//!
+//! | layer | modules | may do I/O, read clocks, spawn |
+//! |---|---|---|
+//! | formats | [`limits`], [`wire`], [`tsfile`], [`data`], [`config`] | no |
+//! | storage | [`spool`] | only through its `Disk` trait |
+//! | machines | [`link`] | no: `now` is an argument |
+//! | shell | [`intake`], [`sink`], [`ops`], [`node`], [`cli`] | yes |
+
+pub mod cli;
+pub mod config;
+pub mod data;
+pub mod intake;
+pub mod limits;
+pub mod link;
+pub mod node;
+pub mod ops;
+pub mod sink;
+pub mod spool;
+pub mod tsfile;
+pub mod wire;

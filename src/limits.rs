@@ -1,0 +1,45 @@
+//! Every limit of the programs, with its reason. Sizes in bytes, times in their type.
+//!
+//! Relations that the code relies on are asserted at compile time at the end of the file.
+
+use std::time::Duration;
+
+/// Bytes in one KiB.
+pub const KIB: usize = 1024;
+/// Bytes in one MiB.
+pub const MIB: usize = 1024 * KIB;
+
+/// Largest payload of one spool entry. Larger values go to the file store; larger tablets are split.
+pub const ENTRY_BYTES_MAX: usize = MIB;
+/// Size that the splitter aims at, so that the staging buffers stay small.
+pub const ENTRY_BYTES_TARGET: usize = 256 * KIB;
+/// Largest request that is kept in memory while it arrives; a larger one goes to a spill file.
+pub const REQUEST_MEMORY_BYTES_MAX: usize = MIB + 64 * KIB;
+/// Default of `[gate] max_frame_bytes`: what stock 2.0 takes at most.
+pub const FRAME_BYTES_MAX_DEFAULT: usize = 64 * MIB;
+/// Handshakes are a few hundred bytes; nothing longer is read before one was accepted.
+pub const HANDSHAKE_BYTES_MAX: usize = 16 * KIB;
+
+/// Longest text that names a path, a file or a key on the wire.
+pub const NAME_BYTES_MAX: usize = 4 * KIB;
+/// Longest file name: what Linux file systems take, less room for our own suffixes.
+pub const FILE_NAME_BYTES_MAX: usize = 200;
+/// Columns of one tablet: IoTDB's practical maximum, and 8 bytes of memory each while splitting.
+pub const COLUMNS_MAX: usize = 16 * KIB;
+/// Entries of a handshake map; stock peers send eleven.
+pub const HANDSHAKE_KEYS_MAX: usize = 64;
+/// Nested wrappers (compressed in sliced and the like) that are undone.
+pub const WRAPPERS_MAX: usize = 4;
+
+/// Connections of the gate's table by default: two stock peers with default pipes and forty strangers fit.
+pub const CONNECTIONS_MAX_DEFAULT: usize = 64;
+/// How long an answer is held while the spool cannot take data, before the connection is reset.
+pub const HOLD_MAX: Duration = Duration::from_secs(600);
+/// A refusal of an unknown request leaves no sooner than this after its frame: stock peers repeat at once.
+pub const REFUSAL_DELAY: Duration = Duration::from_secs(1);
+/// A sender reconnects before the first frame after this much silence.
+pub const SILENCE_MAX: Duration = Duration::from_secs(600);
+
+const _: () = assert!(ENTRY_BYTES_TARGET <= ENTRY_BYTES_MAX);
+const _: () = assert!(ENTRY_BYTES_MAX < REQUEST_MEMORY_BYTES_MAX);
+const _: () = assert!(HANDSHAKE_BYTES_MAX < REQUEST_MEMORY_BYTES_MAX);

@@ -1,0 +1,1 @@
+//! Protocol state machines: no I/O, `now` is an argument.

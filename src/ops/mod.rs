@@ -1,0 +1,1 @@
+//! Clock, log, metrics, status, trouble, watchdog.

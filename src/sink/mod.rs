@@ -1,0 +1,1 @@
+//! Drivers of the far sides: air gap and landing.

@@ -1,0 +1,1 @@
+//! Bytes of the two protocols: pure functions, no I/O.
