@@ -1,1 +1,19 @@
-//! Data types, tablets, series paths, time ranges.
+//! What the data is, whatever carries it: types, times, where it came from, where it lies.
+//!
+//! ```text
+//!  Identity ── which node took it in first, under which number      (travels with the data)
+//!  DataType, Precision, TimeRange ── what the values and times mean
+//!  ReadAt ── bytes that lie somewhere: in memory, or in a spill file (read by position)
+//! ```
+
+mod data_type;
+pub mod identity;
+mod precision;
+mod read_at;
+mod time_range;
+
+pub use data_type::DataType;
+pub use identity::{Identity, OriginId, Sequence};
+pub use precision::Precision;
+pub use read_at::ReadAt;
+pub use time_range::TimeRange;
