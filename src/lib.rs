@@ -3,9 +3,9 @@
 //! ```text
 //!  inner side: penstock-sender                gate             outer side: penstock-receiver
 //!
-//!  stock IoTDB ──┐                                                         ┌─ TsFiles in a directory
-//!  TsFile inbox ─┴ intake ─ spool ─ pipe ══ 9780 ══▶ intake ─ spool ─ pipe ┴─ the next gate
-//!                                ◀─ one byte ─
+//!  stock IoTDB --+                                                        +- TsFiles in a directory
+//!  TsFile inbox -+ intake - spool - pipe == 9780 ==> intake - spool - pipe +- the next gate
+//!                                <- one byte --
 //! ```
 //!
 //! A file imports from its own layer or from one above it in this list, never downwards:
