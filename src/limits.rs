@@ -28,6 +28,10 @@ pub const FILE_NAME_BYTES_MAX: usize = 200;
 pub const COLUMNS_MAX: usize = 16 * KIB;
 /// Entries of a handshake map; stock peers send eleven.
 pub const HANDSHAKE_KEYS_MAX: usize = 64;
+/// Files of one seal: stock peers send at most three.
+pub const SEAL_FILES_MAX: usize = 8;
+/// Parameters of one seal; stock peers send at most eight.
+pub const SEAL_PARAMETERS_MAX: usize = 32;
 /// Nested wrappers (compressed in sliced and the like) that are undone.
 pub const WRAPPERS_MAX: usize = 4;
 
