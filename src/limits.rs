@@ -44,6 +44,13 @@ pub const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 /// A sender reconnects before the first frame after this much silence.
 pub const SILENCE_MAX: Duration = Duration::from_secs(600);
 
+/// Finished ranges that a cursor keeps beyond its position: lanes and frames in flight of one pipe.
+pub const CURSOR_RANGES_MAX: usize = 64;
+/// Consumers of one spool: pipes and the landing; each costs a file handle and two blocks.
+pub const CONSUMERS_MAX: usize = 64;
+/// Partials at one time: four for each connection of a full table (a seal names up to four files).
+pub const PARTIALS_MAX: usize = 256;
+
 const _: () = assert!(ENTRY_BYTES_TARGET <= ENTRY_BYTES_MAX);
 const _: () = assert!(ENTRY_BYTES_MAX < REQUEST_MEMORY_BYTES_MAX);
 const _: () = assert!(HANDSHAKE_BYTES_MAX < REQUEST_MEMORY_BYTES_MAX);

@@ -1,1 +1,125 @@
-//! The durable, ordered log of everything taken in.
+//! The durable, ordered log of everything taken in, and the files that lie beside it.
+//!
+//! ```text
+//!  gate, inbox --> append / seal --> sync --> Reader --> pipes, landing
+//!                  (one thread)       |         |            |
+//!                                     v         v            v
+//!                      what is below `synced` is on disk   advance(cursor) --> release
+//! ```
+//!
+//! A [`Spool`] is a synchronous struct with one owner. [`Reader`]s are independent objects for other threads; they see
+//! synced entries only. All access to the disk goes through [`Disk`].
+//!
+//! # What lies where
+//!
+//! ```text
+//!  <data_dir>/
+//!    origin                        the node's identity, twice (identity.rs)
+//!    quarantine/<n>, <n>.why       what can never be accepted or could not be read (quarantine.rs)
+//!    spool/
+//!      00000000000000000001.seg    segments, named by their first sequence
+//!      files/<sequence>-<n>        n-th file of the file entry with this sequence
+//!      files/<sequence>-<n>-<name> the same, moved here from the node's own inbox
+//!      partial/<id>                files and requests that are still arriving
+//!      partial/<id>-<name>         taken over from the inbox, not yet sealed; survives a restart
+//!      cursors/<consumer>          two slots (slots.rs, cursor.rs)
+//!      state                       two slots: starts, uptime, counters (state.rs)
+//!      snapshot-0, snapshot-1      what de-duplication knows, written at each new segment (snapshot.rs)
+//!      failing                     the latest fatal exits (failing.rs)
+//!      dropped                     a line for each range that `drop-oldest` gave up
+//! ```
+//!
+//! # Segment, version 1
+//!
+//! A segment is preallocated and filled from its start. All numbers are little-endian; CRCs are CRC-32 (IEEE).
+//!
+//! ```text
+//!  offset  bytes
+//!       0     64  segment header
+//!      64      .  entries, each padded with zeros to a multiple of 8 bytes
+//!       .      .  zeros, or what a crash left: nothing here is believed unless it is an entry of this segment
+//!
+//!  segment header
+//!       0      8  magic "PENSTOCK"
+//!       8      2  version, 1
+//!      10      2  bytes of this header, 64
+//!      12      2  lane, 0 (for segments that hold one lane only)
+//!      14      2  flags, 0
+//!      16      8  segment id: random, never zero; every entry repeats it, so that neither an older use of the same blocks
+//!                 nor a payload that looks like an entry is taken for one
+//!      24      8  sequence of the first entry
+//!      32     16  origin id of the node at that time
+//!      48      8  uptime of the node when the segment was made, ms over all its runs
+//!      56      4  reserved, 0
+//!      60      4  CRC of bytes 0..60
+//! ```
+//!
+//! # Entry, version 1
+//!
+//! ```text
+//!  offset  bytes
+//!       0      4  magic "PSE1"
+//!       4      2  version, 1
+//!       6      2  bytes of this header, 160
+//!       8      8  segment id
+//!      16      8  sequence
+//!      24      8  synced: everything below this sequence was durable when this entry was written
+//!      32      8  arrival, ms since 1970, signed
+//!      40      1  kind: 0 void, 1 tablet, 2 file, 3 opaque, 4 reserved for deletes
+//!      41      1  source: 0 own, 1 a Penstock peer, 2 a stock peer
+//!      42      2  flags: 1 clock was trusted, 2 time range is known, 4 last part of its request
+//!      44      1  precision: 0 ms, 1 us, 2 ns, 255 unknown
+//!      45      1  hops behind it: 0 for what was taken in here first
+//!      46      2  lane, 0
+//!      48     16  origin id          identity; it travels with the data and is never rewritten
+//!      64      8  origin sequence
+//!      72      8  earliest time      in units of the precision, signed; 0 if unknown
+//!      80      8  latest time
+//!      88      8  cluster hash       request of a stock peer, else 0 (dedup.rs)
+//!      96     16  request hash
+//!     112      4  part of the request, from 0
+//!     116      4  void: sequences that this entry stands for, else 0
+//!     120      8  link on which the request came
+//!     128      4  files of a file entry, else 0
+//!     132      4  reserved, 0
+//!     136      4  payload bytes
+//!     140      4  CRC of the payload
+//!     144     12  reserved, 0
+//!     156      4  CRC of bytes 0..156
+//!     160      .  payload
+//!       .      .  zeros to the next multiple of 8
+//! ```
+//!
+//! - **Payload of a tablet or opaque entry**: an air-gap payload (`version i8, type i16, body`), ready to be framed: its CRC
+//!   is the frame's. A tablet that was taken in here first gets its identity appended as plan node id
+//!   (`i32 56, text, i32 0`: the tail).
+//! - **Payload of a file entry**: [`FileList`]; the bytes lie in `files/`.
+//! - **Void** stands for sequences that a crash or a flaw took; readers step over it in silence.
+//! - Twins of a segment will lie beside it as `<first sequence>.twin-<n>`; a reader of this version ignores them.
+//!
+//! # Durability
+//!
+//! `append` writes, `sync` makes durable; what `sync` returned is never lost by a crash. A file is synced, renamed, its
+//! directory synced, and only then named by an entry. Nothing that was cut or given up gives its sequence to other data
+//! once a consumer can have seen it.
+
+mod disk;
+mod entry;
+mod error;
+mod file_list;
+#[expect(dead_code, reason = "signatures land first")]
+mod owner;
+#[expect(dead_code, reason = "signatures land first")]
+mod reader;
+mod settings;
+
+pub use crate::data::Sequence;
+pub use disk::{Disk, DiskFile, OpenMode, read_full_at, write_all_at};
+pub use entry::{Arrival, EntryHeader, Kind, LinkId, NewEntry, RequestKey, Source};
+pub use error::{AppendError, Fatal, Full, Misuse, PartialError, ReadError, SpoolError};
+pub use file_list::{FileList, ListedFile};
+pub use owner::{
+    ConsumerId, Cursor, NewFileEntry, Outcome, PartialId, Recovery, SealedFile, Spool, Start,
+};
+pub use reader::{Entry, FileReader, Reader};
+pub use settings::{Settings, Stats, WhenFull};

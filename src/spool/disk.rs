@@ -1,0 +1,165 @@
+//! The only way to the disk: a small trait, so that every test can stand between the spool and its medium.
+//!
+//! Paths are relative to the node's data directory; an absolute path is taken as it is (the inbox).
+
+use std::io::{self, IoSlice};
+use std::path::Path;
+
+/// How [`Disk::open`] opens a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// For reading; it has to exist.
+    Read,
+    /// For reading and writing; it has to exist.
+    Write,
+    /// For reading and writing; made, or emptied if it exists.
+    Create,
+}
+
+/// A directory tree on some medium. Clones share it.
+///
+/// Nothing is durable until it is synced: the bytes of a file by [`DiskFile::sync_data`], its name by
+/// [`Disk::sync_dir`] of the directory that holds it.
+pub trait Disk: Clone + Send + Sync + 'static {
+    /// An open file.
+    type File: DiskFile;
+
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// What the medium says; `NotFound` if the mode wants a file that is not there.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Self::File>;
+
+    /// Gives a file another name, replacing what has that name.
+    ///
+    /// # Errors
+    /// What the medium says; `CrossesDevices` if the names lie on two file systems.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a directory and those above it, as far as they are missing.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the names in a directory durable.
+    ///
+    /// # Errors
+    /// What the medium says. The caller must not go on as if nothing had happened.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Calls `found` with the name of each file in a directory, in no order. Names that are not UTF-8 are left out.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn list(&self, path: &Path, found: &mut dyn FnMut(&str)) -> io::Result<()>;
+
+    /// Bytes of a file.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn file_bytes(&self, path: &Path) -> io::Result<u64>;
+
+    /// Bytes that may still be written to the file system of the data directory.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn free_bytes(&self) -> io::Result<u64>;
+
+    /// Fills `into` with random bytes that nobody can foresee.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn entropy(&self, into: &mut [u8]) -> io::Result<()>;
+}
+
+/// An open file: positioned reads and writes.
+pub trait DiskFile: Send + Sync + 'static {
+    /// Bytes of the file.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn bytes(&self) -> io::Result<u64>;
+
+    /// Reads at most `into.len()` bytes; 0 means end of file.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes the first of `parts`, then the next, in one call; may write less than was given.
+    ///
+    /// # Errors
+    /// What the medium says; `StorageFull` or `QuotaExceeded` if there is no room.
+    fn write_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Reserves blocks for the first `bytes` bytes, which read as zeros until they are written.
+    ///
+    /// # Errors
+    /// As [`DiskFile::write_at`].
+    fn allocate(&self, bytes: u64) -> io::Result<()>;
+
+    /// Cuts or extends the file to `bytes`.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn truncate(&self, bytes: u64) -> io::Result<()>;
+
+    /// Returns when everything written so far is durable.
+    ///
+    /// # Errors
+    /// What the medium says. Nothing is known then about what was written since the last success, and a second call
+    /// that succeeds proves nothing.
+    fn sync_data(&self) -> io::Result<()>;
+}
+
+/// Reads until `into` is full or the file ends; returns the bytes read.
+///
+/// # Errors
+/// What the file says.
+pub fn read_full_at<F: DiskFile + ?Sized>(
+    file: &F,
+    offset: u64,
+    into: &mut [u8],
+) -> io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = into.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(offset + done as u64, rest) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// Writes all of `parts`, whatever the file takes at once; `parts` is used up.
+///
+/// # Errors
+/// What the file says; `WriteZero` if it takes nothing. Some of the bytes may be there then.
+pub fn write_all_at<F: DiskFile + ?Sized>(
+    file: &F,
+    mut offset: u64,
+    mut parts: &mut [IoSlice<'_>],
+) -> io::Result<()> {
+    IoSlice::advance_slices(&mut parts, 0);
+    while !parts.is_empty() {
+        match file.write_at(offset, parts) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                offset += count as u64;
+                IoSlice::advance_slices(&mut parts, count);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
