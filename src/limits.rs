@@ -32,6 +32,9 @@ pub const HANDSHAKE_KEYS_MAX: usize = 64;
 pub const SEAL_FILES_MAX: usize = 8;
 /// Parameters of one seal; stock peers send at most eight.
 pub const SEAL_PARAMETERS_MAX: usize = 32;
+/// Largest stated size of a compressed request that is read at all; what is undone is bounded by
+/// `max_frame_bytes`. Stock peers refuse more.
+pub const COMPRESSED_BYTES_MAX: usize = 1024 * MIB;
 /// Nested wrappers (compressed in sliced and the like) that are undone.
 pub const WRAPPERS_MAX: usize = 4;
 

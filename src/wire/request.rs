@@ -8,9 +8,11 @@
 //! here; what the bodies of types 100 and 200 hold is passed on without being understood.
 
 use super::bytes::{Reader, WireError, Writer};
+use super::compressed::Compressed;
 use super::handshake::Handshake;
 use super::piece::PieceHead;
 use super::seal::Seal;
+use super::slice::Slice;
 
 /// The only version of the protocol.
 pub const VERSION: i8 = 1;
@@ -203,8 +205,7 @@ impl Head {
 }
 
 /// A decoded request; it borrows from the payload.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request<'a> {
     /// Types 0, 1, 50 and 51.
     Handshake(Handshake<'a>),
@@ -227,6 +228,10 @@ pub enum Request<'a> {
         /// The body, as it came.
         body: &'a [u8],
     },
+    /// Type 300: another request, to be undone.
+    Compressed(Compressed<'a>),
+    /// Type 400: a part of another request.
+    Slice(Slice<'a>),
 }
 
 impl<'a> Request<'a> {
@@ -255,6 +260,12 @@ impl<'a> Request<'a> {
             let count = usize::try_from(head.piece_bytes).unwrap_or(usize::MAX);
             return Ok(Self::Piece(head, reader.take(count, "piece")?));
         }
+        if request_type == RequestType::Compressed {
+            return Compressed::read(reader).map(Self::Compressed);
+        }
+        if request_type == RequestType::Slice {
+            return Slice::read(reader).map(Self::Slice);
+        }
         let body = reader.take(reader.left(), "body")?;
         if request_type.is_rows() {
             return Ok(Self::Rows { request_type, body });
@@ -269,6 +280,8 @@ impl<'a> Request<'a> {
             Self::Piece(head, _) => head.request_type,
             Self::Seal(seal) => seal.request_type,
             Self::Rows { request_type, .. } | Self::Plan { request_type, .. } => *request_type,
+            Self::Compressed(_) => RequestType::Compressed,
+            Self::Slice(_) => RequestType::Slice,
         }
     }
 
@@ -283,6 +296,8 @@ impl<'a> Request<'a> {
             }
             Self::Seal(seal) => seal.write(writer),
             Self::Rows { body, .. } | Self::Plan { body, .. } => writer.put(body),
+            Self::Compressed(compressed) => compressed.write(writer),
+            Self::Slice(slice) => slice.write(writer),
         }
     }
 }
