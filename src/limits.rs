@@ -54,6 +54,27 @@ pub const CONSUMERS_MAX: usize = 64;
 /// Partials at one time: four for each connection of a full table (a seal names up to four files).
 pub const PARTIALS_MAX: usize = 256;
 
+/// Every loop turns at least this often, even when nothing happens.
+pub const TURN_PERIOD_MAX: Duration = Duration::from_secs(3);
+/// A loop that has not turned for longer is stuck: the watchdog is fed no more. With `WatchdogSec=30`
+/// a stuck loop is killed within 45 seconds.
+pub const TURN_AGE_MAX: Duration = Duration::from_secs(12);
+/// A named operation that takes longer than this is shown as trouble.
+pub const OPERATION_SHOWN_AFTER: Duration = Duration::from_secs(10);
+/// A named operation that takes longer than this is a hang: the watchdog is fed no more.
+pub const OPERATION_AGE_MAX: Duration = Duration::from_secs(600);
+
+/// Pipes of one node: each has a connection, a cursor and a row of the status.
+pub const PIPES_MAX: usize = 32;
+/// Files that are shown while they cross; further ones cross unshown.
+pub const CROSSINGS_MAX: usize = 16;
+/// Troubles at a time; above it the oldest acknowledged ones give way, further ones are counted.
+pub const TROUBLES_MAX: usize = 64;
+/// Longest text of a message, a trouble or a name on the status, in bytes; longer ones are cut.
+pub const STATUS_TEXT_BYTES_MAX: usize = 512;
+
+const _: () = assert!(TURN_PERIOD_MAX.as_millis() * 3 < TURN_AGE_MAX.as_millis());
+const _: () = assert!(OPERATION_SHOWN_AFTER.as_millis() < OPERATION_AGE_MAX.as_millis());
 const _: () = assert!(ENTRY_BYTES_TARGET <= ENTRY_BYTES_MAX);
 const _: () = assert!(ENTRY_BYTES_MAX < REQUEST_MEMORY_BYTES_MAX);
 const _: () = assert!(HANDSHAKE_BYTES_MAX < REQUEST_MEMORY_BYTES_MAX);

@@ -1,1 +1,14 @@
 //! Clock, log, metrics, status, trouble, watchdog.
+//!
+//! ```text
+//!  gate thread --+ counters, rows, trouble            +-- status: page, JSON, metrics, healthz
+//!  spool thread -+------------> board ----------------+-- alarm: runs a command at every change
+//!  worker -------+                                    +-- log
+//!  main loop ----+-- stamps --> watchdog ---------------- sd-notify
+//! ```
+//!
+//! The [`board`] is the only thing that all threads share for people's sake; nothing decides by it.
+
+pub mod board;
+pub mod clock;
+pub mod stamp;

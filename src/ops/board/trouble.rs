@@ -1,0 +1,540 @@
+//! Trouble: what needs a person, with its condition and its remedy.
+//!
+//! | kind | condition | remedy |
+//! |---|---|---|
+//! | `spool-filling` | at the present rates the spool is full within 7 days | bring the far side back, or raise `[spool] max_bytes` |
+//! | `spool-full` | nothing more fits: intakes hold (`block`) or the oldest entries go (`drop-oldest`) | the same, or `spool release` |
+//! | `disk-slow` | an operation on the disk has taken longer than 10 s | look at the disk and at what else uses it |
+//! | `disk-failing` | the same disk error ended the program 3 times within 10 minutes; the spool is read only | replace the disk or free it, then restart |
+//! | `stuck` | a loop has made no turn for longer than 12 s outside a named operation | nothing: the watchdog restarts the node; send the log |
+//! | `no-answer` | something to send has waited for minutes without an accepted frame | look at the gate, the far side and the route |
+//! | `refused` | the far side keeps refusing the entry at the head of a pipe | look at the far side's log |
+//! | `quarantine` | things lie in quarantine that were never acceptable or could not be read | read each `.why`, fetch or delete them, then `ack` |
+//! | `quarantine-full` | quarantine is full, so that answers are held | empty it, or raise `[quarantine] max_bytes` |
+//! | `dead-letters` | entries lie in a pipe's dead-letter directory | send them again, or fetch them, then `ack` |
+//! | `file-too-large` | a file cannot fit into the spool | make room for the bytes that are named |
+//! | `clock-wrong` | the clock shows a time before the program was made, or jumped | set the clock |
+//! | `precision-differs` | a peer's timestamp precision is not ours | configure both sides alike |
+//! | `cloned-box` | a peer has our own identity | `new-id` on the copy |
+//! | `landing-full` | the landing directory's limit or disk is used up | fetch the files, or raise `[landing] max_bytes` |
+//! | `landing-failed` | a file could not be landed | look at the directory's rights and disk |
+//! | `inbox-blocked` | a file of the inbox cannot be taken or put away | look at the directory's rights and disk |
+//! | `certificate-expires` | a certificate ends within 30 days | renew it |
+//! | `loop` | data comes back to where it came from | switch forwarding off on one node of the ring |
+//! | `pipe-error` | a pipe cannot run | correct what its message names |
+//! | `pipe-stopped` | a stopped pipe keeps the spool from releasing entries | start the pipe or drop it |
+//!
+//! A trouble is one kind with one subject (a pipe, a file, a directory; empty for the node).
+//! It is raised as often as its condition is seen; only the first time, a higher count and the end
+//! are events. Acknowledging stops the alarm for as long as the count does not grow.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use tokio::sync::Notify;
+
+use super::{lock, shorten};
+use crate::limits::TROUBLES_MAX;
+use crate::ops::clock::EpochMillis;
+
+/// All troubles of a node, at most [`TROUBLES_MAX`].
+#[derive(Debug, Default)]
+pub struct Troubles {
+    list: Mutex<List>,
+    changed: Notify,
+}
+
+/// One trouble, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What kind.
+    pub kind: TroubleKind,
+    /// Of what: a pipe's name, a file; empty for the node.
+    pub subject: String,
+    /// Since when.
+    pub since: EpochMillis,
+    /// The condition, with its numbers.
+    pub what: String,
+    /// The remedy.
+    pub remedy: String,
+    /// How many things it is about; zero where nothing is counted.
+    pub count: u64,
+    /// A person has seen it.
+    pub acknowledged: bool,
+}
+
+/// What a thread says about a trouble.
+#[derive(Debug, Clone)]
+pub struct Report {
+    kind: TroubleKind,
+    subject: String,
+    what: String,
+    remedy: Option<String>,
+    count: u64,
+}
+
+/// What happened to a trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// It is new.
+    Raised,
+    /// It is about more things than before.
+    Grew,
+    /// A person has seen it.
+    Acknowledged,
+    /// It is over.
+    Cleared,
+}
+
+/// A change of trouble, for log and alarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What happened.
+    pub event: Event,
+    /// The trouble after it; before it if it is over.
+    pub trouble: Trouble,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    troubles: Vec<Trouble>,
+    /// Changes that the alarm has not seen; at most as many as troubles, the oldest go first.
+    changes: VecDeque<Change>,
+    /// Troubles that did not fit.
+    unshown: u64,
+}
+
+/// The kinds of trouble; the table is in the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the module's table says what each is")]
+pub enum TroubleKind {
+    SpoolFilling,
+    SpoolFull,
+    DiskSlow,
+    DiskFailing,
+    Stuck,
+    NoAnswer,
+    Refused,
+    Quarantine,
+    QuarantineFull,
+    DeadLetters,
+    FileTooLarge,
+    ClockWrong,
+    PrecisionDiffers,
+    ClonedBox,
+    LandingFull,
+    LandingFailed,
+    InboxBlocked,
+    CertificateExpires,
+    Loop,
+    PipeError,
+    PipeStopped,
+}
+
+impl Report {
+    /// Trouble of `kind` with the whole node. `what` is the condition with its numbers.
+    pub fn new(kind: TroubleKind, what: impl Into<String>) -> Self {
+        Self { kind, subject: String::new(), what: what.into(), remedy: None, count: 0 }
+    }
+
+    /// It is about this pipe, file or directory.
+    #[must_use]
+    pub fn about(mut self, subject: impl Into<String>) -> Self {
+        self.subject = subject.into();
+        self
+    }
+
+    /// It is about so many things: a higher count than the acknowledged one alarms again.
+    #[must_use]
+    pub fn count(mut self, count: u64) -> Self {
+        self.count = count;
+        self
+    }
+
+    /// A remedy that is more exact than the one of the kind.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    fn into_trouble(mut self, since: EpochMillis) -> Trouble {
+        let mut remedy = self.remedy.unwrap_or_else(|| self.kind.remedy().to_owned());
+        for text in [&mut self.subject, &mut self.what, &mut remedy] {
+            shorten(text);
+        }
+        Trouble {
+            kind: self.kind,
+            subject: self.subject,
+            since,
+            what: self.what,
+            remedy,
+            count: self.count,
+            acknowledged: false,
+        }
+    }
+}
+
+impl Troubles {
+    /// Shows trouble, or shows it again with new numbers.
+    pub fn raise(&self, report: Report, wall: EpochMillis) {
+        let changed = lock(&self.list).raise(report.into_trouble(wall));
+        if changed {
+            self.changed.notify_one();
+        }
+    }
+
+    /// The condition is over. Nothing happens if there was no such trouble.
+    pub fn clear(&self, kind: TroubleKind, subject: &str) {
+        let changed = lock(&self.list).clear(kind, subject);
+        if changed {
+            self.changed.notify_one();
+        }
+    }
+
+    /// A person has seen the troubles that `what` names: a kind, a subject, `kind:subject`, or all
+    /// if none. Returns those that were not acknowledged before.
+    pub fn acknowledge(&self, what: Option<&str>) -> Vec<Trouble> {
+        let seen = lock(&self.list).acknowledge(what);
+        if !seen.is_empty() {
+            self.changed.notify_one();
+        }
+        seen
+    }
+
+    /// All of them, oldest first.
+    pub fn all(&self) -> Vec<Trouble> {
+        lock(&self.list).troubles.clone()
+    }
+
+    /// Whether any needs a person: `status --check` exits with 3.
+    pub fn needs_person(&self) -> bool {
+        let list = lock(&self.list);
+        list.unshown > 0 || list.troubles.iter().any(|trouble| !trouble.acknowledged)
+    }
+
+    /// Troubles that did not fit since the start.
+    pub fn unshown(&self) -> u64 {
+        lock(&self.list).unshown
+    }
+
+    /// Waits until something changed. One waiter; a change while nobody waits is not lost.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// The changes since the last call, oldest first.
+    pub fn take_changes(&self) -> Vec<Change> {
+        lock(&self.list).changes.drain(..).collect()
+    }
+}
+
+impl List {
+    fn position(&self, kind: TroubleKind, subject: &str) -> Option<usize> {
+        self.troubles.iter().position(|each| each.kind == kind && each.subject == subject)
+    }
+
+    fn raise(&mut self, new: Trouble) -> bool {
+        let index = self.position(new.kind, &new.subject);
+        if let Some(known) = index.and_then(|index| self.troubles.get_mut(index)) {
+            let grew = new.count > known.count;
+            let acknowledged = known.acknowledged && !grew;
+            *known = Trouble { since: known.since, acknowledged, ..new };
+            if grew {
+                let trouble = known.clone();
+                self.record(Event::Grew, trouble);
+            }
+            return grew;
+        }
+        if !self.make_room() {
+            self.unshown = self.unshown.saturating_add(1);
+            return false;
+        }
+        self.troubles.push(new.clone());
+        self.record(Event::Raised, new);
+        true
+    }
+
+    fn clear(&mut self, kind: TroubleKind, subject: &str) -> bool {
+        let Some(index) = self.position(kind, subject) else { return false };
+        let trouble = self.troubles.remove(index);
+        self.record(Event::Cleared, trouble);
+        true
+    }
+
+    fn acknowledge(&mut self, what: Option<&str>) -> Vec<Trouble> {
+        let mut seen = Vec::new();
+        for trouble in &mut self.troubles {
+            if !trouble.acknowledged && what.is_none_or(|what| trouble.is_named(what)) {
+                trouble.acknowledged = true;
+                seen.push(trouble.clone());
+            }
+        }
+        if what.is_none() {
+            self.unshown = 0;
+        }
+        for trouble in &seen {
+            self.record(Event::Acknowledged, trouble.clone());
+        }
+        seen
+    }
+
+    /// Whether one more fits, at the cost of the oldest acknowledged one.
+    fn make_room(&mut self) -> bool {
+        if self.troubles.len() < TROUBLES_MAX {
+            return true;
+        }
+        let seen = self.troubles.iter().position(|trouble| trouble.acknowledged);
+        if let Some(index) = seen {
+            self.troubles.remove(index);
+        }
+        seen.is_some()
+    }
+
+    fn record(&mut self, event: Event, trouble: Trouble) {
+        trouble.log(event);
+        if self.changes.len() >= TROUBLES_MAX {
+            self.changes.pop_front();
+        }
+        self.changes.push_back(Change { event, trouble });
+    }
+}
+
+impl Trouble {
+    /// `kind`, or `kind:subject`: what `ack` takes.
+    pub fn id(&self) -> String {
+        match self.subject.as_str() {
+            "" => self.kind.name().to_owned(),
+            subject => format!("{}:{subject}", self.kind.name()),
+        }
+    }
+
+    fn is_named(&self, what: &str) -> bool {
+        let named = |rest: &str| rest.strip_prefix(':').is_some_and(|named| named == self.subject);
+        self.kind.name() == what
+            || self.subject == what
+            || what.strip_prefix(self.kind.name()).is_some_and(named)
+    }
+
+    fn log(&self, event: Event) {
+        let level = if event == Event::Raised || event == Event::Grew {
+            log::Level::Warn
+        } else {
+            log::Level::Info
+        };
+        let (event, id) = (event.name(), self.id());
+        log::log!(level, "trouble={id:?} event={event} what={:?} do={:?}", self.what, self.remedy);
+    }
+}
+
+impl Event {
+    /// The name in log and alarm.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Grew => "grew",
+            Self::Acknowledged => "acknowledged",
+            Self::Cleared => "cleared",
+        }
+    }
+}
+
+impl TroubleKind {
+    /// All kinds, in the order of the table.
+    pub const ALL: [Self; 21] = [
+        Self::SpoolFilling,
+        Self::SpoolFull,
+        Self::DiskSlow,
+        Self::DiskFailing,
+        Self::Stuck,
+        Self::NoAnswer,
+        Self::Refused,
+        Self::Quarantine,
+        Self::QuarantineFull,
+        Self::DeadLetters,
+        Self::FileTooLarge,
+        Self::ClockWrong,
+        Self::PrecisionDiffers,
+        Self::ClonedBox,
+        Self::LandingFull,
+        Self::LandingFailed,
+        Self::InboxBlocked,
+        Self::CertificateExpires,
+        Self::Loop,
+        Self::PipeError,
+        Self::PipeStopped,
+    ];
+
+    /// The name in status, metrics and `ack`.
+    pub fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// What to do about it, unless the report knows better.
+    pub fn remedy(self) -> &'static str {
+        self.row().1
+    }
+
+    fn row(self) -> (&'static str, &'static str) {
+        match self {
+            Self::SpoolFilling => (
+                "spool-filling",
+                "bring the far side back, or raise [spool] max_bytes while the disk has room",
+            ),
+            Self::SpoolFull => (
+                "spool-full",
+                "bring the far side back, raise [spool] max_bytes, or give entries up by: spool release",
+            ),
+            Self::DiskSlow => ("disk-slow", "look at the disk's health and at what else uses it"),
+            Self::DiskFailing => (
+                "disk-failing",
+                "replace, repair or free the disk of data_dir, then restart the node",
+            ),
+            Self::Stuck => {
+                ("stuck", "nothing: the watchdog restarts the node; please report it with the log")
+            }
+            Self::NoAnswer => (
+                "no-answer",
+                "look at the gate, the route and the far side; check --connect tries it",
+            ),
+            Self::Refused => (
+                "refused",
+                "look at the far side's log: it has room, knows the path and accepts the user?",
+            ),
+            Self::Quarantine => (
+                "quarantine",
+                "read the .why files, fetch or delete the things, then: ack quarantine",
+            ),
+            Self::QuarantineFull => (
+                "quarantine-full",
+                "empty the quarantine directory, or raise [quarantine] max_bytes",
+            ),
+            Self::DeadLetters => {
+                ("dead-letters", "send them again or fetch them, then: ack dead-letters")
+            }
+            Self::FileTooLarge => {
+                ("file-too-large", "make room for the bytes named, or raise [spool] max_bytes")
+            }
+            Self::ClockWrong => {
+                ("clock-wrong", "set the clock, and look at its battery or time service")
+            }
+            Self::PrecisionDiffers => {
+                ("precision-differs", "configure the same timestamp_precision on both sides")
+            }
+            Self::ClonedBox => ("cloned-box", "run new-id on the box that is the copy"),
+            Self::LandingFull => {
+                ("landing-full", "fetch and remove landed files, or raise [landing] max_bytes")
+            }
+            Self::LandingFailed => {
+                ("landing-failed", "look at the landing directory's rights and free space")
+            }
+            Self::InboxBlocked => {
+                ("inbox-blocked", "look at the rights and owner of inbox and archive")
+            }
+            Self::CertificateExpires => ("certificate-expires", "renew the certificate"),
+            Self::Loop => ("loop", "set forwarding-pipe-requests=false on one pipe of the ring"),
+            Self::PipeError => ("pipe-error", "correct what the pipe's message names"),
+            Self::PipeStopped => {
+                ("pipe-stopped", "start the pipe, or drop it to give its entries free")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T0: EpochMillis = EpochMillis(0);
+
+    fn quarantined(count: u64) -> Report {
+        Report::new(TroubleKind::Quarantine, format!("{count} things")).count(count)
+    }
+
+    fn events(troubles: &Troubles) -> Vec<Event> {
+        troubles.take_changes().into_iter().map(|change| change.event).collect()
+    }
+
+    #[test]
+    fn trouble_seen_again_is_no_event_but_shows_its_numbers() {
+        let troubles = Troubles::default();
+        let full = |percent| Report::new(TroubleKind::SpoolFull, format!("{percent} %")).about("s");
+        troubles.raise(full(99), EpochMillis(1));
+        troubles.raise(full(100), EpochMillis(2));
+        assert_eq!(events(&troubles), [Event::Raised]);
+        let shown = troubles.all().remove(0);
+        assert_eq!((shown.what.as_str(), shown.since), ("100 %", EpochMillis(1)));
+        assert_eq!(shown.remedy, TroubleKind::SpoolFull.remedy());
+    }
+
+    #[test]
+    fn acknowledged_trouble_alarms_again_only_when_it_grows() {
+        let troubles = Troubles::default();
+        troubles.raise(quarantined(1), T0);
+        assert_eq!(troubles.acknowledge(Some("quarantine")).len(), 1);
+        assert!(!troubles.needs_person());
+        troubles.raise(quarantined(1), T0);
+        assert!(!troubles.needs_person());
+        troubles.raise(quarantined(2), T0);
+        assert!(troubles.needs_person());
+        troubles.clear(TroubleKind::Quarantine, "");
+        assert!(!troubles.needs_person());
+        let expected = [Event::Raised, Event::Acknowledged, Event::Grew, Event::Cleared];
+        assert_eq!(events(&troubles), expected);
+    }
+
+    #[test]
+    fn ack_names_a_kind_a_subject_or_both() {
+        for (what, taken) in [
+            (None, 3),
+            (Some("refused"), 2),
+            (Some("b"), 2),
+            (Some("refused:b"), 1),
+            (Some("refused:c"), 0),
+            (Some("refusedb"), 0),
+        ] {
+            let troubles = Troubles::default();
+            troubles.raise(Report::new(TroubleKind::Refused, "").about("a"), T0);
+            troubles.raise(Report::new(TroubleKind::Refused, "").about("b"), T0);
+            troubles.raise(Report::new(TroubleKind::NoAnswer, "").about("b"), T0);
+            assert_eq!(troubles.acknowledge(what).len(), taken, "{what:?}");
+        }
+    }
+
+    #[test]
+    fn list_is_bounded_and_what_does_not_fit_still_needs_a_person() {
+        let troubles = Troubles::default();
+        let nth = |n: usize| Report::new(TroubleKind::FileTooLarge, "").about(n.to_string());
+        (0..TROUBLES_MAX).for_each(|n| troubles.raise(nth(n), T0));
+        troubles.acknowledge(Some("7"));
+        troubles.raise(nth(1000), T0);
+        assert_eq!((troubles.all().len(), troubles.unshown()), (TROUBLES_MAX, 0));
+        assert!(
+            troubles.all().iter().all(|trouble| trouble.subject != "7"),
+            "the seen one gave way"
+        );
+        troubles.raise(nth(1001), T0);
+        assert_eq!((troubles.all().len(), troubles.unshown()), (TROUBLES_MAX, 1));
+        assert!(troubles.take_changes().len() <= TROUBLES_MAX);
+        troubles.acknowledge(None);
+        assert!(!troubles.needs_person());
+    }
+
+    #[test]
+    fn names_are_unique_and_the_table_lists_them() {
+        let page = include_str!("trouble.rs");
+        for (index, kind) in TroubleKind::ALL.iter().enumerate() {
+            assert!(page.contains(&format!("//! | `{}` | ", kind.name())), "{kind:?}");
+            let first = TroubleKind::ALL.iter().position(|each| each.name() == kind.name());
+            assert_eq!(first, Some(index));
+        }
+    }
+
+    #[test]
+    fn a_change_wakes_the_waiter_even_if_it_came_before() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let troubles = Troubles::default();
+        troubles.raise(quarantined(1), T0);
+        runtime.block_on(troubles.changed());
+    }
+}
