@@ -46,6 +46,26 @@ pub const HOLD_MAX: Duration = Duration::from_secs(600);
 pub const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 /// A sender reconnects before the first frame after this much silence.
 pub const SILENCE_MAX: Duration = Duration::from_secs(600);
+/// Targets of one sink: more gates than any plant has, few enough to try in one round.
+pub const NODE_URLS_MAX: usize = 16;
+/// Longest host name (RFC 1035).
+pub const HOST_BYTES_MAX: usize = 255;
+/// Default of `sink.air-gap.handshake-timeout-ms`, for the connect and for the handshake's answer.
+pub const HANDSHAKE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+/// How long a tablet or a file piece may stay unanswered: what stock senders of 2026 wait.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a seal may stay unanswered at first: `pipe_sink_timeout_ms`; the load is part of it.
+pub const SEAL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(900);
+/// The longest that the limit of a seal is doubled to.
+pub const SEAL_TIMEOUT_MAX: Duration = Duration::from_secs(86_400);
+/// Default size of a file piece: fits receivers with small heaps.
+pub const PIECE_BYTES_DEFAULT: usize = MIB;
+/// First pause of a sender after a failure; doubles with each.
+pub const SENDER_PAUSE_FIRST: Duration = Duration::from_millis(250);
+/// Longest pause of a sender: a gate that came back is used within this time.
+pub const SENDER_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How long a frame in flight keeps waiting for its answer after the order to stop.
+pub const STOP_GRACE: Duration = Duration::from_secs(4);
 
 /// Finished ranges that a cursor keeps beyond its position: lanes and frames in flight of one pipe.
 pub const CURSOR_RANGES_MAX: usize = 64;
@@ -75,6 +95,7 @@ pub const STATUS_TEXT_BYTES_MAX: usize = 512;
 
 const _: () = assert!(TURN_PERIOD_MAX.as_millis() * 3 < TURN_AGE_MAX.as_millis());
 const _: () = assert!(OPERATION_SHOWN_AFTER.as_millis() < OPERATION_AGE_MAX.as_millis());
+
 const _: () = assert!(ENTRY_BYTES_TARGET <= ENTRY_BYTES_MAX);
 const _: () = assert!(ENTRY_BYTES_MAX < REQUEST_MEMORY_BYTES_MAX);
 const _: () = assert!(HANDSHAKE_BYTES_MAX < REQUEST_MEMORY_BYTES_MAX);
