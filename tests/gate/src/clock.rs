@@ -1,0 +1,15 @@
+//! The one place that reads the clock.
+
+use std::time::{Duration, Instant};
+
+/// The present.
+#[expect(clippy::disallowed_methods, reason = "everything else takes the time as an argument")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Waits out what is finer than the poller's own millisecond.
+#[expect(clippy::disallowed_methods, reason = "a wire of 5 ms needs a finer timer than epoll has")]
+pub(crate) fn nap(time: Duration) {
+    std::thread::sleep(time);
+}
