@@ -340,6 +340,36 @@ mod tests {
         assert!(Request::decode(&[payload.as_slice(), &[0]].concat()).is_err());
     }
 
+    /// Payloads of the specification with the checksums that it prints for their frames.
+    #[test]
+    fn the_payloads_of_the_specification_are_read_and_written() {
+        let samples: [(&[u8], u32, RequestType); 4] = [
+            (b"\x01\0\x01\0\0\0\x02ms", 0x4dde_ea5b, RequestType::HandshakeDataNodeV1),
+            (
+                b"\x01\0\x33\0\0\0\x02\0\0\0\x09clusterID\0\0\0\x07agent-1\
+                  \0\0\0\x12timestampPrecision\0\0\0\x02ms",
+                0x1da5_6460,
+                RequestType::HandshakeDataNodeV2,
+            ),
+            (b"\x01\0\x0d\0\0\0\0\0\0\0\0\0\0\0\0", 0x2904_b871, RequestType::TabletBatchV2),
+            (
+                b"\x01\0\x04\0\0\0\x0e1-1-0-0.tsfile\0\0\0\0\0\0\0\0\0\0\0\x07TsFile\x04",
+                0xe198_3dac,
+                RequestType::TsFilePiece,
+            ),
+        ];
+        for (payload, crc, request_type) in samples {
+            let request = Request::decode(payload).expect("legal");
+            assert_eq!(request.request_type(), request_type);
+            let mut out = Vec::new();
+            let mut writer = Writer::into_vec(&mut out, payload.len());
+            request.write(&mut writer);
+            assert_eq!(writer.finish(), Ok(payload.len()));
+            assert_eq!(out, payload);
+            assert_eq!(crate::wire::frame::checksum(&[payload]), crc);
+        }
+    }
+
     proptest! {
         #[test]
         fn no_payload_panics_and_what_decodes_encodes_to_itself(

@@ -1,0 +1,39 @@
+//! The committed corpus of the fuzz targets, run by the plain test command.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "checks fail by panicking, and are shared with the fuzz targets"
+)]
+
+use std::fs;
+use std::path::Path;
+
+#[path = "fuzz/checks.rs"]
+mod checks;
+
+#[test]
+fn the_frame_decoder_keeps_its_rules_on_the_corpus() {
+    assert!(run("frame", checks::frame) >= 20);
+}
+
+#[test]
+fn the_request_decoder_keeps_its_rules_on_the_corpus() {
+    assert!(run("request", checks::request) >= 40);
+}
+
+/// Every file of a corpus, also cut off at every byte of its first hundred; returns how many there are.
+fn run(target: &str, check: fn(&[u8])) -> usize {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target);
+    let files: Vec<_> = fs::read_dir(folder).unwrap().collect();
+    for file in &files {
+        let bytes = fs::read(file.as_ref().unwrap().path()).unwrap();
+        check(&bytes);
+        for end in 0..bytes.len().min(100) {
+            check(&bytes[..end]);
+        }
+    }
+    files.len()
+}
