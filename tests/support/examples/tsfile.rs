@@ -1,0 +1,17 @@
+//! Writes a `TsFile` to look at with other tools: `cargo run --example tsfile -- PATH [BYTES]`.
+
+use std::io;
+use std::path::Path;
+
+use penstock_test_support::tsfile::TsFileShape;
+
+fn main() -> io::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let usage = || io::Error::other("usage: tsfile PATH [BYTES]");
+    let path = arguments.next().ok_or_else(usage)?;
+    let shape = match arguments.next() {
+        Some(bytes) => TsFileShape::of_size(bytes.parse().map_err(|_| usage())?, 1),
+        None => TsFileShape::small(1),
+    };
+    shape.write(Path::new(&path)).map(drop)
+}
