@@ -1,0 +1,315 @@
+//! A small window that moves over positioned bytes.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::data::ReadAt;
+
+/// Bytes that are read at once.
+const WINDOW_BYTES: usize = 4096;
+
+/// Why a file is not a sound `TsFile`. Offsets count from the start of the file.
+#[derive(Debug, Error)]
+pub enum TsFileError {
+    /// The file could not be read: the disk's doing, and no flaw of the file.
+    #[error("reading at byte {offset}: {source}")]
+    Read {
+        /// Where.
+        offset: u64,
+        /// What the disk says.
+        source: io::Error,
+    },
+    /// Too short to be complete.
+    #[error("file has {bytes} bytes, at least {min} expected")]
+    Short {
+        /// Bytes of the file.
+        bytes: u64,
+        /// Bytes that the smallest file has.
+        min: u64,
+    },
+    /// No magic where one has to be: not a `TsFile`, or one that was never finished.
+    #[error("expected \"TsFile\" at byte {offset}, got {:?}", String::from_utf8_lossy(got))]
+    Magic {
+        /// Where it should stand.
+        offset: u64,
+        /// What stands there.
+        got: [u8; 6],
+    },
+    /// A number out of its range.
+    #[error("{what} at byte {offset}: expected {min} to {max}, got {got}")]
+    Value {
+        /// The field.
+        what: &'static str,
+        /// Where it stands.
+        offset: u64,
+        /// Smallest legal value.
+        min: i128,
+        /// Largest legal value.
+        max: i128,
+        /// The value that stands there.
+        got: i128,
+    },
+    /// A field that does not end where its block does.
+    #[error("{what} at byte {offset} reaches beyond the end of its block at {end}")]
+    Beyond {
+        /// The field.
+        what: &'static str,
+        /// Where it begins.
+        offset: u64,
+        /// Where the block ends.
+        end: u64,
+    },
+    /// A variable-length number of more than 32 bits.
+    #[error("{what} at byte {offset} has more than 32 bits")]
+    Number {
+        /// The field.
+        what: &'static str,
+        /// Where it begins.
+        offset: u64,
+    },
+    /// Bytes of the metadata block after its last field.
+    #[error("{left} bytes left at byte {offset} of the metadata block")]
+    Trailing {
+        /// Where the last field ended.
+        offset: u64,
+        /// Bytes that follow.
+        left: u64,
+    },
+}
+
+/// Reads fields from a range of a file, front to back, through [`WINDOW_BYTES`] of memory.
+pub(super) struct Window<'f, R: ?Sized> {
+    file: &'f R,
+    at: u64,
+    end: u64,
+    held: [u8; WINDOW_BYTES],
+    held_from: u64,
+    held_bytes: usize,
+}
+
+impl<'f, R: ReadAt + ?Sized> Window<'f, R> {
+    /// A window over the bytes from `start` to before `end`, which lies within the file.
+    pub(super) const fn new(file: &'f R, start: u64, end: u64) -> Self {
+        Self { file, at: start, end, held: [0; WINDOW_BYTES], held_from: start, held_bytes: 0 }
+    }
+
+    /// Where the next field begins.
+    pub(super) const fn offset(&self) -> u64 {
+        self.at
+    }
+
+    /// Bytes that are left.
+    pub(super) const fn left(&self) -> u64 {
+        self.end - self.at
+    }
+
+    /// Takes `N` bytes; `N` is small.
+    pub(super) fn array<const N: usize>(
+        &mut self,
+        what: &'static str,
+    ) -> Result<[u8; N], TsFileError> {
+        if self.left() < N as u64 {
+            return Err(TsFileError::Beyond { what, offset: self.at, end: self.end });
+        }
+        let bytes = if let Some(bytes) = self.held::<N>() {
+            bytes
+        } else {
+            self.fill()?;
+            // The file has shrunk if this is none: its length was checked.
+            self.held::<N>().ok_or_else(|| TsFileError::Read {
+                offset: self.at,
+                source: io::ErrorKind::UnexpectedEof.into(),
+            })?
+        };
+        self.at += N as u64;
+        Ok(bytes)
+    }
+
+    fn held<const N: usize>(&self) -> Option<[u8; N]> {
+        let start = usize::try_from(self.at.checked_sub(self.held_from)?).ok()?;
+        self.held.get(..self.held_bytes)?.get(start..)?.first_chunk().copied()
+    }
+
+    fn fill(&mut self) -> Result<(), TsFileError> {
+        self.held_from = self.at;
+        self.held_bytes = 0;
+        while let Some(room) = self.held.get_mut(self.held_bytes..).filter(|room| !room.is_empty())
+        {
+            let offset = self.at + self.held_bytes as u64;
+            match self.file.read_at(offset, room) {
+                Ok(0) => break,
+                Ok(count) => self.held_bytes += count,
+                Err(source) => return Err(TsFileError::Read { offset, source }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Steps over `count` bytes.
+    pub(super) const fn skip(&mut self, count: u64, what: &'static str) -> Result<(), TsFileError> {
+        if self.left() < count {
+            return Err(TsFileError::Beyond { what, offset: self.at, end: self.end });
+        }
+        self.at += count;
+        Ok(())
+    }
+
+    pub(super) fn u8(&mut self, what: &'static str) -> Result<u8, TsFileError> {
+        self.array::<1>(what).map(u8::from_be_bytes)
+    }
+
+    /// A big-endian i32 between `min` and `max`.
+    pub(super) fn i32(
+        &mut self,
+        what: &'static str,
+        min: i32,
+        max: i32,
+    ) -> Result<i32, TsFileError> {
+        let offset = self.at;
+        let got = self.array(what).map(i32::from_be_bytes)?;
+        within(what, offset, got.into(), min.into(), max.into())?;
+        Ok(got)
+    }
+
+    /// A big-endian i64 that is an offset between `min` and `max`.
+    pub(super) fn position(
+        &mut self,
+        what: &'static str,
+        min: u64,
+        max: u64,
+    ) -> Result<u64, TsFileError> {
+        let offset = self.at;
+        let got = self.array(what).map(i64::from_be_bytes)?;
+        within(what, offset, got.into(), min.into(), max.into())?;
+        Ok(got.unsigned_abs())
+    }
+
+    /// An unsigned number in base 128, least significant group first (`uvar`).
+    pub(super) fn var(&mut self, what: &'static str) -> Result<u32, TsFileError> {
+        let offset = self.at;
+        let mut value = 0_u64;
+        for shift in [0, 7, 14, 21, 28] {
+            let byte = self.u8(what)?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return u32::try_from(value).map_err(|_| TsFileError::Number { what, offset });
+            }
+        }
+        Err(TsFileError::Number { what, offset })
+    }
+
+    /// A count of things that have at least `least_bytes` each, so that it cannot exceed what is left.
+    pub(super) fn count(
+        &mut self,
+        what: &'static str,
+        least_bytes: u64,
+    ) -> Result<u32, TsFileError> {
+        let offset = self.at;
+        let got = self.var(what)?;
+        within(what, offset, got.into(), 0, (self.left() / least_bytes).into())?;
+        Ok(got)
+    }
+
+    /// Steps over a text whose length is a zig-zag number (`vstr`); -1 is null.
+    pub(super) fn skip_text(&mut self, what: &'static str) -> Result<(), TsFileError> {
+        match self.var(what)? {
+            1 => Ok(()),
+            length if length % 2 == 0 => self.skip(u64::from(length / 2), what),
+            length => {
+                let got = -i128::from(length / 2) - 1;
+                Err(TsFileError::Value {
+                    what,
+                    offset: self.at,
+                    min: -1,
+                    max: i32::MAX.into(),
+                    got,
+                })
+            }
+        }
+    }
+
+    /// Steps over a text whose length is an i32 (`istr`); -1 is null.
+    pub(super) fn skip_long_text(&mut self, what: &'static str) -> Result<(), TsFileError> {
+        let length = self.i32(what, -1, i32::MAX)?;
+        self.skip(u64::try_from(length).unwrap_or(0), what)
+    }
+
+    /// Ends the reading.
+    pub(super) const fn finish(&self) -> Result<(), TsFileError> {
+        match self.left() {
+            0 => Ok(()),
+            left => Err(TsFileError::Trailing { offset: self.at, left }),
+        }
+    }
+}
+
+/// Checks a number against its range.
+pub(super) const fn within(
+    what: &'static str,
+    offset: u64,
+    got: i128,
+    min: i128,
+    max: i128,
+) -> Result<(), TsFileError> {
+    if got < min || got > max {
+        return Err(TsFileError::Value { what, offset, min, max, got });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(bytes: &[u8]) -> Window<'_, [u8]> {
+        Window::new(bytes, 0, bytes.len() as u64)
+    }
+
+    #[test]
+    fn numbers_in_base_128() {
+        assert_eq!(window(&[0x7f]).var("x").expect("legal"), 127);
+        assert_eq!(window(&[0x80, 0x01]).var("x").expect("legal"), 128);
+        assert_eq!(window(&[0xff, 0xff, 0xff, 0xff, 0x0f]).var("x").expect("legal"), u32::MAX);
+        for illegal in [&[0xff, 0xff, 0xff, 0xff, 0x1f][..], &[0x80; 6], &[0x80]] {
+            assert!(window(illegal).var("x").is_err());
+        }
+    }
+
+    #[test]
+    fn a_field_may_lie_across_the_edge_of_the_window() {
+        let bytes: Vec<u8> = (0..WINDOW_BYTES + 20).map(|place| place.to_le_bytes()[0]).collect();
+        let mut window = window(&bytes);
+        assert_eq!(window.u8("x").expect("there"), 0);
+        window.skip(WINDOW_BYTES as u64 - 4, "x").expect("there");
+        assert_eq!(window.array("x").expect("there"), [0xfd, 0xfe, 0xff, 0, 1, 2, 3, 4]);
+        assert_eq!(window.offset(), WINDOW_BYTES as u64 + 5);
+        assert_eq!(window.left(), 15);
+    }
+
+    #[test]
+    fn nothing_is_read_beyond_the_block() {
+        let bytes = [0; 64];
+        let mut window = Window::new(&bytes[..], 8, 11);
+        assert!(matches!(
+            window.array::<4>("x"),
+            Err(TsFileError::Beyond { what: "x", offset: 8, end: 11 })
+        ));
+        assert!(window.skip(4, "x").is_err());
+        assert!(window.skip(3, "x").is_ok());
+        assert!(window.finish().is_ok());
+    }
+
+    #[test]
+    fn texts_are_stepped_over() {
+        let mut texts = window(&[0x06, b'a', b'b', b'c', 0x01, 0x00, 0x03]);
+        for at in [4, 5, 6] {
+            texts.skip_text("key").expect("legal");
+            assert_eq!(texts.offset(), at);
+        }
+        assert!(matches!(texts.skip_text("key"), Err(TsFileError::Value { got: -2, .. })));
+        assert!(window(&[0x06, b'a', b'b']).skip_text("key").is_err());
+        assert!(window(&[0xff, 0xff, 0xff, 0xff]).skip_long_text("key").is_ok());
+        assert!(window(&[0xff, 0xff, 0xff, 0xfe]).skip_long_text("key").is_err());
+    }
+}
