@@ -35,6 +35,10 @@ pub const SEAL_PARAMETERS_MAX: usize = 32;
 /// Largest stated size of a compressed request that is read at all; what is undone is bounded by
 /// `max_frame_bytes`. Stock peers refuse more.
 pub const COMPRESSED_BYTES_MAX: usize = 1024 * MIB;
+/// Files that one connection may have open: a stock seal names at most three.
+pub const FILES_PER_CONNECTION_MAX: usize = 4;
+/// Largest request that is put together from slices; a Java array cannot hold twice as much.
+pub const SLICED_BYTES_MAX: usize = 1024 * MIB;
 /// Nested wrappers (compressed in sliced and the like) that are undone.
 pub const WRAPPERS_MAX: usize = 4;
 
@@ -44,6 +48,12 @@ pub const CONNECTIONS_MAX_DEFAULT: usize = 64;
 pub const HOLD_MAX: Duration = Duration::from_secs(600);
 /// A refusal of an unknown request leaves no sooner than this after its frame: stock peers repeat at once.
 pub const REFUSAL_DELAY: Duration = Duration::from_secs(1);
+/// An answer that is held for this long is counted as held.
+pub const HOLD_SHOWN_AFTER: Duration = Duration::from_secs(2);
+/// A request that waits for a free buffer goes to disk after this: who holds the buffers may be stalled.
+pub const LEND_WAIT: Duration = Duration::from_millis(200);
+/// A full quarantine is tried again after this.
+pub const QUARANTINE_RETRY: Duration = Duration::from_secs(1);
 /// A sender reconnects before the first frame after this much silence.
 pub const SILENCE_MAX: Duration = Duration::from_secs(600);
 /// Targets of one sink: more gates than any plant has, few enough to try in one round.

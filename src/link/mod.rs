@@ -4,4 +4,5 @@ pub mod backoff;
 pub mod node_urls;
 pub mod piece_size;
 pub mod rate;
+pub mod receiver;
 pub mod sender;
