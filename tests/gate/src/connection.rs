@@ -393,14 +393,14 @@ impl Connection {
             self.apply(fault, now, shared);
         }
         if !matches!(self.state, State::Open) {
-            shared.stats.answers_lost += 1;
+            self.lose_answer(byte, now, shared);
             return;
         }
         if let Err(why) = self.guard.handle_reply(byte) {
             let action = self.guard.on_violation();
             self.tell_violation(why, byte, action, now, shared);
             if action != OnViolation::Report {
-                shared.stats.answers_lost += 1;
+                self.lose_answer(byte, now, shared);
                 return;
             }
         }
@@ -413,13 +413,18 @@ impl Connection {
             self.back.push(due, &[byte]);
             return;
         };
+        shared.tell(now, Some(self.number), What::AnswerFault { fault, byte });
         match fate {
-            Fate::Lost => shared.stats.answers_lost += 1,
+            Fate::Lost => self.lose_answer(byte, now, shared),
             Fate::Late(time) => self.back.push(due + time, &[byte]),
             Fate::Doubled => self.back.push(due, &[byte, byte]),
             Fate::Replaced(other) => self.back.push(due, &[other]),
         }
-        shared.tell(now, Some(self.number), What::AnswerFault { fault, byte });
+    }
+
+    fn lose_answer(&self, byte: u8, now: Instant, shared: &mut Shared) {
+        shared.stats.answers_lost += 1;
+        shared.tell(now, Some(self.number), What::AnswerLost { byte });
     }
 
     fn tell_violation(

@@ -61,6 +61,11 @@ pub enum What {
         /// The byte as it came.
         byte: u8,
     },
+    /// An answer byte does not go on: by a fault, by the policy, or with its connection.
+    AnswerLost {
+        /// The byte as it came.
+        byte: u8,
+    },
     /// A bit was flipped.
     Flipped {
         /// The byte as it came.
@@ -139,6 +144,7 @@ impl fmt::Display for What {
             Self::AnswerFault { fault, byte } => {
                 write!(f, "answer-fault {} byte=0x{byte:02x}", FaultFields(*fault))
             }
+            Self::AnswerLost { byte } => write!(f, "answer-lost byte=0x{byte:02x}"),
             Self::Flipped { byte } => write!(f, "flipped byte=0x{byte:02x}"),
             Self::Violation { why, byte, action } => {
                 let action = match action {

@@ -115,10 +115,12 @@ impl NodeSettings {
         settings.set("status.listen", "127.0.0.1:0")
     }
 
-    /// Sets one key, as on the command line.
+    /// Sets one key, as on the command line; the last value counts.
     #[must_use]
     pub fn set(mut self, key: &str, value: &str) -> Self {
-        self.set.push(format!("{key}={value}"));
+        let start = format!("{key}=");
+        self.set.retain(|setting| !setting.starts_with(&start));
+        self.set.push(start + value);
         self
     }
 
@@ -246,6 +248,11 @@ impl Node {
     /// How it was started.
     pub fn settings(&self) -> &NodeSettings {
         &self.settings
+    }
+
+    /// From its next start on, one key has another value.
+    pub fn set_at_restart(&mut self, key: &str, value: &str) {
+        self.settings = self.settings.clone().set(key, value);
     }
 
     /// Its status, over the control socket.

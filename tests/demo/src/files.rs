@@ -1,0 +1,108 @@
+//! The files that are sent, and how they come out.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use penstock_test_support::files::{below, blake3};
+use penstock_test_support::tsfile::TsFileShape;
+
+/// A file that is to cross.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its size.
+    pub(crate) bytes: u64,
+    /// Its hash, when it was put into the inbox.
+    pub(crate) blake3: String,
+    /// Where it waits.
+    path: PathBuf,
+}
+
+/// A file that was landed.
+#[derive(Debug, Clone)]
+pub(crate) struct Landed {
+    /// Its size.
+    pub(crate) bytes: u64,
+    /// Its hash.
+    pub(crate) blake3: String,
+}
+
+const MIB: u64 = 1 << 20;
+
+/// Names and sizes, in the order of their way; zero is a small file of many devices.
+const FILES: [(&str, u64); 7] = [
+    ("boiler.tsfile", 0),
+    ("turbine.tsfile", 3 * MIB),
+    ("archive-1.tsfile", 48 * MIB),
+    ("pumps.tsfile", 0),
+    ("archive-2.tsfile", 40 * MIB),
+    ("valves.tsfile", 9 * MIB),
+    ("transformer.tsfile", MIB),
+];
+
+impl Sent {
+    /// Writes all files to a directory.
+    pub(crate) fn write_all(directory: &Path) -> io::Result<Vec<Self>> {
+        fs::create_dir_all(directory)?;
+        FILES
+            .iter()
+            .zip(1..)
+            .map(|((name, bytes), seed)| {
+                let path = directory.join(name);
+                let shape = match bytes {
+                    0 => {
+                        TsFileShape { devices: 12, aligned_devices: 8, ..TsFileShape::small(seed) }
+                    }
+                    bytes => TsFileShape::of_size(*bytes, seed),
+                };
+                let facts = shape.write(&path)?;
+                let blake3 = blake3(&path)?;
+                Ok(Self { name: (*name).into(), bytes: facts.bytes, blake3, path })
+            })
+            .collect()
+    }
+
+    /// Puts the file into the inbox, as a plant's scripts should: by rename, so that it is whole from
+    /// the first moment.
+    #[expect(clippy::disallowed_methods, reason = "plays the plant's script, and not the program")]
+    pub(crate) fn put_into(&self, inbox: &Path) -> io::Result<()> {
+        fs::rename(&self.path, inbox.join(&self.name))
+    }
+
+    /// What came of it: one file if all is well.
+    pub(crate) fn landed(&self, landing: &Path) -> io::Result<Vec<Landed>> {
+        let ending = format!("-{}", self.name);
+        let mut landed = Vec::new();
+        for path in below(landing)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name == self.name || name.ends_with(&ending) {
+                landed.push(Landed { bytes: fs::metadata(&path)?.len(), blake3: blake3(&path)? });
+            }
+        }
+        Ok(landed)
+    }
+
+    /// Whether a file of its size lies in the landing directory.
+    pub(crate) fn is_landed(&self, landing: &[PathBuf]) -> bool {
+        let ending = format!("-{}", self.name);
+        landing.iter().any(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name == self.name || name.ends_with(&ending)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_is_the_end_of_another() {
+        for (name, _) in FILES {
+            let like = FILES.iter().filter(|(other, _)| other.ends_with(&format!("-{name}")));
+            assert_eq!(like.count(), 0, "{name}");
+        }
+    }
+}
