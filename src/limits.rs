@@ -26,6 +26,16 @@ pub const NAME_BYTES_MAX: usize = 4 * KIB;
 pub const FILE_NAME_BYTES_MAX: usize = 200;
 /// Columns of one tablet: IoTDB's practical maximum, and 8 bytes of memory each while splitting.
 pub const COLUMNS_MAX: usize = 16 * KIB;
+/// Properties of one measurement's schema; stock peers send none or one.
+pub const SCHEMA_PROPERTIES_MAX: usize = 64;
+/// Paths of one deletion; stock peers send as many as the statement names.
+pub const DELETE_PATHS_MAX: usize = 4 * KIB;
+/// Nodes of one path.
+pub const PATH_NODES_MAX: usize = 256;
+/// Window through which a spilled request is read; rows of one part lie within it, too.
+pub const SPLIT_WINDOW_BYTES: usize = 64 * KIB;
+/// Rows that are put together into one tablet; 8 bytes of memory each.
+pub const SPLIT_ROWS_MAX: usize = KIB;
 /// Entries of a handshake map; stock peers send eleven.
 pub const HANDSHAKE_KEYS_MAX: usize = 64;
 /// Files of one seal: stock peers send at most three.

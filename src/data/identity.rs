@@ -7,9 +7,9 @@
 //! ```text
 //!  plan node id of a body     P1:00112233445566778899aabbccddeeff:00000000000000000042          56 bytes
 //!  name of a file's pieces    P1-00112233445566778899aabbccddeeff-00000000000000000042-x.tsfile  57 + name
-//!                             │  │ origin id, 32 hex digits       │ sequence, 20 digits
-//!                             │  └ of the node's first start      └ of that node's spool
-//!                             └ version of the text
+//!                             |  | origin id, 32 hex digits       | sequence, 20 digits
+//!                             |  + of the node's first start      + of that node's spool
+//!                             + version of the text
 //! ```
 //!
 //! Both are of fixed width and have one spelling only (hex digits in lower case, leading zeros kept), so

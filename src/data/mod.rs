@@ -1,9 +1,9 @@
 //! What the data is, whatever carries it: types, times, where it came from, where it lies.
 //!
 //! ```text
-//!  Identity ── which node took it in first, under which number      (travels with the data)
-//!  DataType, Precision, TimeRange ── what the values and times mean
-//!  ReadAt ── bytes that lie somewhere: in memory, or in a spill file (read by position)
+//!  Identity -- which node took it in first, under which number      (travels with the data)
+//!  DataType, Precision, TimeRange -- what the values and times mean
+//!  ReadAt -- bytes that lie somewhere: in memory, or in a spill file (read by position)
 //! ```
 
 mod data_type;

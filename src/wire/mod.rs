@@ -10,15 +10,25 @@
 //! Everything is read through the bounded [`bytes::Reader`] and borrows from the caller's buffer.
 
 pub mod answer;
+pub mod batch;
+pub mod build;
 pub mod bytes;
 pub mod compressed;
+pub mod cursor;
+pub mod delete;
 pub mod elanguage;
 pub mod frame;
 pub mod handshake;
+pub mod node;
 pub mod pairs;
 pub mod piece;
 pub mod request;
+pub mod row;
 pub mod seal;
 pub mod slice;
+pub mod split;
+pub mod tablet;
+pub mod values;
+pub mod wal;
 
 pub use bytes::WireError;

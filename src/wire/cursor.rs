@@ -1,0 +1,371 @@
+//! A place in a request that lies in memory or on disk.
+//!
+//! ```text
+//!  memory   |............ request ............|       nothing is copied
+//!                   ^ at
+//!
+//!  disk     |............ request ............|
+//!                 |== window ==|                      at most SPLIT_WINDOW_BYTES, lent by the caller
+//!                     ^ at
+//! ```
+//!
+//! The window follows the position. A step that goes on where the window ends fills twice as much as
+//! the step before, a jump only little: values that lie column by column are read without moving whole
+//! windows for each of them.
+
+use std::io;
+
+use thiserror::Error;
+
+use super::WireError;
+use crate::data::ReadAt;
+use crate::limits::NAME_BYTES_MAX;
+
+/// What a jump reads at least: a few cells, or a name with its schema.
+const JUMP_BYTES: usize = 1024;
+
+/// Why a request could not be walked through.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// The bytes are not what the format says: whoever made the request is at fault.
+    #[error(transparent)]
+    Malformed(#[from] WireError),
+    /// The spill file could not be read: this machine is at fault.
+    #[error("spilled request at byte {offset}: {error}")]
+    Disk {
+        /// Where the read began.
+        offset: usize,
+        /// What the disk said.
+        error: io::Error,
+    },
+}
+
+/// A position in a request, and the bytes around it.
+#[derive(Debug)]
+pub struct Cursor<'r> {
+    place: Place<'r>,
+    at: usize,
+    end: usize,
+}
+
+enum Place<'r> {
+    Memory { bytes: &'r [u8], base: usize },
+    Disk(Window<'r>),
+}
+
+struct Window<'r> {
+    source: &'r dyn ReadAt,
+    buffer: &'r mut [u8],
+    /// Where the buffer's first byte lies in the source.
+    start: usize,
+    /// Bytes of the buffer that are valid.
+    filled: usize,
+    /// Bytes that the next step reads ahead.
+    ahead: usize,
+}
+
+impl std::fmt::Debug for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Memory { bytes, base } => write!(f, "{} bytes at {base}", bytes.len()),
+            Self::Disk(window) => write!(f, "{} bytes at {}", window.filled, window.start),
+        }
+    }
+}
+
+impl<'r> Cursor<'r> {
+    /// A cursor at the start of bytes in memory.
+    pub const fn memory(bytes: &'r [u8]) -> Self {
+        Self::memory_at(bytes, 0)
+    }
+
+    /// A cursor over a section that begins at `base` of its request; offsets count from the request.
+    pub const fn memory_at(bytes: &'r [u8], base: usize) -> Self {
+        Self { place: Place::Memory { bytes, base }, at: base, end: base + bytes.len() }
+    }
+
+    /// A cursor at the start of `source`, which is read through `window`, or, if it lies in memory,
+    /// without it.
+    ///
+    /// # Errors
+    /// [`WireError::Length`] if the source is longer than 4 GiB, which offsets do not reach.
+    pub fn new(source: &'r dyn ReadAt, window: &'r mut [u8]) -> Result<Self, WireError> {
+        if let Some(bytes) = source.as_bytes() {
+            return Ok(Self::memory(bytes));
+        }
+        let end = u32::try_from(source.len()).ok().and_then(|len| usize::try_from(len).ok());
+        let Some(end) = end else {
+            let got = i64::try_from(source.len()).unwrap_or(i64::MAX);
+            let (what, max) = ("request", 0xffff_ffff);
+            return Err(WireError::Length { what, offset: 0, max, got });
+        };
+        let window = Window { source, buffer: window, start: 0, filled: 0, ahead: JUMP_BYTES };
+        Ok(Self { place: Place::Disk(window), at: 0, end })
+    }
+
+    /// Offset of the next byte, from the start of the request.
+    pub const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Offset behind the last byte.
+    pub const fn end(&self) -> usize {
+        self.end
+    }
+
+    /// Bytes that are left.
+    pub const fn left(&self) -> usize {
+        self.end - self.at
+    }
+
+    /// Goes to `at`, which something that was read before gave.
+    pub fn seek(&mut self, at: usize) {
+        debug_assert!(at <= self.end, "{at} is behind {}", self.end);
+        self.at = at.min(self.end);
+    }
+
+    /// The next `count` bytes, without taking them. `count` is at most the window's size.
+    ///
+    /// # Errors
+    /// [`WireError::Short`] if fewer are left, or what the disk says.
+    pub fn peek(&mut self, count: usize, what: &'static str) -> Result<&[u8], ReadError> {
+        let (at, left) = (self.at, self.left());
+        let short = WireError::Short { what, offset: at, needed: count, left };
+        if count > left {
+            return Err(short.into());
+        }
+        if let Place::Disk(window) = &mut self.place {
+            window.fill(at, count, left)?;
+        }
+        Ok(self.place.bytes(at, count).ok_or(short)?)
+    }
+
+    /// How many of the next `most` bytes are at hand, without reading the disk.
+    pub fn at_hand(&self, most: usize) -> usize {
+        let most = most.min(self.left());
+        match &self.place {
+            Place::Memory { .. } => most,
+            Place::Disk(window) => {
+                let end = window.start + window.filled;
+                if self.at < window.start { 0 } else { end.saturating_sub(self.at).min(most) }
+            }
+        }
+    }
+
+    /// Takes bytes that lie together: as many as there are, at least one, at most `most`.
+    ///
+    /// # Errors
+    /// [`WireError::Short`] at the end, or what the disk says.
+    pub fn run(&mut self, most: usize, what: &'static str) -> Result<&[u8], ReadError> {
+        let count = match &self.place {
+            Place::Memory { .. } => most,
+            Place::Disk(window) => most.min(window.buffer.len()),
+        };
+        let count = count.min(self.left()).max(1);
+        self.peek(count, what)?;
+        let at = self.at;
+        self.at += count;
+        Ok(self.place.bytes(at, count).unwrap_or_default())
+    }
+
+    /// Goes over `count` bytes.
+    ///
+    /// # Errors
+    /// [`WireError::Short`] if fewer are left.
+    pub fn skip(&mut self, count: usize, what: &'static str) -> Result<(), ReadError> {
+        let left = self.left();
+        if count > left {
+            return Err(WireError::Short { what, offset: self.at, needed: count, left }.into());
+        }
+        self.at += count;
+        Ok(())
+    }
+
+    /// Goes over `count` items of `bytes` each.
+    ///
+    /// # Errors
+    /// [`WireError::Short`] if fewer bytes are left.
+    pub fn skip_each(
+        &mut self,
+        count: usize,
+        bytes: usize,
+        what: &'static str,
+    ) -> Result<(), ReadError> {
+        self.skip(count.saturating_mul(bytes), what)
+    }
+
+    fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], ReadError> {
+        let array = self.peek(N, what)?.first_chunk::<N>().copied().unwrap_or([0; N]);
+        self.at += N;
+        Ok(array)
+    }
+
+    /// Reads a byte.
+    ///
+    /// # Errors
+    /// [`WireError::Short`] at the end, or what the disk says; so all that read.
+    pub fn u8(&mut self, what: &'static str) -> Result<u8, ReadError> {
+        self.array::<1>(what).map(u8::from_be_bytes)
+    }
+
+    /// Reads a bool: 1 is true, every other byte is false.
+    ///
+    /// # Errors
+    /// As [`Cursor::u8`].
+    pub fn bool(&mut self, what: &'static str) -> Result<bool, ReadError> {
+        self.u8(what).map(|byte| byte == 1)
+    }
+
+    /// Reads an i8.
+    ///
+    /// # Errors
+    /// As [`Cursor::u8`].
+    pub fn i8(&mut self, what: &'static str) -> Result<i8, ReadError> {
+        self.array(what).map(i8::from_be_bytes)
+    }
+
+    /// Reads an i16.
+    ///
+    /// # Errors
+    /// As [`Cursor::u8`].
+    pub fn i16(&mut self, what: &'static str) -> Result<i16, ReadError> {
+        self.array(what).map(i16::from_be_bytes)
+    }
+
+    /// Reads an i32.
+    ///
+    /// # Errors
+    /// As [`Cursor::u8`].
+    pub fn i32(&mut self, what: &'static str) -> Result<i32, ReadError> {
+        self.array(what).map(i32::from_be_bytes)
+    }
+
+    /// Reads an i64.
+    ///
+    /// # Errors
+    /// As [`Cursor::u8`].
+    pub fn i64(&mut self, what: &'static str) -> Result<i64, ReadError> {
+        self.array(what).map(i64::from_be_bytes)
+    }
+
+    /// Reads an i32 that counts something, at most `max`.
+    ///
+    /// # Errors
+    /// [`WireError::Length`] if it is negative or above `max`; else as [`Cursor::u8`].
+    pub fn count(&mut self, max: usize, what: &'static str) -> Result<usize, ReadError> {
+        let got = self.i32(what)?;
+        match usize::try_from(got) {
+            Ok(count) if count <= max => Ok(count),
+            _ => {
+                let offset = self.at - 4;
+                Err(WireError::Length { what, offset, max, got: i64::from(got) }.into())
+            }
+        }
+    }
+
+    /// Goes over a string that is not null, and returns its length, at most `NAME_BYTES_MAX`.
+    ///
+    /// # Errors
+    /// [`WireError::Length`] for a longer one and for null; else as [`Cursor::u8`].
+    pub fn skip_name(&mut self, what: &'static str) -> Result<usize, ReadError> {
+        let bytes = self.count(NAME_BYTES_MAX, what)?;
+        self.skip(bytes, what)?;
+        Ok(bytes)
+    }
+
+    /// Goes over a string that may be null (length -1), and returns its length, 0 for null.
+    ///
+    /// # Errors
+    /// As [`Cursor::skip_name`], but for null.
+    pub fn skip_nullable(&mut self, what: &'static str) -> Result<usize, ReadError> {
+        if self.peek(4, what)? == [0xff; 4] {
+            self.at += 4;
+            return Ok(0);
+        }
+        self.skip_name(what)
+    }
+
+    /// Takes `count` bytes and puts them behind what `out` holds.
+    ///
+    /// # Errors
+    /// As [`Cursor::u8`].
+    pub fn copy(&mut self, count: usize, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        let (at, left) = (self.at, self.left());
+        if count > left {
+            return Err(WireError::Short { what: "copy", offset: at, needed: count, left }.into());
+        }
+        match &mut self.place {
+            Place::Memory { .. } => {
+                out.extend_from_slice(self.place.bytes(at, count).unwrap_or_default());
+            }
+            Place::Disk(window) => window.copy(at, count, out)?,
+        }
+        self.at += count;
+        Ok(())
+    }
+}
+
+impl Place<'_> {
+    /// Bytes that are at hand.
+    fn bytes(&self, at: usize, count: usize) -> Option<&[u8]> {
+        match self {
+            Self::Memory { bytes, base } => bytes.get(at.checked_sub(*base)?..)?.get(..count),
+            Self::Disk(window) => window.bytes(at, count),
+        }
+    }
+}
+
+impl Window<'_> {
+    fn bytes(&self, at: usize, count: usize) -> Option<&[u8]> {
+        let from = at.checked_sub(self.start)?;
+        self.buffer.get(..self.filled)?.get(from..from + count)
+    }
+
+    /// Makes sure that the `count` bytes at `at`, of `left` in all, are in the buffer.
+    fn fill(&mut self, at: usize, count: usize, left: usize) -> Result<(), ReadError> {
+        let valid = self.start..self.start + self.filled;
+        if at < valid.start || at + count > valid.end {
+            let onwards = valid.contains(&at) || at == valid.end;
+            self.ahead = if onwards { self.ahead.saturating_mul(2) } else { JUMP_BYTES };
+            self.ahead = self.ahead.min(self.buffer.len());
+            let want = self.ahead.max(count).min(left).min(self.buffer.len());
+            self.filled = 0;
+            self.start = at;
+            let into = self.buffer.get_mut(..want).unwrap_or_default();
+            read_exact(self.source, at, into)?;
+            self.filled = want;
+        }
+        Ok(())
+    }
+
+    /// Puts the bytes at `at` behind what `out` holds: from the buffer if they are there, else
+    /// without it.
+    fn copy(&self, at: usize, count: usize, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        if let Some(bytes) = self.bytes(at, count) {
+            out.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let start = out.len();
+        out.resize(start + count, 0);
+        read_exact(self.source, at, out.get_mut(start..).unwrap_or_default())
+    }
+}
+
+fn read_exact(source: &dyn ReadAt, at: usize, mut into: &mut [u8]) -> Result<(), ReadError> {
+    let mut offset = at;
+    while !into.is_empty() {
+        let count = match source.read_at(offset as u64, into) {
+            Ok(0) => return Err(ReadError::Disk { offset, error: shrunk() }),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(ReadError::Disk { offset, error }),
+        };
+        offset += count;
+        into = into.get_mut(count..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+fn shrunk() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than it was")
+}

@@ -1,0 +1,207 @@
+//! Rows: one time of one device, a cell for each measurement.
+//!
+//! ```text
+//!  i64     time
+//!  string  device (or table)
+//!  i32     m, columns
+//!  i8      hasSchema         [not in Wal: always schemas]
+//!  m x     schema or string
+//!  m x     cell: i8 tag, value
+//!  i8      isNeedInferType   [not in Wal]
+//!  i8      isAligned
+//!  [table model: m x i8 category]
+//!
+//!  tag  0-5, 8-12   data type; the value follows, texts as i32 length and bytes
+//!       -1          a string whose type the receiver finds out   [not in Wal]
+//!       -2          null
+//!       -3          null (2.0 only); i8 data type follows
+//! ```
+//!
+//! Defined by `InsertRowNode` and `RelationalInsertRowNode`. A row without cells to be inferred is a
+//! tablet of one row, whose columns with nulls are absent: [`scan`] fills the same table of columns as
+//! [`super::tablet::scan`].
+
+use super::WireError;
+use super::cursor::{Cursor, ReadError};
+use super::tablet::{self, Column, Form, Layout, TEXT_BYTES_MAX};
+use crate::data::{DataType, TimeRange};
+use crate::limits::COLUMNS_MAX;
+
+/// What stands in a cell instead of a data type.
+pub(super) const TAG_RAW_STRING: i8 = -1;
+/// A null of whatever type.
+pub(super) const TAG_NULL: i8 = -2;
+/// A null, followed by its type.
+pub(super) const TAG_TYPED_NULL: i8 = -3;
+
+/// Whether a row is part of a plan node or of a write-ahead log entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowForm {
+    /// `InsertRowNode` as a plan node.
+    Node,
+    /// `InsertRowNode` as the write-ahead log keeps it.
+    Wal,
+}
+
+/// Where the parts of a row lie. Offsets count from the start of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowLayout {
+    /// Its form.
+    pub form: RowForm,
+    /// The time, the row's first field.
+    pub at: usize,
+    /// The time itself.
+    pub time: i64,
+    /// The device: an i32 length, and as many bytes.
+    pub device_at: usize,
+    /// Bytes of the device.
+    pub device_bytes: usize,
+    /// The first cell.
+    pub cells_at: usize,
+    /// Whether the receiver has to find out types from texts; such a row cannot be a tablet.
+    pub needs_types: bool,
+    /// Whether any cell has a value.
+    pub has_values: bool,
+    /// Whether the device's series are aligned.
+    pub is_aligned: bool,
+    /// Behind `isAligned`; in the table model in front of the categories.
+    pub end: usize,
+}
+
+impl RowLayout {
+    /// The row as a tablet of one row.
+    pub const fn as_tablet(&self) -> Layout {
+        Layout {
+            form: Form::Row,
+            device_at: self.device_at,
+            device_bytes: self.device_bytes,
+            rows: 1,
+            times_at: self.at,
+            time_range: TimeRange::at(self.time),
+            is_aligned: self.is_aligned,
+            end: self.end,
+        }
+    }
+}
+
+/// Checks the row at the cursor, goes behind its `isAligned`, and fills `columns` anew. A column's type
+/// is that of its cell, or for a null that of its schema.
+///
+/// # Errors
+/// [`ReadError::Malformed`] where the bytes are not a row: too short, a count or a name beyond its
+/// limit, a tag that does not exist. [`ReadError::Disk`] if the request cannot be read.
+pub fn scan(
+    cursor: &mut Cursor<'_>,
+    form: RowForm,
+    columns: &mut Vec<Column>,
+) -> Result<RowLayout, ReadError> {
+    let at = cursor.at();
+    let time = cursor.i64("time")?;
+    let device_at = cursor.at();
+    let device_bytes = cursor.skip_name("device")?;
+    let count = cursor.count(COLUMNS_MAX, "columns")?;
+    let has_schemas = form == RowForm::Wal || cursor.u8("hasSchema")? == 1;
+    tablet::fill(cursor, count, columns, if has_schemas { schema } else { tablet::name })?;
+    let cells_at = cursor.at();
+    let mut has_raw = false;
+    for column in columns.iter_mut() {
+        has_raw |= cell(cursor, form, column)? == Cell::Raw;
+    }
+    let has_values = columns.iter().any(|column| !column.is_absent);
+    let needs_types = (form == RowForm::Node && cursor.bool("isNeedInferType")?) || has_raw;
+    let is_aligned = cursor.bool("isAligned")?;
+    let end = cursor.at();
+    Ok(RowLayout {
+        form,
+        at,
+        time,
+        device_at,
+        device_bytes,
+        cells_at,
+        needs_types,
+        has_values,
+        is_aligned,
+        end,
+    })
+}
+
+/// A schema in a row: its type only matters for nulls, so one that has no values is let pass.
+fn schema(cursor: &mut Cursor<'_>) -> Result<Column, ReadError> {
+    let mut column = tablet::name(cursor)?;
+    column.data_type = DataType::from_code(cursor.u8("data type")?);
+    tablet::skip_schema_rest(cursor)?;
+    Ok(column)
+}
+
+/// What a cell holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cell {
+    Null,
+    Raw,
+    Value(DataType),
+}
+
+fn cell(cursor: &mut Cursor<'_>, form: RowForm, column: &mut Column) -> Result<Cell, ReadError> {
+    let at = cursor.at();
+    let tag = cursor.i8("cell tag")?;
+    let cell = match tag {
+        TAG_NULL => Cell::Null,
+        TAG_TYPED_NULL => {
+            let known = DataType::from_code(cursor.u8("type of a null")?);
+            column.data_type = known.or(column.data_type);
+            Cell::Null
+        }
+        TAG_RAW_STRING if form == RowForm::Node => {
+            skip_raw_string(cursor)?;
+            Cell::Raw
+        }
+        code => {
+            let known = u8::try_from(code).ok().and_then(DataType::from_code);
+            let expected = "a type with values, or a mark";
+            let bad = || tablet::value("cell tag", at, expected, i64::from(code));
+            let data_type = known.ok_or_else(bad)?;
+            column.data_type = Some(data_type);
+            column.values_at = tablet::offset(cursor.at());
+            skip_value(cursor, data_type)?;
+            Cell::Value(data_type)
+        }
+    };
+    column.is_absent = cell == Cell::Null;
+    Ok(cell)
+}
+
+fn skip_raw_string(cursor: &mut Cursor<'_>) -> Result<(), ReadError> {
+    if cursor.peek(4, "raw string")? == [0xff; 4] {
+        return cursor.skip(4, "raw string");
+    }
+    let bytes = cursor.count(TEXT_BYTES_MAX, "raw string")?;
+    cursor.skip(bytes, "raw string")
+}
+
+/// Goes over one value; returns its bytes, a text's length word included.
+pub(super) fn skip_value(cursor: &mut Cursor<'_>, data_type: DataType) -> Result<usize, ReadError> {
+    let start = cursor.at();
+    let bytes = match data_type.value_bytes() {
+        Some(bytes) => bytes,
+        None => cursor.count(TEXT_BYTES_MAX, "text")?,
+    };
+    cursor.skip(bytes, "value")?;
+    Ok(cursor.at() - start)
+}
+
+/// Goes over one cell of a plan node or log row that was scanned before, and says what it holds; the
+/// cursor stands behind the tag of a value then.
+pub(super) fn open_cell(cursor: &mut Cursor<'_>) -> Result<Cell, ReadError> {
+    let at = cursor.at();
+    let tag = cursor.i8("cell tag")?;
+    match u8::try_from(tag).ok().and_then(DataType::from_code) {
+        Some(data_type) => Ok(Cell::Value(data_type)),
+        None if tag == TAG_NULL => Ok(Cell::Null),
+        None if tag == TAG_TYPED_NULL => cursor.skip(1, "type of a null").map(|()| Cell::Null),
+        None => {
+            let expected = "a type with values, or null";
+            Err(WireError::Value { what: "cell tag", offset: at, expected, got: i64::from(tag) }
+                .into())
+        }
+    }
+}
