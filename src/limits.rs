@@ -24,7 +24,7 @@ pub const HANDSHAKE_BYTES_MAX: usize = 16 * KIB;
 pub const NAME_BYTES_MAX: usize = 4 * KIB;
 /// Longest file name: what Linux file systems take, less room for our own suffixes.
 pub const FILE_NAME_BYTES_MAX: usize = 200;
-/// Columns of one tablet: IoTDB's practical maximum, and 8 bytes of memory each while splitting.
+/// Columns of one tablet: IoTDB's practical maximum, and 17 bytes of memory each while splitting.
 pub const COLUMNS_MAX: usize = 16 * KIB;
 /// Properties of one measurement's schema; stock peers send none or one.
 pub const SCHEMA_PROPERTIES_MAX: usize = 64;

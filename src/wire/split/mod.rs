@@ -27,6 +27,7 @@
 //! Memory: the window for requests on disk, and a table by columns (see [`Scratch`]). Nothing grows with
 //! the rows, and no buffer holds a value: a part is written straight from the request.
 
+mod block;
 mod columns;
 mod rows;
 

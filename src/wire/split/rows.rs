@@ -9,7 +9,7 @@
 //!
 //! All rows of a run lie in one window, so that going through them column by column costs nothing.
 
-use super::columns::{HEAD, put_count};
+use super::block::{HEAD, put_count};
 use super::{Content, Part, part};
 use crate::data::{DataType, TimeRange};
 use crate::limits::SPLIT_ROWS_MAX;
