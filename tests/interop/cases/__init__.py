@@ -1,0 +1,17 @@
+"""The cases, in the order in which they run."""
+
+CASES = {}
+
+
+class Case:
+    def __init__(self, run, seconds, by_default):
+        self.run, self.seconds, self.by_default = run, seconds, by_default
+        self.title = (run.__doc__ or "").strip().splitlines()[0]
+
+
+def case(seconds, by_default=True):
+    """Registers a function `(world, figures)` under its name; it fails by raising."""
+    def register(run):
+        CASES[run.__name__] = Case(run, seconds, by_default)
+        return run
+    return register

@@ -1,0 +1,56 @@
+"""Stock to stock, without Penstock: shows that the harness can tell right from wrong."""
+
+import os
+
+from harness import data, legs, tsfile
+from harness.process import Failure, wait_for
+from harness.tap import Tap
+
+from . import case
+
+
+@case(seconds=400, by_default=False)
+def baseline(world, figures):
+    """stock sender to stock receiver, every leg, without Penstock"""
+    source, target = world.source(), world.target()
+    tap = Tap(target.gate_port)
+    for leg in legs.LEGS:
+        took = legs.send(source, leg, tap, tap.port)
+        world.same(source, target, legs.database(leg))
+        figures("%s %.1f s %s" % (leg.name, took, dict(sorted(tap.types.items()))))
+        target.run("DELETE DATABASE " + legs.database(leg))
+        source.run("DELETE DATABASE " + legs.database(leg))
+    if source.given_up():
+        raise Failure("the sender gave up: " + source.given_up()[0])
+
+
+@case(seconds=120, by_default=False)
+def checker(world, figures):
+    """the TsFile checker passes stock files and sees them damaged"""
+    source = world.source()
+    data.write(source, "root.checker")
+    folder = os.path.join(source.folder, "data", "datanode", "data", "sequence", "root.checker")
+    paths = wait_for("a flushed file", 30, lambda: [
+        os.path.join(top, name) for top, _, names in os.walk(folder) for name in names if name.endswith(".tsfile")])
+    seen = points = 0
+    for path in paths:
+        points += tsfile.check(path).points
+        with open(path, "rb") as file:
+            whole = file.read()
+        for damaged in (whole[:len(whole) // 2], whole[:-1], whole[:40] + whole[41:], b"", whole[:100] + bytes(len(whole) - 100)):
+            seen += is_flawed(damaged, os.path.join(world.folder, "damaged.tsfile"))
+    expected = data.points(data.snapshot(source, "root.checker"))
+    if points != expected or seen != 5 * len(paths):
+        raise Failure("%d points of %d, %d damages seen of %d" % (points, expected, seen, 5 * len(paths)))
+    source.run("DELETE DATABASE root.checker")
+    figures("%d files, %d points, %d damages seen" % (len(paths), points, seen))
+
+
+def is_flawed(raw, path):
+    with open(path, "wb") as file:
+        file.write(raw)
+    try:
+        tsfile.check(path)
+    except tsfile.Flaw:
+        return True
+    return False
