@@ -11,13 +11,12 @@ from .process import Child, Failure, free_ports, wait_for
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 PROFILE = os.environ.get("PENSTOCK_PROFILE", "release")
-PACKAGES = ["penstock-sender", "penstock-receiver", "penstock-gate"]
 STOP_SECONDS = 8
 
 
-def build():
+def build(*packages):
     command = ["cargo", "build", "--quiet", "--profile", PROFILE]
-    subprocess.run(command + [word for name in PACKAGES for word in ("-p", name)], cwd=ROOT, check=True,
+    subprocess.run(command + [word for name in packages for word in ("-p", name)], cwd=ROOT, check=True,
                    stdin=subprocess.DEVNULL)
 
 

@@ -91,12 +91,15 @@ def sink_jar(home):
 
 
 class Stock:
-    """One instance in a folder of its own. `start` and `wait_ready` are apart so that two can start at once."""
+    """One instance in a folder of its own. `start` and `wait_ready` are apart so that two can start at once.
 
-    def __init__(self, name, folder, air_gap=False, data_heap="512m", config_heap="128m", settings=None, quick=True):
+    `as_shipped` keeps the virtual machine as the release's own scripts start it; otherwise it is told to be small.
+    """
+
+    def __init__(self, name, folder, air_gap=False, data_heap="512m", config_heap="128m", settings=None, as_shipped=False):
         self.name, self.folder, self.home = name, os.path.abspath(folder), fetch()
         self.heaps = {"confignode": config_heap, "datanode": data_heap}
-        self.quick = quick
+        self.as_shipped = as_shipped
         self.properties = dict(zip(PORT_KEYS, map(str, free_ports(len(PORT_KEYS)))))
         seed = "127.0.0.1:" + self.properties["cn_internal_port"]
         self.properties.update({
@@ -157,12 +160,12 @@ class Stock:
         conf, logs = (os.path.join(self.folder, name) for name in ("conf", "logs"))
         heap = self.heaps[who]
         command = ["java"] + ["--add-opens=%s=ALL-UNNAMED" % package for package in OPENED_PACKAGES]
-        command += ["-Xms128m", "-Xmx" + heap, "-Xss512k", "-XX:MaxDirectMemorySize=" + heap,
+        command += ["-Xms" + (heap if self.as_shipped else "128m"), "-Xmx" + heap, "-Xss512k", "-XX:MaxDirectMemorySize=" + heap,
                     "-XX:+ExitOnOutOfMemoryError", "-Dfile.encoding=UTF-8", "-Dsun.jnu.encoding=UTF-8",
                     "-Djdk.nio.maxCachedBufferSize=262144", "-Diotdb-foreground=yes",
                     "-DTSFILE_HOME=" + self.folder, "-DTSFILE_CONF=" + conf,
                     "-Dlogback.configurationFile=" + os.path.join(conf, "logback-%s.xml" % who)]
-        if self.quick:
+        if not self.as_shipped:
             command += ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         if who == "confignode":
             command += ["-DCONFIGNODE_HOME=" + self.folder, "-DCONFIGNODE_DATA_HOME=" + self.folder,

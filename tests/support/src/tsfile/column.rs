@@ -50,7 +50,7 @@ const COLUMNS: [(&str, u8, Make); 10] = [
     }),
     ("string", 11, |count, _, chance| Values::Bytes(each(count, || text("pump", chance)))),
     ("text", 5, |count, _, chance| Values::Bytes(each(count, || text("valve", chance)))),
-    ("timestamp", 8, |count, _, chance| {
+    ("ticks", 8, |count, _, chance| {
         Values::Int64(each(count, || 1_704_067_200_000 + i64::from(chance.small())))
     }),
 ];
