@@ -54,13 +54,14 @@ fn an_untidy_file_is_seen() {
     assert_eq!(faults("use crate::{\n    data,\n    ops::board,\n};\n"), 1);
     assert_eq!(faults("/// Read by [`crate::link`].\n"), 0);
     assert_eq!(faults("#[cfg(test)]\nmod tests { use crate::link::sender; }\n"), 0);
+    assert_eq!(faults_of("src/spool/tests.rs", "use crate::link::sender;\n").len(), 0);
     assert_eq!(faults("// \u{e9}\n"), 1);
     assert_eq!(faults("// TODO\n"), 1);
     assert_eq!(faults(&"\n".repeat(LINES_MAX + 1)), 1);
 }
 
 fn faults_of(name: &str, text: &str) -> Vec<String> {
-    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let code = if is_test(name) { "" } else { before_tests(text) };
     let mut faults = Vec::new();
     if code.lines().count() > LINES_MAX {
         faults.push(format!("{name}: more than {LINES_MAX} lines before its tests"));
@@ -78,6 +79,15 @@ fn faults_of(name: &str, text: &str) -> Vec<String> {
         }
     }
     faults
+}
+
+/// A file of tests that has a place of its own beside what it tests.
+fn is_test(name: &str) -> bool {
+    name.ends_with("/tests.rs") || name.contains("/tests/")
+}
+
+fn before_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod ").next().unwrap_or_default()
 }
 
 /// The module after every `crate::`, comments left out; of `crate::{a::b, c}` both `a` and `c`.
