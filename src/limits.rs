@@ -54,6 +54,8 @@ pub const WRAPPERS_MAX: usize = 4;
 
 /// Connections of the gate's table by default: two stock peers with default pipes and forty strangers fit.
 pub const CONNECTIONS_MAX_DEFAULT: usize = 64;
+/// Connections that can be asked for; each costs a buffer of a few KiB and a file handle.
+pub const CONNECTIONS_MAX: usize = 1024;
 /// How long an answer is held while the spool cannot take data, before the connection is reset.
 pub const HOLD_MAX: Duration = Duration::from_secs(600);
 /// A refusal of an unknown request leaves no sooner than this after its frame: stock peers repeat at once.
@@ -80,6 +82,8 @@ pub const SEAL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(900);
 pub const SEAL_TIMEOUT_MAX: Duration = Duration::from_secs(86_400);
 /// Default size of a file piece: fits receivers with small heaps.
 pub const PIECE_BYTES_DEFAULT: usize = MIB;
+/// Largest size of a file piece that can be asked for; stock receivers take less than 64 MiB.
+pub const PIECE_BYTES_MAX: usize = 256 * MIB;
 /// First pause of a sender after a failure; doubles with each.
 pub const SENDER_PAUSE_FIRST: Duration = Duration::from_millis(250);
 /// Longest pause of a sender: a gate that came back is used within this time.
