@@ -120,6 +120,7 @@ pub const STATUS_TEXT_BYTES_MAX: usize = 512;
 const _: () = assert!(TURN_PERIOD_MAX.as_millis() * 3 < TURN_AGE_MAX.as_millis());
 const _: () = assert!(OPERATION_SHOWN_AFTER.as_millis() < OPERATION_AGE_MAX.as_millis());
 
+const _: () = assert!(PIECE_BYTES_DEFAULT + NAME_BYTES_MAX < REQUEST_MEMORY_BYTES_MAX);
 const _: () = assert!(ENTRY_BYTES_TARGET <= ENTRY_BYTES_MAX);
 const _: () = assert!(ENTRY_BYTES_MAX < REQUEST_MEMORY_BYTES_MAX);
 const _: () = assert!(HANDSHAKE_BYTES_MAX < REQUEST_MEMORY_BYTES_MAX);

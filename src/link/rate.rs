@@ -70,9 +70,10 @@ impl RateLimit {
         (self.bytes_per_second * BUCKET.as_secs_f64()).max(BUCKET_BYTES_MIN)
     }
 
-    /// What is worth waking up for: half a bucket.
+    /// What is worth waking up for: half a bucket, but no more than a second's worth, as whoever waits
+    /// for progress should see some.
     fn quantum(&self) -> f64 {
-        self.capacity() / 2.0
+        (self.capacity() / 2.0).min(self.bytes_per_second)
     }
 
     fn time_for(&self, bytes: f64) -> Duration {

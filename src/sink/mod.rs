@@ -1,1 +1,3 @@
 //! Drivers of the far sides: air gap and landing.
+
+pub mod air_gap;

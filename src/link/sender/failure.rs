@@ -12,7 +12,7 @@ use super::delivery::{Frame, Place};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Failure {
     /// The connect failed.
-    #[error("cannot be reached: {0}")]
+    #[error("cannot be reached: {}", reason(*.0))]
     Unreachable(ErrorKind),
     /// The connect took too long.
     #[error("did not take the connection within {} ms", .0.as_millis())]
@@ -61,6 +61,18 @@ impl Failure {
     pub(super) fn is_of_connection(self) -> bool {
         !matches!(self, Self::Refused { .. } | Self::OutOfStep)
     }
+}
+
+fn reason(kind: ErrorKind) -> &'static str {
+    let reasons = [
+        (ErrorKind::NotFound, "its name is not known"),
+        (ErrorKind::ConnectionRefused, "nothing listens there"),
+        (ErrorKind::TimedOut, "no answer from the network"),
+        (ErrorKind::HostUnreachable, "no route to it"),
+        (ErrorKind::NetworkUnreachable, "no route to its network"),
+    ];
+    let known = reasons.into_iter().find(|(each, _)| *each == kind);
+    known.map_or("the connect failed", |(_, reason)| reason)
 }
 
 /// A failure that lasts: shown as the pipe's message until the place it happened at is passed.

@@ -130,6 +130,11 @@ impl Sender {
         }
     }
 
+    /// A frame is to be written, and its last byte has not left.
+    pub fn is_writing(&self) -> bool {
+        matches!(self.state, State::InFlight { written: false, .. })
+    }
+
     /// There is no delivery to carry, and one may be given.
     pub fn is_free(&self) -> bool {
         self.carried.is_none() && !self.is_stopped() && self.stop_deadline.is_none()

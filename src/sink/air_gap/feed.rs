@@ -1,0 +1,65 @@
+//! Where a sink's entries come from.
+
+use crate::data::ReadAt;
+use crate::spool::{EntryHeader, ReadError};
+
+/// One consumer's view of the spool, as a sink needs it.
+///
+/// All reads return at once: they are of at most 1 MiB, from the page cache as a rule.
+pub trait Feed: Send {
+    /// A stored file.
+    type File: ReadAt + Send + Sync;
+
+    /// The next entry for this sink, which it keeps until [`Feed::advance`]; `None` if there is none
+    /// yet.
+    ///
+    /// # Errors
+    /// If the disk fails; the same entry is asked for again later.
+    fn next_entry(&mut self) -> Result<Option<EntryHeader>, ReadError>;
+
+    /// Returns when there may be entries since [`Feed::next_entry`] last had none. Nothing is missed if
+    /// it is dropped and called again.
+    fn changed(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// Fills `into` with the payload of the entry that was returned last.
+    ///
+    /// # Errors
+    /// If the disk fails, or there are fewer bytes.
+    fn read_payload(&mut self, into: &mut [u8]) -> Result<(), ReadError>;
+
+    /// Opens the files of the entry that was returned last.
+    ///
+    /// # Errors
+    /// If one is not there as the entry says, or the disk fails.
+    fn open_files(&mut self) -> Result<StoredFiles<Self::File>, ReadError>;
+
+    /// The far side has everything up to and with this entry.
+    fn advance(&mut self, header: &EntryHeader);
+
+    /// Puts the entry that was returned last where a person finds it, with the reason: durable before
+    /// an [`Feed::advance`] that follows is. False if that cannot be done now.
+    fn put_aside(&mut self, header: &EntryHeader, why: &str) -> bool;
+}
+
+/// The files of an entry, and how they came.
+#[derive(Debug)]
+pub struct StoredFiles<F> {
+    /// Type of the seal with which they came; 0 from the inbox; any other: the only file holds one whole
+    /// request.
+    pub request_type: u16,
+    /// In the order of the seal: the mods file, then the TsFile.
+    pub files: Vec<StoredFile<F>>,
+    /// Parameters of the seal.
+    pub parameters: Vec<(String, Option<String>)>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub struct StoredFile<F> {
+    /// Its name at the source; `None`: an optional file that is absent.
+    pub name: Option<String>,
+    /// Its length.
+    pub bytes: u64,
+    /// Its bytes; `None` only if it is absent.
+    pub file: Option<F>,
+}

@@ -1,0 +1,382 @@
+//! The one buffer of a sink, in which its frames are built.
+//!
+//! ```text
+//!  0              63       79                                        in one piece, written in one go
+//!  | E-lang prefix | header | payload ...                | E-lang suffix |
+//!  ^ start, if wrapped      ^ BEGIN                     ^ end
+//! ```
+//!
+//! A payload that fits is built whole, compressed if the sink does that, and checked off with its CRC. A
+//! larger one is streamed through the same buffer in two passes over its file: one for the CRC, which
+//! stands in front of the payload, one for the bytes. So memory does not grow with a piece.
+
+use std::ops::Range;
+use std::{io, mem};
+
+use thiserror::Error;
+
+use super::settings::Compressors;
+use crate::data::ReadAt;
+use crate::limits::{MIB, REQUEST_MEMORY_BYTES_MAX};
+use crate::wire::WireError;
+use crate::wire::bytes::Writer;
+use crate::wire::compressed::{self, CompressedError};
+use crate::wire::elanguage::{PREFIX, SUFFIX};
+use crate::wire::frame::{HEADER_BYTES, write_header};
+use crate::wire::request::{Head, RequestType};
+
+/// Where the payload begins.
+const BEGIN: usize = PREFIX.len() + HEADER_BYTES;
+/// Bytes of a file that are read at a time.
+const CHUNK_BYTES: usize = MIB;
+
+/// Why a frame could not be built. Nothing of it was sent.
+#[derive(Debug, Error)]
+pub(super) enum BuildError {
+    /// The file cannot be read.
+    #[error("reading {wanted} bytes at {offset}: {source}")]
+    Read {
+        /// Where.
+        offset: u64,
+        /// How many.
+        wanted: usize,
+        /// What the disk says.
+        source: io::Error,
+    },
+    /// The payload is larger than an entry can be.
+    #[error("a payload of {count} bytes, an entry holds at most {}", REQUEST_MEMORY_BYTES_MAX)]
+    Room {
+        /// Its bytes.
+        count: usize,
+    },
+    /// The payload is not one.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The codec failed.
+    #[error(transparent)]
+    Compressed(#[from] CompressedError),
+}
+
+/// The buffer; see the module's page.
+#[derive(Debug)]
+pub(super) struct FrameBuffer {
+    /// Always of full length; what lies behind `end` is garbage.
+    bytes: Vec<u8>,
+    /// Where the payload ends, so far.
+    end: usize,
+    wrapped: bool,
+    compressors: Compressors,
+    /// Result of the compressors; empty without them.
+    packed: Vec<u8>,
+    spare: Vec<u8>,
+}
+
+impl FrameBuffer {
+    /// A buffer for payloads of up to [`REQUEST_MEMORY_BYTES_MAX`], taken at once.
+    pub(super) fn new(wrapped: bool, compressors: Compressors) -> Self {
+        let of_codecs = if compressors.is_empty() { 0 } else { REQUEST_MEMORY_BYTES_MAX };
+        Self {
+            bytes: vec![0; BEGIN + REQUEST_MEMORY_BYTES_MAX + SUFFIX.len()],
+            end: BEGIN,
+            wrapped,
+            compressors,
+            packed: Vec::with_capacity(of_codecs),
+            spare: Vec::with_capacity(of_codecs),
+        }
+    }
+
+    /// Begins a payload and lets `write` write it, or the head of it.
+    pub(super) fn begin(&mut self, write: impl FnOnce(&mut Writer<'_>)) -> Result<(), WireError> {
+        let room = BEGIN..BEGIN + REQUEST_MEMORY_BYTES_MAX;
+        let mut writer = Writer::into_slice(self.bytes.get_mut(room).unwrap_or_default());
+        write(&mut writer);
+        self.end = BEGIN + writer.finish()?;
+        Ok(())
+    }
+
+    /// Whether the payload takes `more` bytes without being streamed.
+    pub(super) fn has_room(&self, more: usize) -> bool {
+        self.payload_bytes().saturating_add(more) <= REQUEST_MEMORY_BYTES_MAX
+    }
+
+    /// Bytes of the payload so far.
+    pub(super) fn payload_bytes(&self) -> usize {
+        self.end - BEGIN
+    }
+
+    /// Appends `count` bytes to the payload, for which there is room, and lets `fill` fill them.
+    pub(super) fn append<E>(
+        &mut self,
+        count: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let room = self.end..self.end + count;
+        fill(self.bytes.get_mut(room).unwrap_or_default())?;
+        self.end += count;
+        Ok(())
+    }
+
+    /// Ends the frame; `crc` is the payload's, if it is known already.
+    pub(super) fn finish(&mut self, crc: Option<u32>) -> Result<&[u8], BuildError> {
+        let crc = if self.compressors.is_empty() { crc } else { self.compress()? };
+        let payload = self.bytes.get(BEGIN..self.end).unwrap_or_default();
+        let crc = crc.unwrap_or_else(|| crc32fast::hash(payload));
+        self.put_header(payload.len(), crc);
+        let end = self.put_suffix(self.end);
+        Ok(self.bytes.get(self.start()..end).unwrap_or_default())
+    }
+
+    /// Where a frame begins.
+    fn start(&self) -> usize {
+        if self.wrapped { 0 } else { PREFIX.len() }
+    }
+
+    fn put_header(&mut self, payload_bytes: usize, crc: u32) {
+        let payload_bytes = u32::try_from(payload_bytes).unwrap_or(u32::MAX);
+        if let Some((prefix, header)) =
+            self.bytes.get_mut(..BEGIN).and_then(|front| front.split_at_mut_checked(PREFIX.len()))
+        {
+            prefix.copy_from_slice(PREFIX);
+            header.copy_from_slice(&write_header(payload_bytes, crc));
+        }
+    }
+
+    /// Says where the frame ends whose payload ends at `end`.
+    fn put_suffix(&mut self, end: usize) -> usize {
+        match self.bytes.get_mut(end..end + SUFFIX.len()) {
+            Some(room) if self.wrapped => {
+                room.copy_from_slice(SUFFIX);
+                end + SUFFIX.len()
+            }
+            _ => end,
+        }
+    }
+
+    /// Replaces the payload by a type 300 with it; its CRC is not known then.
+    fn compress(&mut self) -> Result<Option<u32>, BuildError> {
+        let payload = self.bytes.get(BEGIN..self.end).unwrap_or_default();
+        compressed::compress(&self.compressors, payload, &mut self.packed, &mut self.spare)?;
+        // What cannot be compressed grows by some bytes in a hundred thousand.
+        let room = BEGIN + Head::BYTES + self.packed.len() + SUFFIX.len();
+        self.bytes.resize(room.max(self.bytes.len()), 0);
+        let packed = mem::take(&mut self.packed);
+        let written = self.begin(|writer| {
+            Head::of(RequestType::Compressed).write(writer);
+            writer.put(&packed);
+        });
+        self.packed = packed;
+        written?;
+        Ok(None)
+    }
+}
+
+/// A payload larger than the buffer: a head that lies in it, and bytes of a file.
+#[derive(Debug)]
+pub(super) struct Streamed {
+    hasher: crc32fast::Hasher,
+    /// The file's part of the payload.
+    start: u64,
+    count: usize,
+    /// Of these bytes, those that the pass has done.
+    done: usize,
+    head_bytes: usize,
+}
+
+impl Streamed {
+    /// After the head was begun in `buffer`: `count` bytes of the file from `start` follow it.
+    pub(super) fn new(buffer: &FrameBuffer, start: u64, count: usize) -> Self {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(buffer.bytes.get(BEGIN..buffer.end).unwrap_or_default());
+        Self { hasher, start, count, done: 0, head_bytes: buffer.payload_bytes() }
+    }
+
+    /// First pass: reads the next chunk for the CRC. False when there was none left; then the pass is
+    /// over, and the opening ready to be sent.
+    pub(super) fn hash<F: ReadAt>(
+        &mut self,
+        buffer: &mut FrameBuffer,
+        file: &F,
+    ) -> Result<bool, BuildError> {
+        let from = BEGIN + self.head_bytes;
+        let Some(chunk) = self.read(buffer, from, file)? else {
+            buffer.put_header(self.head_bytes + self.count, self.hasher.clone().finalize());
+            self.done = 0;
+            return Ok(false);
+        };
+        self.hasher.update(buffer.bytes.get(chunk).unwrap_or_default());
+        Ok(true)
+    }
+
+    /// What goes out first: prefix, header, head.
+    pub(super) fn opening<'b>(&self, buffer: &'b FrameBuffer) -> &'b [u8] {
+        buffer.bytes.get(buffer.start()..BEGIN + self.head_bytes).unwrap_or_default()
+    }
+
+    /// Second pass: the next chunk, the last one with the suffix. `None` after it.
+    pub(super) fn chunk<'b, F: ReadAt>(
+        &mut self,
+        buffer: &'b mut FrameBuffer,
+        file: &F,
+    ) -> Result<Option<&'b [u8]>, BuildError> {
+        let Some(chunk) = self.read(buffer, 0, file)? else { return Ok(None) };
+        let is_last = self.done == self.count;
+        let end = if is_last { buffer.put_suffix(chunk.end) } else { chunk.end };
+        Ok(buffer.bytes.get(..end))
+    }
+
+    /// Bytes of the whole frame.
+    pub(super) fn frame_bytes(&self, buffer: &FrameBuffer) -> u64 {
+        let around = if buffer.wrapped { SUFFIX.len() } else { 0 };
+        let bytes = BEGIN - buffer.start() + self.head_bytes + self.count + around;
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
+    /// Reads the next chunk to `from` in the buffer.
+    fn read<F: ReadAt>(
+        &mut self,
+        buffer: &mut FrameBuffer,
+        from: usize,
+        file: &F,
+    ) -> Result<Option<Range<usize>>, BuildError> {
+        let count = (self.count - self.done).min(CHUNK_BYTES);
+        if count == 0 {
+            return Ok(None);
+        }
+        let chunk = from..from + count;
+        let offset = self.start.saturating_add(u64::try_from(self.done).unwrap_or(u64::MAX));
+        read_exactly(file, offset, buffer.bytes.get_mut(chunk.clone()).unwrap_or_default())?;
+        self.done += count;
+        Ok(Some(chunk))
+    }
+}
+
+/// Fills `into` from a file.
+pub(super) fn read_exactly<F: ReadAt>(
+    file: &F,
+    offset: u64,
+    into: &mut [u8],
+) -> Result<(), BuildError> {
+    let wanted = into.len();
+    let failed = |source| BuildError::Read { offset, wanted, source };
+    match file.read_at(offset, into).map_err(failed)? {
+        got if got == wanted => Ok(()),
+        _ => Err(failed(io::ErrorKind::UnexpectedEof.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::bytes::Reader;
+    use crate::wire::compressed::{Compressed, Compressor};
+
+    /// Takes a frame apart by hand: payload, after lengths and checksum were compared.
+    fn payload_of(frame: &[u8]) -> &[u8] {
+        let length = u32::from_be_bytes(frame[..4].try_into().unwrap()) as usize;
+        assert_eq!(frame[..4], frame[4..8]);
+        assert_eq!(frame.len(), 8 + length);
+        let payload = &frame[16..];
+        assert_eq!(frame[8..12], [0; 4]);
+        assert_eq!(frame[12..16], crc32fast::hash(payload).to_be_bytes());
+        payload
+    }
+
+    fn unwrapped(frame: &[u8]) -> &[u8] {
+        frame.strip_prefix(PREFIX).unwrap().strip_suffix(SUFFIX).unwrap()
+    }
+
+    fn streamed(wrapped: bool, file: &[u8], start: u64, count: usize) -> Vec<u8> {
+        let mut buffer = FrameBuffer::new(wrapped, Compressors::new());
+        buffer.begin(|writer| writer.put(b"\x01\0\x04head")).unwrap();
+        let mut streamed = Streamed::new(&buffer, start, count);
+        while streamed.hash(&mut buffer, &file).unwrap() {}
+        let mut frame = streamed.opening(&buffer).to_vec();
+        while let Some(chunk) = streamed.chunk(&mut buffer, &file).unwrap() {
+            frame.extend_from_slice(chunk);
+        }
+        assert_eq!(streamed.frame_bytes(&buffer), frame.len() as u64);
+        frame
+    }
+
+    fn noise(count: usize) -> Vec<u8> {
+        let mut random = crate::link::backoff::Random::new(5);
+        (0..count).map(|_| random.next_u64().to_be_bytes()[0]).collect()
+    }
+
+    #[test]
+    fn frame_has_lengths_checksum_and_payload() {
+        let mut buffer = FrameBuffer::new(false, Compressors::new());
+        buffer.begin(|writer| writer.put(b"\x01\0\x04head")).unwrap();
+        buffer
+            .append(4, |into| {
+                into.copy_from_slice(b"body");
+                Ok::<_, BuildError>(())
+            })
+            .unwrap();
+        let frame = buffer.finish(None).unwrap();
+        assert_eq!(payload_of(frame), b"\x01\0\x04headbody");
+    }
+
+    #[test]
+    fn known_checksum_is_taken_over() {
+        let mut buffer = FrameBuffer::new(false, Compressors::new());
+        buffer.begin(|writer| writer.put(b"abc")).unwrap();
+        let frame = buffer.finish(Some(0x0102_0304)).unwrap();
+        assert_eq!(frame[8..16], [0, 0, 0, 0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn wrapped_frame_stands_between_prefix_and_suffix() {
+        let mut buffer = FrameBuffer::new(true, Compressors::new());
+        buffer.begin(|writer| writer.put(b"\x01\0\x05")).unwrap();
+        assert_eq!(payload_of(unwrapped(buffer.finish(None).unwrap())), b"\x01\0\x05");
+        buffer.begin(|writer| writer.put(b"\x01\0\x06")).unwrap();
+        assert_eq!(payload_of(unwrapped(buffer.finish(None).unwrap())), b"\x01\0\x06");
+    }
+
+    #[test]
+    fn compressed_frame_holds_the_payload_as_type_300() {
+        for compressors in [&[Compressor::Lz4][..], &[Compressor::Zstd, Compressor::Gzip]] {
+            let mut buffer = FrameBuffer::new(true, Compressors::from_slice(compressors).unwrap());
+            for body in [vec![7; 100_000], noise(MIB), vec![]] {
+                buffer.begin(|writer| writer.put(&body)).unwrap();
+                let frame = buffer.finish(Some(1)).unwrap();
+                let rest = payload_of(unwrapped(frame)).strip_prefix(b"\x01\x01\x2c").unwrap();
+                let request = Compressed::read(&mut Reader::new(rest)).unwrap();
+                assert_eq!(request.steps.len(), compressors.len());
+                let (mut out, mut spare) = (Vec::new(), Vec::new());
+                assert_eq!(request.undo(&mut out, &mut spare, 2 * MIB).unwrap(), body);
+            }
+        }
+    }
+
+    #[test]
+    fn payload_above_the_room_is_an_error() {
+        let mut buffer = FrameBuffer::new(false, Compressors::new());
+        assert!(buffer.has_room(REQUEST_MEMORY_BYTES_MAX));
+        let long = vec![0; REQUEST_MEMORY_BYTES_MAX + 1];
+        assert!(buffer.begin(|writer| writer.put(&long)).is_err());
+        buffer.begin(|writer| writer.put(&long[1..])).unwrap();
+        assert!(!buffer.has_room(1));
+    }
+
+    #[test]
+    fn streamed_frame_equals_one_in_one_piece() {
+        for count in [1, MIB, MIB + 1, 3 * MIB + 17] {
+            let file = noise(count + 10);
+            let payload = [b"\x01\0\x04head", &file[10..]].concat();
+            assert_eq!(payload_of(&streamed(false, &file, 10, count)), payload);
+            assert_eq!(payload_of(unwrapped(&streamed(true, &file, 10, count))), payload);
+        }
+    }
+
+    #[test]
+    fn file_that_is_too_short_is_found_before_anything_is_sent() {
+        let file = noise(100);
+        let mut buffer = FrameBuffer::new(false, Compressors::new());
+        buffer.begin(|writer| writer.put(b"head")).unwrap();
+        let mut streamed = Streamed::new(&buffer, 50, 51);
+        let error = streamed.hash(&mut buffer, &&file[..]).unwrap_err();
+        assert!(matches!(error, BuildError::Read { offset: 50, wanted: 51, .. }), "{error}");
+    }
+}

@@ -1,0 +1,291 @@
+//! The machine and the socket it speaks of: everything that waits.
+//!
+//! Every wait ends at the machine's time limit, at the order to stop, or when the socket has something,
+//! whichever comes first; which of them it was, the machine is told, and the caller asks the machine
+//! what is next.
+
+use std::future::pending;
+use std::io::{self, ErrorKind, Read};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::sleep_until;
+
+use crate::limits::{ANSWER_TIMEOUT, STOP_GRACE};
+use crate::link::node_urls::NodeUrl;
+use crate::link::rate::{Grant, RateLimit};
+use crate::link::sender::Sender;
+use crate::ops::clock;
+
+/// Idle time before the first probe of a connection.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
+/// Time between probes, of which the system's number has to fail.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A machine with its socket.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) sender: Sender,
+    socket: Option<TcpStream>,
+    rate: Option<RateLimit>,
+    stop: watch::Receiver<bool>,
+    stopping: bool,
+}
+
+/// What ended a wait.
+enum Woken<T> {
+    Stop,
+    Time,
+    Ready(T),
+}
+
+impl Line {
+    /// Without a connection; a `true` (or the end) of `stop` is the order to stop.
+    pub(super) fn new(
+        sender: Sender,
+        rate: Option<RateLimit>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self { sender, socket: None, rate, stop, stopping: false }
+    }
+
+    /// Does [`Command::Connect`](crate::link::sender::Command::Connect).
+    pub(super) async fn connect(&mut self, target: &NodeUrl) {
+        let limit = self.sender.poll_timeout();
+        match woken(&mut self.stop, self.stopping, limit, dial(target)).await {
+            Woken::Ready(Ok(socket)) => {
+                self.socket = Some(socket);
+                self.sender.handle_connected(clock::now());
+            }
+            Woken::Ready(Err(error)) => self.sender.handle_lost(clock::now(), error.kind()),
+            Woken::Time => self.sender.handle_timeout(clock::now()),
+            Woken::Stop => self.stop(),
+        }
+    }
+
+    /// Does [`Command::Look`](crate::link::sender::Command::Look). It asks the system itself, as the
+    /// runtime may not know yet what has come.
+    pub(super) fn look(&mut self) {
+        let now = clock::now();
+        let Some(socket) = &self.socket else {
+            return self.sender.handle_lost(now, ErrorKind::NotConnected);
+        };
+        let mut byte = [0];
+        match Read::read(&mut &*SockRef::from(socket), &mut byte) {
+            Ok(0) => self.sender.handle_closed(now),
+            Ok(_) => self.sender.handle_answer(now, u8::from_be_bytes(byte)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.sender.handle_clear(now),
+            Err(error) => self.sender.handle_lost(now, error.kind()),
+        }
+    }
+
+    /// Does [`Command::Close`](crate::link::sender::Command::Close); linger 0 makes it a reset.
+    pub(super) fn close(&mut self) {
+        self.socket = None;
+    }
+
+    /// Writes bytes of the frame in flight; false if the machine does not want the rest any more.
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> bool {
+        let mut rest = bytes;
+        while !rest.is_empty() && self.sender.is_writing() {
+            let granted = match self.rate.as_mut().map(|r| r.grant(clock::now(), rest.len())) {
+                None => rest.len(),
+                Some(Grant::Now(granted)) => granted,
+                Some(Grant::Until(later)) => {
+                    self.hold(later).await;
+                    continue;
+                }
+            };
+            let (now, later) = rest.split_at_checked(granted).unwrap_or((rest, &[]));
+            let left = self.write_some(now).await;
+            if let Some(rate) = &mut self.rate {
+                rate.give_back(now.len().saturating_sub(left));
+            }
+            rest = rest.get(left..).unwrap_or(later);
+        }
+        rest.is_empty() && self.sender.is_writing()
+    }
+
+    /// The frame in flight is still being prepared: that is no silence of the far side.
+    pub(super) fn made_progress(&mut self) {
+        if *self.stop.borrow() && !self.stopping {
+            self.stop();
+        }
+        self.sender.handle_progress(clock::now());
+    }
+
+    /// The frame in flight has left.
+    pub(super) fn written(&mut self) {
+        self.sender.handle_written(clock::now());
+    }
+
+    /// Waits for whatever comes first: an answer, a time limit, the order to stop, or `more`.
+    pub(super) async fn wait(&mut self, more: impl Future<Output = ()>) {
+        let limit = self.sender.poll_timeout();
+        let socket = self.socket.as_ref();
+        let something = async {
+            tokio::select! {
+                biased;
+                () = readable(socket) => true,
+                () = more => false,
+            }
+        };
+        match woken(&mut self.stop, self.stopping, limit, something).await {
+            Woken::Ready(true) => self.read_waiting(clock::now()),
+            Woken::Ready(false) => {}
+            Woken::Time => self.sender.handle_timeout(clock::now()),
+            Woken::Stop => self.stop(),
+        }
+    }
+
+    fn stop(&mut self) {
+        self.stopping = true;
+        self.sender.stop(clock::now(), STOP_GRACE);
+    }
+
+    /// Writes what the socket takes, and says how much that was.
+    async fn write_some(&mut self, bytes: &[u8]) -> usize {
+        let limit = self.sender.poll_timeout();
+        let Some(socket) = &self.socket else {
+            self.sender.handle_lost(clock::now(), ErrorKind::NotConnected);
+            return 0;
+        };
+        let ready = socket.ready(Interest::READABLE | Interest::WRITABLE);
+        match woken(&mut self.stop, self.stopping, limit, ready).await {
+            Woken::Ready(Ok(ready)) => {
+                if ready.is_readable() {
+                    self.read_waiting(clock::now());
+                }
+                if self.sender.is_writing() { self.try_write(bytes) } else { 0 }
+            }
+            Woken::Ready(Err(error)) => {
+                self.sender.handle_lost(clock::now(), error.kind());
+                0
+            }
+            Woken::Time => {
+                self.sender.handle_timeout(clock::now());
+                0
+            }
+            Woken::Stop => {
+                self.stop();
+                0
+            }
+        }
+    }
+
+    fn try_write(&mut self, bytes: &[u8]) -> usize {
+        let Some(socket) = &self.socket else { return 0 };
+        match socket.try_write(bytes) {
+            Ok(count) => {
+                self.sender.handle_progress(clock::now());
+                count
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            Err(error) => {
+                self.sender.handle_lost(clock::now(), error.kind());
+                0
+            }
+        }
+    }
+
+    /// Waits for the rate limit; an answer that comes meanwhile is nothing to wait with.
+    async fn hold(&mut self, until: Instant) {
+        let limit = self.sender.poll_timeout();
+        let socket = self.socket.as_ref();
+        let something = async {
+            tokio::select! {
+                biased;
+                () = readable(socket) => true,
+                () = sleep_until(until.into()) => false,
+            }
+        };
+        match woken(&mut self.stop, self.stopping, limit, something).await {
+            Woken::Ready(true) => self.read_waiting(clock::now()),
+            Woken::Ready(false) => {}
+            Woken::Time => self.sender.handle_timeout(clock::now()),
+            Woken::Stop => self.stop(),
+        }
+    }
+
+    /// Reads one byte, if there is one: never more, so that a second one is still there for the next
+    /// look.
+    fn read_waiting(&mut self, now: Instant) {
+        let Some(socket) = &self.socket else { return };
+        let mut byte = [0];
+        match socket.try_read(&mut byte) {
+            Ok(0) => self.sender.handle_closed(now),
+            Ok(_) => self.sender.handle_answer(now, u8::from_be_bytes(byte)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => self.sender.handle_lost(now, error.kind()),
+        }
+    }
+}
+
+/// Waits until a socket has bytes, an end or an error; for ever without one.
+async fn readable(socket: Option<&TcpStream>) {
+    match socket {
+        // An error is found by the read that follows.
+        Some(socket) => drop(socket.readable().await),
+        None => pending().await,
+    }
+}
+
+/// Waits for the first of: the order to stop, `something`, the limit.
+async fn woken<T>(
+    stop: &mut watch::Receiver<bool>,
+    stopping: bool,
+    limit: Option<Instant>,
+    something: impl Future<Output = T>,
+) -> Woken<T> {
+    tokio::select! {
+        biased;
+        () = ordered(stop), if !stopping => Woken::Stop,
+        ready = something => Woken::Ready(ready),
+        () = until(limit) => Woken::Time,
+    }
+}
+
+/// Waits for the order to stop; that nobody can give it any more is one.
+async fn ordered(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+async fn until(limit: Option<Instant>) {
+    match limit {
+        Some(limit) => sleep_until(limit.into()).await,
+        None => pending().await,
+    }
+}
+
+/// Connects to the first address of a target that takes it.
+async fn dial(target: &NodeUrl) -> io::Result<TcpStream> {
+    let socket = match target.host.parse::<IpAddr>() {
+        Ok(address) => TcpStream::connect((address, target.port)).await?,
+        Err(_) => dial_name(target).await?,
+    };
+    socket.set_nodelay(true)?;
+    let options = SockRef::from(&socket);
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL);
+    options.set_tcp_keepalive(&keepalive)?;
+    options.set_tcp_user_timeout(Some(ANSWER_TIMEOUT * 2))?;
+    // Any end of the connection, also the process's, tells the far side that the rest will not come.
+    options.set_linger(Some(Duration::ZERO))?;
+    Ok(socket)
+}
+
+async fn dial_name(target: &NodeUrl) -> io::Result<TcpStream> {
+    let addresses = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
+    // The system says nothing more exact of a name that it does not know.
+    let mut last = io::Error::from(ErrorKind::NotFound);
+    for address in addresses.map_err(|_| io::Error::from(ErrorKind::NotFound))? {
+        match TcpStream::connect(address).await {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}

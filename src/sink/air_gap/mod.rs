@@ -1,0 +1,396 @@
+//! The driver of an air-gap pipe: moves entries from the spool to the far side, one after the other.
+//!
+//! ```text
+//!   spool ---> Feed ---> Transfer ---> FrameBuffer ---> Line ===== gate ====> far side
+//!   (thread)    |        which files,   the one          socket,
+//!               |        which names    buffer           waits    <---------- one byte
+//!               |                                          |
+//!               +<------ advance ------ Delivered ------ Sender (machine)
+//! ```
+//!
+//! The machine decides ([`crate::link::sender`]); this file does what it says and tells what came of
+//! it. A file of an entry is opened once and read again for each attempt. What the node itself cannot
+//! do (a disk that does not read) is no failure of the far side: it is shown as the pipe's message and
+//! tried again; the pipe neither skips nor stops.
+//!
+//! One task on the main loop; nothing in it takes longer than reading 1 MiB, but for the check of a
+//! TsFile's metadata before it is sent.
+
+mod feed;
+mod frame_buffer;
+mod line;
+mod outgoing;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod transfer;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::time::sleep_until;
+
+pub use self::feed::{Feed, StoredFile, StoredFiles};
+use self::frame_buffer::{BuildError, FrameBuffer};
+use self::line::Line;
+use self::outgoing::Outgoing;
+pub use self::settings::{AirGapSettings, Compressors};
+use self::transfer::Transfer;
+use crate::data::Precision;
+use crate::link::sender::{Command, Event, Failure, Frame, Sender};
+use crate::ops::board::{Board, Crossing, PipeRow, Report, TroubleKind};
+use crate::ops::clock;
+use crate::spool::{EntryHeader, Kind, ReadError};
+use crate::tsfile::{self, TsFileError};
+
+/// Pause after something of our own failed.
+const OWN_PAUSE: Duration = Duration::from_secs(1);
+/// Refusals in a row that a person should hear of; one may be a far side that restarts.
+const REFUSALS_SHOWN: u32 = 3;
+
+/// What a sink is made of, besides its feed.
+#[derive(Debug)]
+pub struct Parts {
+    /// The pipe's name.
+    pub pipe: String,
+    /// Its attributes.
+    pub settings: AirGapSettings,
+    /// Where people look.
+    pub board: Arc<Board>,
+    /// The pipe's row there.
+    pub row: Arc<PipeRow>,
+    /// Draws its pauses.
+    pub seed: u64,
+    /// `true`, or the end of it, is the order to stop.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// The sink of one pipe; [`AirGapSink::run`] is its life.
+#[derive(Debug)]
+pub struct AirGapSink<F: Feed> {
+    pipe: String,
+    settings: AirGapSettings,
+    board: Arc<Board>,
+    row: Arc<PipeRow>,
+    feed: F,
+    line: Line,
+    buffer: FrameBuffer,
+    current: Option<Current<F::File>>,
+    /// The feed had nothing more.
+    drained: bool,
+    /// Nothing is taken on before, as something of our own failed.
+    held: Option<Instant>,
+    /// What the last handshake said, or will say.
+    precision: Precision,
+    /// The frame that was written last, and its bytes.
+    in_flight: Option<(Frame, u64)>,
+    last_answer: Option<Instant>,
+    /// The row has a message about the far side.
+    complaining: bool,
+    /// Failures of our own since the last delivery.
+    own_failures: u32,
+    put_aside: u64,
+}
+
+/// The entry that is being carried.
+#[derive(Debug)]
+struct Current<T> {
+    header: EntryHeader,
+    transfer: Transfer<T>,
+    crossing: Option<Crossing>,
+    refused_since: Option<Instant>,
+}
+
+/// Something of our own failed.
+#[derive(Debug, Error)]
+enum OwnTrouble {
+    /// The spool cannot be read.
+    #[error(transparent)]
+    Spool(#[from] ReadError),
+    /// A frame cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// An entry that can never be sent cannot be put aside either.
+    #[error("entry {sequence} cannot be put aside: {why}")]
+    PutAside { sequence: u64, why: String },
+}
+
+impl<F: Feed> AirGapSink<F> {
+    /// A sink that has not begun.
+    pub fn new(parts: Parts, feed: F) -> Self {
+        let Parts { pipe, settings, board, row, seed, stop } = parts;
+        let sender = Sender::new(settings.of_sender(), seed);
+        Self {
+            line: Line::new(sender, settings.rate.clone(), stop),
+            buffer: FrameBuffer::new(settings.e_language, settings.compressors.clone()),
+            precision: settings.precision,
+            pipe,
+            settings,
+            board,
+            row,
+            feed,
+            current: None,
+            drained: false,
+            held: None,
+            in_flight: None,
+            last_answer: None,
+            complaining: false,
+            own_failures: 0,
+            put_aside: 0,
+        }
+    }
+
+    /// Carries entries until the order to stop; gives the feed back.
+    pub async fn run(mut self) -> F {
+        self.line.sender.greet();
+        while !self.line.sender.is_stopped() {
+            self.take_on(clock::now());
+            match self.line.sender.poll(clock::now()) {
+                Some(command) => self.obey(command).await,
+                None => self.wait().await,
+            }
+            self.tell(clock::now());
+        }
+        self.feed
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Connect { gate } => {
+                if let Some(target) = self.settings.node_urls.get(gate) {
+                    self.line.connect(target).await;
+                }
+            }
+            Command::Look => self.line.look(),
+            Command::Send(frame) => self.send(frame).await,
+            Command::Close => self.line.close(),
+        }
+    }
+
+    async fn wait(&mut self) {
+        let free = self.line.sender.is_free();
+        let (feed, held, drained) = (&mut self.feed, self.held, &mut self.drained);
+        let more = async {
+            match (free, held) {
+                (false, _) => std::future::pending().await,
+                (true, Some(until)) => sleep_until(until.into()).await,
+                (true, None) if *drained => feed.changed().await,
+                (true, None) => {}
+            }
+            *drained = false;
+        };
+        self.line.wait(more).await;
+    }
+}
+
+// Entries.
+impl<F: Feed> AirGapSink<F> {
+    /// Gives the machine something to carry, if it has nothing and there is something.
+    fn take_on(&mut self, now: Instant) {
+        if !self.line.sender.is_free() || self.held.is_some_and(|until| now < until) {
+            return;
+        }
+        self.held = None;
+        if self.current.is_none()
+            && let Err(trouble) = self.load(now)
+        {
+            return self.complain(now, &trouble);
+        }
+        let Some(current) = &self.current else { return };
+        let precision = current.header.precision.unwrap_or(self.settings.precision);
+        if precision != self.precision {
+            self.precision = precision;
+            self.line.sender.reconnect();
+        }
+        self.line.sender.deliver(now, current.transfer.delivery());
+    }
+
+    /// Takes the next entry from the feed; one that can never be sent is put aside.
+    fn load(&mut self, now: Instant) -> Result<(), OwnTrouble> {
+        let Some(header) = self.feed.next_entry()? else {
+            self.drained = true;
+            self.recover();
+            return Ok(());
+        };
+        match self.transfer_of(&header)? {
+            Ok(transfer) => {
+                let crossing = transfer.shown().map(|(name, total)| {
+                    self.board.crossings.begin(&self.pipe, name, Some(total), now)
+                });
+                self.current = Some(Current { header, transfer, crossing, refused_since: None });
+                Ok(())
+            }
+            Err(why) if self.set_aside(&header, &why) => Ok(()),
+            Err(why) => Err(OwnTrouble::PutAside { sequence: header.sequence.0, why }),
+        }
+    }
+
+    /// The inner error says why the entry can never be sent.
+    fn transfer_of(
+        &mut self,
+        header: &EntryHeader,
+    ) -> Result<Result<Transfer<F::File>, String>, OwnTrouble> {
+        if header.kind != Kind::File {
+            return Ok(Ok(Transfer::stored(header)));
+        }
+        let files = self.feed.open_files()?;
+        let transfer = match Transfer::of_files(header.identity, files) {
+            Ok(transfer) => transfer,
+            Err(unsendable) => return Ok(Err(unsendable.to_string())),
+        };
+        match transfer.ts_file().map(tsfile::tail::check) {
+            None | Some(Ok(_)) => Ok(Ok(transfer)),
+            Some(Err(TsFileError::Read { source, offset })) => {
+                Err(BuildError::Read { offset, wanted: 1, source }.into())
+            }
+            Some(Err(flaw)) => Ok(Err(format!("not a whole TsFile: {flaw}"))),
+        }
+    }
+
+    fn delivered(&mut self) {
+        self.recover();
+        if let Some(current) = self.current.take() {
+            self.feed.advance(&current.header);
+        }
+    }
+
+    /// Takes an entry out of the pipe, to where a person finds it.
+    fn set_aside(&mut self, header: &EntryHeader, why: &str) -> bool {
+        if !self.feed.put_aside(header, why) {
+            return false;
+        }
+        self.put_aside += 1;
+        log::warn!("pipe={} entry={} put aside: {why}", self.pipe, header.sequence);
+        let what = format!("entry {} was put aside: {why}", header.sequence);
+        let report = Report::new(TroubleKind::DeadLetters, what).about(&self.pipe);
+        self.board.raise(report.count(self.put_aside), clock::wall());
+        self.feed.advance(header);
+        true
+    }
+}
+
+// Frames and what becomes of them.
+impl<F: Feed> AirGapSink<F> {
+    async fn send(&mut self, frame: Frame) {
+        self.in_flight = None;
+        let current = self.current.as_ref();
+        let outgoing = Outgoing {
+            offer: self.settings.offer(self.precision),
+            transfer: current.map(|current| &current.transfer),
+            feed: &mut self.feed,
+            buffer: &mut self.buffer,
+            line: &mut self.line,
+        };
+        match outgoing.write(frame).await {
+            Ok(bytes) if self.line.sender.is_writing() => {
+                self.line.written();
+                if frame.is_of_delivery() {
+                    self.row.sent(bytes);
+                }
+                self.in_flight = Some((frame, bytes));
+            }
+            // The machine has given the frame up, and knows why.
+            Ok(_) => {}
+            Err(trouble) => self.complain(clock::now(), &trouble),
+        }
+    }
+
+    /// Passes on what the machine has to tell since the last time.
+    fn tell(&mut self, now: Instant) {
+        let answered = self.line.sender.last_answer();
+        if answered != self.last_answer {
+            self.last_answer = answered;
+            self.tell_accepted(now);
+        }
+        while let Some(event) = self.line.sender.poll_event() {
+            match event {
+                Event::Delivered => self.delivered(),
+                Event::Failed(failure) => self.failed(now, failure),
+            }
+        }
+        if self.complaining && self.line.sender.trouble().is_none() {
+            self.complaining = false;
+            self.row.say("");
+            self.board.clear(TroubleKind::Refused, &self.pipe);
+            log::info!("pipe={} goes on", self.pipe);
+        }
+    }
+
+    fn tell_accepted(&mut self, now: Instant) {
+        match self.in_flight.take() {
+            Some((frame, bytes)) if frame.is_of_delivery() => self.row.accepted(bytes, now),
+            Some(_) | None => self.row.last_answer.mark(now),
+        }
+        self.show_progress(now);
+    }
+
+    fn show_progress(&self, now: Instant) {
+        if let Some(crossing) = self.current.as_ref().and_then(|c| c.crossing.as_ref()) {
+            crossing.progress(self.line.sender.accepted_bytes(), now);
+        }
+    }
+
+    fn failed(&mut self, now: Instant, failure: Failure) {
+        self.row.retries.count();
+        self.show_progress(now);
+        let Some(trouble) = self.line.sender.trouble().copied() else { return };
+        let gate = self.settings.node_urls.get(trouble.gate);
+        let gate = gate.map(ToString::to_string).unwrap_or_default();
+        let message = format!("{gate} {trouble}");
+        self.row.say(&message);
+        self.complaining = true;
+        if trouble.times.is_power_of_two() {
+            log::warn!("pipe={} {message}", self.pipe);
+        }
+        if matches!(failure, Failure::Refused { .. } | Failure::HandshakeRefused { .. }) {
+            self.row.refused(now);
+            if trouble.times >= REFUSALS_SHOWN {
+                let report = Report::new(TroubleKind::Refused, message).about(&self.pipe);
+                self.board.raise(report, clock::wall());
+            }
+        }
+        if let Failure::Refused { .. } = failure {
+            self.give_up_if_told(now);
+        }
+    }
+
+    /// Puts a refused delivery aside, if the operator wants that after so long a time.
+    fn give_up_if_told(&mut self, now: Instant) {
+        let Some(current) = &mut self.current else { return };
+        let since = *current.refused_since.get_or_insert(now);
+        let header = current.header;
+        let waited = now.saturating_duration_since(since);
+        let is_over = self.settings.give_up_after.is_some_and(|limit| waited >= limit);
+        if is_over && self.set_aside(&header, "the far side refused it for too long") {
+            self.current = None;
+            self.line.sender.abandon();
+        }
+    }
+
+    /// What had failed of our own works again.
+    fn recover(&mut self) {
+        if self.own_failures > 0 {
+            self.own_failures = 0;
+            self.row.say("");
+            self.board.clear(TroubleKind::PipeError, &self.pipe);
+            log::info!("pipe={} goes on", self.pipe);
+        }
+    }
+
+    /// Something of our own failed: says so, and lets the delivery rest for a while.
+    fn complain(&mut self, now: Instant, trouble: &OwnTrouble) {
+        self.line.sender.abandon();
+        self.held = Some(now + OWN_PAUSE);
+        self.own_failures = self.own_failures.saturating_add(1);
+        self.complaining = false;
+        let message = trouble.to_string();
+        self.row.say(&message);
+        if self.own_failures.is_power_of_two() {
+            log::error!("pipe={} {message} ({} times)", self.pipe, self.own_failures);
+        }
+        let report = Report::new(TroubleKind::PipeError, message).about(&self.pipe);
+        self.board.raise(report, clock::wall());
+    }
+}
