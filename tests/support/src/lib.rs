@@ -8,6 +8,7 @@
 //! | [`tsfile`] | a writer of `TsFile`s v3, independent of the library's |
 //! | [`frames`] | air-gap frames, byte for byte, independent of the library's |
 //! | [`peer`] | a blocking air-gap sender |
+//! | [`parallel`] | the same work several times at once |
 //! | [`chance`] | seeded numbers |
 //! | [`files`] | hashes and trees of files |
 //!
@@ -18,6 +19,7 @@ pub mod clock;
 pub mod files;
 pub mod frames;
 pub mod node;
+pub mod parallel;
 pub mod peer;
 pub mod programs;
 pub mod tsfile;

@@ -7,6 +7,9 @@ use crate::chance::Chance;
 /// The type of a time column.
 pub(super) const VECTOR: u8 = 6;
 
+/// The type of blobs.
+pub(super) const BLOB: u8 = 10;
+
 /// The values of one chunk of one series.
 pub(super) struct Column {
     name: &'static str,
@@ -31,7 +34,7 @@ type Make = fn(usize, usize, &mut Chance) -> Values;
 
 /// Name, type and maker of each column, in the order of the names.
 const COLUMNS: [(&str, u8, Make); 10] = [
-    ("blob", 10, |count, bytes, chance| Values::Bytes(each(count, || blob(bytes, chance)))),
+    ("blob", BLOB, |count, bytes, chance| Values::Bytes(each(count, || blob(bytes, chance)))),
     ("boolean", 0, |count, _, chance| {
         Values::Boolean(each(count, || chance.number().is_multiple_of(2)))
     }),

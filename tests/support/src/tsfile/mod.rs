@@ -13,7 +13,7 @@ mod primitive;
 mod statistics;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Cursor, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crate::chance::Chance;
@@ -56,6 +56,8 @@ pub struct TsFileShape {
     pub rows: usize,
     /// Bytes of each blob; the other types have their own size.
     pub blob_bytes: usize,
+    /// Bytes of one blob of zeros in a device of its own, which takes no room on disk; 0 is none.
+    pub hole_bytes: u32,
     /// Decides the values.
     pub seed: u64,
 }
@@ -80,8 +82,14 @@ impl TsFileShape {
             aligned_devices: 2,
             rows: 250,
             blob_bytes: 16,
+            hole_bytes: 0,
             seed,
         }
+    }
+
+    /// A file that says to have at least `bytes` bytes and takes hardly any room on disk.
+    pub fn sparse(bytes: u32, seed: u64) -> Self {
+        Self { hole_bytes: bytes, ..Self::small(seed) }
     }
 
     /// A file of at least `bytes` bytes, and not much more.
@@ -104,11 +112,17 @@ impl TsFileShape {
         Ok(facts)
     }
 
-    /// Writes the file's bytes.
+    /// The file's bytes.
     ///
     /// # Errors
-    /// When the output refuses.
-    pub fn write_to(&self, output: &mut impl Write) -> io::Result<TsFileFacts> {
+    /// Never; memory does not refuse.
+    pub fn to_bytes(&self) -> io::Result<(Vec<u8>, TsFileFacts)> {
+        let mut output = Cursor::new(Vec::new());
+        let facts = self.write_to(&mut output)?;
+        Ok((output.into_inner(), facts))
+    }
+
+    fn write_to(&self, output: &mut (impl Write + Seek)) -> io::Result<TsFileFacts> {
         let mut writer = Writer { output, position: 0, points: 0 };
         writer.put(MAGIC)?;
         writer.put(&[VERSION])?;
@@ -123,6 +137,11 @@ impl TsFileShape {
                     &self.group(first, rows, device.is_aligned(), &mut chance),
                 )?;
             }
+        }
+        if self.hole_bytes > 0 {
+            let mut device = Device::new(format!("{}.z", self.database), false);
+            writer.hole(&mut device, self.hole_bytes)?;
+            devices.push(device);
         }
         let separator = writer.position;
         let tail = index::tail(&devices, separator);
@@ -191,7 +210,7 @@ struct Writer<'a, W> {
     points: u64,
 }
 
-impl<W: Write> Writer<'_, W> {
+impl<W: Write + Seek> Writer<'_, W> {
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.output.write_all(bytes)?;
         self.position += u64::try_from(bytes.len()).unwrap_or(0);
@@ -228,6 +247,25 @@ impl<W: Write> Writer<'_, W> {
         Ok(())
     }
 
+    /// A chunk group of one blob of zeros, which are not written but left out.
+    fn hole(&mut self, device: &mut Device, bytes: u32) -> io::Result<()> {
+        let group = Group { start: START_TIME, rows: 1, columns: Vec::new() };
+        self.chunk_group(device, &group)?;
+        let mut page = Vec::new();
+        page.put_uvar(group.times().len());
+        page.extend(group.times());
+        page.put_svar(i32::try_from(bytes).unwrap_or(i32::MAX));
+        let blob = Chunk { marker: CHUNK, name: "blob", kind: column::BLOB, encoding: PLAIN };
+        let statistics = Statistics::of_times(1, START_TIME, START_TIME);
+        let length = page.len() + usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.chunk_head(device, &blob, length, statistics)?;
+        self.put(&page)?;
+        self.output.seek(SeekFrom::Current(i64::from(bytes)))?;
+        self.position += u64::from(bytes);
+        self.points += 1;
+        Ok(())
+    }
+
     /// A chunk of one page, whose statistics stand in the metadata only.
     fn chunk(
         &mut self,
@@ -236,17 +274,27 @@ impl<W: Write> Writer<'_, W> {
         page: &[u8],
         statistics: Statistics,
     ) -> io::Result<()> {
+        self.chunk_head(device, chunk, page.len(), statistics)?;
+        self.put(page)
+    }
+
+    fn chunk_head(
+        &mut self,
+        device: &mut Device,
+        chunk: &Chunk<'_>,
+        page_bytes: usize,
+        statistics: Statistics,
+    ) -> io::Result<()> {
         let offset = self.position;
         let mut page_head = Vec::new();
-        page_head.put_uvar(page.len());
-        page_head.put_uvar(page.len());
+        page_head.put_uvar(page_bytes);
+        page_head.put_uvar(page_bytes);
         let mut head = vec![chunk.marker];
         head.put_text(chunk.name);
-        head.put_uvar(page_head.len() + page.len());
+        head.put_uvar(page_head.len() + page_bytes);
         head.extend([chunk.kind, UNCOMPRESSED, chunk.encoding]);
         self.put(&head)?;
         self.put(&page_head)?;
-        self.put(page)?;
         device.add(Series { name: chunk.name.into(), kind: chunk.kind }, offset, statistics);
         Ok(())
     }
@@ -264,9 +312,7 @@ mod tests {
     use super::*;
 
     fn written(shape: &TsFileShape) -> (Vec<u8>, TsFileFacts) {
-        let mut bytes = Vec::new();
-        let facts = shape.write_to(&mut bytes).unwrap();
-        (bytes, facts)
+        shape.to_bytes().unwrap()
     }
 
     #[test]
@@ -304,6 +350,15 @@ mod tests {
             let bytes = written(&TsFileShape::of_size(size, 1)).1.bytes;
             assert!(bytes >= size && bytes < size + size / 10 + 100_000, "{size}: {bytes}");
         }
+    }
+
+    #[test]
+    fn a_hole_is_zeros_that_take_no_room() {
+        let (bytes, facts) = written(&TsFileShape::sparse(100_000, 1));
+        assert_eq!(facts.bytes, bytes.len() as u64);
+        assert_eq!(facts.devices, 6);
+        assert!(facts.bytes > 100_000);
+        assert_eq!(&bytes[bytes.len() - 6..], MAGIC);
     }
 
     #[test]
