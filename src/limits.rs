@@ -98,6 +98,9 @@ pub const CONSUMERS_MAX: usize = 64;
 /// Partials at one time: four for each connection of a full table (a seal names up to four files).
 pub const PARTIALS_MAX: usize = 256;
 
+/// Bytes of a file being landed that may be dirty, so that no sync is long: 0.4 s on a disk of 20 MB/s.
+pub const LANDING_DIRTY_BYTES_MAX: u64 = 8 * MIB as u64;
+
 /// Every loop turns at least this often, even when nothing happens.
 pub const TURN_PERIOD_MAX: Duration = Duration::from_secs(3);
 /// A loop that has not turned for longer is stuck: the watchdog is fed no more. With `WatchdogSec=30`

@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use super::bytes::{Reader, WireError, Writer};
 use super::request::{Head, RequestType};
+use crate::data::Identity;
 use crate::limits;
 
 /// Longest head: a payload that begins a piece is understood within this many bytes.
@@ -148,7 +149,8 @@ pub enum FileNameError {
     },
 }
 
-/// Judges a file name from outside: a plain name that stays in its directory on every system.
+/// Judges a file name from outside: a plain name that stays in its directory on every system. An identity
+/// that a Penstock node put in front does not count for the length.
 ///
 /// # Errors
 /// [`FileNameError`], which says what is wrong.
@@ -156,8 +158,10 @@ pub fn check_file_name(name: &str) -> Result<(), FileNameError> {
     if name.is_empty() {
         return Err(FileNameError::Empty);
     }
-    if name.len() > limits::FILE_NAME_BYTES_MAX {
-        return Err(FileNameError::Long { got: name.len() });
+    let own_bytes =
+        Identity::parse_file_name(name.as_bytes()).map_or(name.len(), |(_, own)| own.len());
+    if own_bytes > limits::FILE_NAME_BYTES_MAX {
+        return Err(FileNameError::Long { got: own_bytes });
     }
     if name.starts_with('.') {
         return Err(FileNameError::Dot);

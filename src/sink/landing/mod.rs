@@ -1,0 +1,539 @@
+//! The landing directory: files that were taken in, laid down for the plant's own scripts.
+//!
+//! ```text
+//!  spool --> <date>/.<name>  --synced-->  line in landing.jsonl  --synced-->  <date>/<name>
+//!            a copy, 1 MiB a step         proof, exactly one                  rename, directory synced
+//! ```
+//!
+//! What lies in the directory under its name is whole, hashed and recorded. Exactly once, wherever a crash
+//! falls:
+//!
+//! | crash | what the next start does |
+//! |---|---|
+//! | before the line is on disk | lands the entry anew, over the hidden file |
+//! | after the line, before the rename | renames the hidden file that the last line names |
+//! | after the rename | finds none, and goes on behind the last line |
+//!
+//! So a file that the ledger names lies there, is about to, or was already fetched. Entries are landed in
+//! ascending order, one after the other, which is why the last line tells what is done.
+//!
+//! [`Landing`] is driven by [`Landing::step`], each of which does a bounded amount of work, on the worker
+//! thread. It owns a copy buffer and nothing that grows. Entries that are no `TsFile` (tablets, plans,
+//! snapshots) and files that are flawed are *held*: they stay in the spool, and pin the cursor.
+
+mod error;
+mod ledger;
+mod names;
+mod progress;
+mod room;
+mod source;
+
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use thiserror::Error;
+
+use crate::data::{OriginId, Precision, ReadAt, Sequence};
+use crate::limits;
+use crate::ops::clock::EpochMillis;
+use crate::spool::{Cursor, Disk, DiskFile, OpenMode, write_all_at};
+use crate::tsfile::{TsFileError, tail};
+use crate::wire::piece::FileNameError;
+pub use error::LandingError;
+use ledger::{Ledger, LedgerFile, Line};
+use names::{hidden, landed_path};
+use progress::Progress;
+use room::{Admission, Room};
+pub use room::{Limits, WhenFull};
+pub use source::{Item, ItemFile, Source, SpoolSource};
+
+/// Bytes read and written at once.
+const CHUNK_BYTES: usize = 64 * limits::KIB;
+/// Chunks copied in one step: 1 MiB, so that a step on a disk of 20 MB/s takes 50 ms.
+const CHUNKS_A_STEP: usize = 16;
+
+/// Seal of a `TsFile`, with and without mods.
+const FILE_REQUESTS: [u16; 3] = [0, 5, 9];
+
+/// Settings of the landing directory.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The directory; made if missing.
+    pub dir: PathBuf,
+    /// The node whose spool is landed: lines of another node's spool prove nothing.
+    pub node: OriginId,
+    /// The sequence that the spool's next entry gets. A ledger that knows of later ones is another spool's.
+    pub next_sequence: Sequence,
+    /// How much may lie there.
+    pub limits: Limits,
+}
+
+/// What a step did.
+#[derive(Debug)]
+pub enum Step {
+    /// There is nothing to do now.
+    Idle,
+    /// A part of something; there is more.
+    Worked,
+    /// A file lies under its name, for good.
+    Landed {
+        /// The entry.
+        sequence: Sequence,
+        /// Path below the landing directory.
+        name: String,
+        /// Bytes, with those of its mods.
+        bytes: u64,
+    },
+    /// An entry stays in the spool.
+    Held {
+        /// The entry.
+        sequence: Sequence,
+        /// Why.
+        why: Held,
+    },
+    /// The directory's limit is reached: nothing happens before files were fetched.
+    Full {
+        /// Bytes of the entry that waits.
+        needed: u64,
+        /// Bytes that lie there.
+        present: u64,
+        /// The limit.
+        max_bytes: u64,
+    },
+}
+
+/// Why an entry is not landed.
+#[derive(Debug, Error)]
+pub enum Held {
+    /// A tablet, a plan or a snapshot: no file that could lie here.
+    #[error("not a TsFile: for pipes")]
+    NotAFile,
+    /// Its name cannot be a file's name.
+    #[error(transparent)]
+    Name(#[from] FileNameError),
+    /// Its bytes are not those of a complete `TsFile`.
+    #[error("flawed: {0}")]
+    Flawed(TsFileError),
+    /// The spool's copy is not what was taken in.
+    #[error("{name}: blake3 is {got}, was {expected} when it was taken in")]
+    Hash {
+        /// The file.
+        name: String,
+        /// What was taken in.
+        expected: blake3::Hash,
+        /// What is read now.
+        got: blake3::Hash,
+    },
+}
+
+/// Lands entries, one after the other.
+#[derive(Debug)]
+pub struct Landing<D: Disk, S: Source> {
+    disk: D,
+    dir: PathBuf,
+    node: OriginId,
+    source: S,
+    ledger: Ledger<D>,
+    room: Room,
+    max_bytes: u64,
+    progress: Progress,
+    work: Work<D::File, S::File>,
+    chunk: Box<[u8]>,
+}
+
+#[derive(Debug)]
+enum Work<T, F> {
+    /// Takes the next entry.
+    Next,
+    /// Waits for room for this one.
+    Waiting(Job),
+    /// Copies its files.
+    Copying(Job, Option<Copy<T, F>>),
+    /// Its line is to be written.
+    Recording(Job),
+    /// Its line is on disk; its files are to get their names.
+    Naming(Job),
+}
+
+/// An entry that is being landed.
+#[derive(Debug)]
+struct Job {
+    item: Item,
+    files: Vec<JobFile>,
+}
+
+#[derive(Debug)]
+struct JobFile {
+    index: usize,
+    /// Below the landing directory.
+    name: String,
+    bytes: u64,
+    /// Of the copy, once it was made.
+    hash: Option<blake3::Hash>,
+}
+
+#[derive(Debug)]
+struct Copy<T, F> {
+    from: F,
+    to: T,
+    done: u64,
+    dirty: u64,
+    hasher: Box<blake3::Hasher>,
+}
+
+impl Job {
+    /// Bytes of all its files.
+    fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    const fn sequence(&self) -> Sequence {
+        self.item.header.sequence
+    }
+
+    /// The `TsFile`'s path below the landing directory.
+    fn name(&self) -> String {
+        self.files.last().map(|file| file.name.clone()).unwrap_or_default()
+    }
+
+    fn line(&self, node: OriginId) -> Line {
+        let header = &self.item.header;
+        let mut files: Vec<_> = self.files.iter().map(JobFile::line).collect();
+        let sequence = header.sequence.0;
+        Line {
+            file: files.pop().unwrap_or_else(|| LedgerFile {
+                name: String::new(),
+                bytes: 0,
+                blake3: String::new(),
+            }),
+            sequences: (sequence, sequence),
+            devices: None,
+            points: None,
+            time_range: header.time_range.map(|range| (range.min, range.max)),
+            precision: header.precision.map(Precision::text).map(str::to_owned),
+            node: node.to_string(),
+            origin: header.identity.origin.to_string(),
+            origin_sequence: header.identity.sequence.0,
+            with: files,
+        }
+    }
+}
+
+impl JobFile {
+    fn line(&self) -> LedgerFile {
+        let blake3 = self.hash.map(|hash| hash.to_hex().to_string()).unwrap_or_default();
+        LedgerFile { name: self.name.clone(), bytes: self.bytes, blake3 }
+    }
+}
+
+impl<D: Disk, S: Source> Landing<D, S> {
+    /// Opens the landing directory, finishes or removes what a crash left, and goes on at `cursor`, the
+    /// consumer's.
+    ///
+    /// # Errors
+    /// If the directory cannot be made, read or written.
+    pub fn open(
+        disk: D,
+        settings: Settings,
+        mut source: S,
+        cursor: Cursor,
+    ) -> Result<Self, LandingError> {
+        let dir = settings.dir;
+        disk.create_dir(&dir).map_err(LandingError::disk("make", &dir))?;
+        let (ledger, last) =
+            Ledger::open(disk.clone(), &dir, settings.node, settings.next_sequence)?;
+        if let Some(last) = last {
+            let files = last.with.iter().chain(std::iter::once(&last.file));
+            finish(&disk, &dir, files.map(|file| file.name.as_str()))?;
+        }
+        source.seek(cursor.position);
+        Ok(Self {
+            disk,
+            node: settings.node,
+            source,
+            ledger,
+            room: Room::new(settings.limits, &dir),
+            max_bytes: settings.limits.max_bytes,
+            progress: Progress::new(cursor),
+            work: Work::Next,
+            chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
+            dir,
+        })
+    }
+
+    /// How far the consumer has come: what is landed and durable.
+    pub const fn cursor(&self) -> &Cursor {
+        self.progress.cursor()
+    }
+
+    /// Entries that were met and stay in the spool.
+    pub const fn held(&self) -> u64 {
+        self.progress.held()
+    }
+
+    /// Does the next bounded part: one entry is looked at, or 1 MiB copied, or 64 KiB of the ledger
+    /// counted. `wall` is for `keep_days`.
+    ///
+    /// # Errors
+    /// [`LandingError`]; the next call tries the same again, so wait before it.
+    pub fn step(&mut self, now: Instant, wall: EpochMillis) -> Result<Step, LandingError> {
+        if self.room.step(&self.disk, &self.ledger, now, wall)? {
+            return Ok(Step::Worked);
+        }
+        match std::mem::replace(&mut self.work, Work::Next) {
+            Work::Next => self.take_next(),
+            Work::Waiting(job) => self.admit(job),
+            Work::Copying(job, copy) => self.copy(job, copy),
+            Work::Recording(job) => self.record(job),
+            Work::Naming(job) => self.name(job),
+        }
+    }
+
+    fn take_next(&mut self) -> Result<Step, LandingError> {
+        let Some(item) = self.source.next()? else { return Ok(Step::Idle) };
+        let sequence = item.header.sequence;
+        let is_file = item.request_type.is_some_and(|code| FILE_REQUESTS.contains(&code));
+        if !is_file {
+            return Ok(self.hold(sequence, Held::NotAFile));
+        }
+        let is_recorded = self.ledger.last().is_some_and(|last| sequence <= last);
+        if is_recorded || self.progress.is_finished(sequence) {
+            self.progress.finish(sequence);
+            return Ok(Step::Worked);
+        }
+        match job(item) {
+            Ok(job) if job.files.is_empty() => Ok(self.hold(sequence, Held::NotAFile)),
+            Ok(job) => self.admit(job),
+            Err(error) => Ok(self.hold(sequence, error.into())),
+        }
+    }
+
+    fn hold(&mut self, sequence: Sequence, why: Held) -> Step {
+        self.progress.hold(sequence);
+        Step::Held { sequence, why }
+    }
+
+    fn admit(&mut self, job: Job) -> Result<Step, LandingError> {
+        let needed = job.bytes();
+        let admission = self.room.admit(&self.disk, &self.ledger, needed);
+        self.work = match &admission {
+            Ok(Admission::Yes) => Work::Copying(job, None),
+            _ => Work::Waiting(job),
+        };
+        match admission? {
+            Admission::Yes | Admission::Later => Ok(Step::Worked),
+            Admission::Full(present) => {
+                Ok(Step::Full { needed, present, max_bytes: self.max_bytes })
+            }
+        }
+    }
+
+    /// Copies on. An error begins the file anew: what a failed write or sync left is not believed.
+    fn copy(
+        &mut self,
+        mut job: Job,
+        copy: Option<Copy<D::File, S::File>>,
+    ) -> Result<Step, LandingError> {
+        let outcome = match copy {
+            Some(copy) => self.copy_on(&mut job, copy),
+            None => self.begin(&job),
+        };
+        match outcome {
+            Ok(Copied::Part(copy)) => self.work = Work::Copying(job, Some(*copy)),
+            Ok(Copied::File) if job.files.iter().any(|file| file.hash.is_none()) => {
+                self.work = Work::Copying(job, None);
+            }
+            Ok(Copied::File) => self.work = Work::Recording(job),
+            Ok(Copied::Unfit(why)) => {
+                self.discard(&job);
+                return Ok(self.hold(job.sequence(), why));
+            }
+            Err(error) => {
+                self.work = Work::Copying(job, None);
+                return Err(error);
+            }
+        }
+        Ok(Step::Worked)
+    }
+
+    /// Opens the first file that is not copied yet, and its partial.
+    fn begin(&mut self, job: &Job) -> Result<Copied<D::File, S::File>, LandingError> {
+        let Some(file) = job.files.iter().find(|file| file.hash.is_none()) else {
+            return Ok(Copied::File);
+        };
+        let from = self.source.open(file.index)?;
+        let is_ts_file = job.files.last().is_some_and(|last| last.index == file.index);
+        if is_ts_file && let Err(flaw) = tail::check(&from) {
+            return self.unfit(file, flaw);
+        }
+        let path = hidden(&self.dir.join(&file.name));
+        make_dir(&self.disk, &self.dir, &path)?;
+        let to = self.disk.open(&path, OpenMode::Create);
+        let to = to.map_err(LandingError::disk("create", &path))?;
+        let hasher = Box::new(blake3::Hasher::new());
+        Ok(Copied::Part(Box::new(Copy { from, to, done: 0, dirty: 0, hasher })))
+    }
+
+    /// A disk that cannot be read says nothing about the file.
+    fn unfit(
+        &self,
+        file: &JobFile,
+        flaw: TsFileError,
+    ) -> Result<Copied<D::File, S::File>, LandingError> {
+        if let TsFileError::Read { source, .. } = flaw {
+            return Err(LandingError::disk("read", self.dir.join(&file.name))(source));
+        }
+        Ok(Copied::Unfit(Held::Flawed(flaw)))
+    }
+
+    fn copy_on(
+        &mut self,
+        job: &mut Job,
+        mut copy: Copy<D::File, S::File>,
+    ) -> Result<Copied<D::File, S::File>, LandingError> {
+        let Some(file) = job.files.iter_mut().find(|file| file.hash.is_none()) else {
+            return Ok(Copied::File);
+        };
+        let path = hidden(&self.dir.join(&file.name));
+        for _ in 0..CHUNKS_A_STEP {
+            let count = copy
+                .from
+                .read_at(copy.done, &mut self.chunk)
+                .map_err(LandingError::disk("read", &path))?;
+            let bytes = self.chunk.get(..count).unwrap_or_default();
+            if bytes.is_empty() && copy.done < file.bytes {
+                let short = io::ErrorKind::UnexpectedEof.into();
+                return Err(LandingError::disk("read", &path)(short));
+            }
+            if bytes.is_empty() {
+                break;
+            }
+            write_all_at(&copy.to, copy.done, &mut [IoSlice::new(bytes)])
+                .map_err(LandingError::disk("write", &path))?;
+            copy.hasher.update(bytes);
+            copy.done += count as u64;
+            copy.dirty += count as u64;
+        }
+        let is_complete = copy.done >= file.bytes;
+        if is_complete || copy.dirty >= limits::LANDING_DIRTY_BYTES_MAX {
+            copy.to.sync_data().map_err(LandingError::disk("sync", &path))?;
+            copy.dirty = 0;
+        }
+        if !is_complete {
+            return Ok(Copied::Part(Box::new(copy)));
+        }
+        let got = copy.hasher.finalize();
+        file.hash = Some(got);
+        Ok(compare(&job.item, file, got))
+    }
+
+    /// Writes the line. An error leaves it unwritten, or nobody knows: it is written again.
+    fn record(&mut self, job: Job) -> Result<Step, LandingError> {
+        if let Err(error) = self.prepare(&job) {
+            self.work = Work::Recording(job);
+            return Err(error);
+        }
+        let recorded = self.ledger.append(&job.line(self.node));
+        self.work = if recorded.is_ok() { Work::Naming(job) } else { Work::Recording(job) };
+        recorded.map(|()| Step::Worked)
+    }
+
+    /// Before the line says that a file is about to lie there, its hidden name has to be on disk.
+    fn prepare(&self, job: &Job) -> Result<(), LandingError> {
+        job.files.iter().try_for_each(|file| sync_dir_of(&self.disk, &self.dir.join(&file.name)))
+    }
+
+    /// Gives the files their names. After an error the rest of it is done by the next step, or by recovery.
+    fn name(&mut self, job: Job) -> Result<Step, LandingError> {
+        if let Err(error) =
+            finish(&self.disk, &self.dir, job.files.iter().map(|file| file.name.as_str()))
+        {
+            self.work = Work::Naming(job);
+            return Err(error);
+        }
+        self.progress.finish(job.sequence());
+        self.room.add(job.bytes());
+        Ok(Step::Landed { sequence: job.sequence(), name: job.name(), bytes: job.bytes() })
+    }
+
+    /// Best effort: what stays is removed at the next start.
+    fn discard(&self, job: &Job) {
+        for file in &job.files {
+            let _left = self.disk.remove(&hidden(&self.dir.join(&file.name)));
+        }
+    }
+}
+
+/// What copying came to.
+enum Copied<T, F> {
+    /// Not at the end yet.
+    Part(Box<Copy<T, F>>),
+    /// One more file is whole.
+    File,
+    /// The entry is not landed.
+    Unfit(Held),
+}
+
+/// Compares the copy with what was taken in, if that was hashed.
+fn compare<T, F>(item: &Item, file: &JobFile, got: blake3::Hash) -> Copied<T, F> {
+    let taken = item.files.get(file.index).map(|file| file.hash).unwrap_or_default();
+    let expected = blake3::Hash::from_bytes(taken);
+    if taken == [0; 32] || expected == got {
+        return Copied::File;
+    }
+    Copied::Unfit(Held::Hash { name: file.name.clone(), expected, got })
+}
+
+/// The names under which an entry's files will lie; a `TsFile` comes last, as in its seal.
+fn job(item: Item) -> Result<Job, FileNameError> {
+    let arrival = EpochMillis(item.header.arrival.wall_ms);
+    let is_dated = item.header.arrival.trusted && arrival.is_dated();
+    let arrival = is_dated.then_some(arrival);
+    let mut files = Vec::new();
+    for (index, file) in item.files.iter().enumerate() {
+        let Some(name) = &file.name else { continue };
+        let name = landed_path(arrival, item.header.sequence, name)?;
+        files.push(JobFile { index, name, bytes: file.bytes, hash: None });
+    }
+    Ok(Job { item, files })
+}
+
+/// Gives hidden files that are still there their names; the `TsFile` comes last, so that whoever sees it
+/// sees its mods, too.
+fn finish<'n, D: Disk>(
+    disk: &D,
+    dir: &Path,
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> Result<(), LandingError> {
+    for path in names.clone().map(|name| dir.join(name)) {
+        match disk.rename(&hidden(&path), &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed.map_err(LandingError::disk("rename", hidden(&path)))?,
+        }
+    }
+    for path in names.map(|name| dir.join(name)) {
+        match disk.sync_dir(path.parent().unwrap_or(dir)) {
+            // Everything was fetched, and a script removed the directory.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            synced => synced.map_err(LandingError::disk("sync", path))?,
+        }
+    }
+    Ok(())
+}
+
+fn make_dir<D: Disk>(disk: &D, dir: &Path, path: &Path) -> Result<(), LandingError> {
+    let dated = path.parent().unwrap_or(dir);
+    disk.create_dir(dated).map_err(LandingError::disk("make", dated))?;
+    disk.sync_dir(dir).map_err(LandingError::disk("sync", dir))
+}
+
+fn sync_dir_of<D: Disk>(disk: &D, path: &Path) -> Result<(), LandingError> {
+    let dir = path.parent().unwrap_or(path);
+    disk.sync_dir(dir).map_err(LandingError::disk("sync", dir))
+}
+
+#[cfg(test)]
+mod fake_disk;
+#[cfg(test)]
+mod tests;

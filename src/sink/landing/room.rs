@@ -1,0 +1,210 @@
+//! How much lies in the landing directory, and what has to go.
+//!
+//! Scripts fetch files whenever they like, so what lies there is found by asking for each file that the
+//! ledger names, a window of lines a step. Nothing else in the directory is counted or touched.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::error::LandingError;
+use super::ledger::{KEPT_MAX, Ledger, Line};
+use super::names::date;
+use crate::ops::clock::EpochMillis;
+use crate::spool::Disk;
+
+/// What happens when the landing directory's limit is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// Landing waits until files were fetched.
+    #[default]
+    Block,
+    /// The files that were landed first are removed.
+    DeleteOldest,
+}
+
+/// Limits of the landing directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Bytes that may lie there; 0: no limit.
+    pub max_bytes: u64,
+    /// Files whose date is older by more days are removed, while the clock is believed; 0: none.
+    pub keep_days: u32,
+    /// What happens at `max_bytes`.
+    pub when_full: WhenFull,
+}
+
+/// Time between two counts of everything.
+const COUNT_INTERVAL: Duration = Duration::from_secs(600);
+/// The same while landing waits for room: a fetched file is noticed within this.
+const COUNT_INTERVAL_FULL: Duration = Duration::from_secs(10);
+const MILLIS_OF_DAY: i64 = 86_400_000;
+
+/// A place in the ledger: age of the file, offset in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Spot {
+    age: usize,
+    offset: u64,
+}
+
+const OLDEST: Spot = Spot { age: KEPT_MAX, offset: 0 };
+
+/// Whether a file may be landed now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It may.
+    Yes,
+    /// Work was done to find out; ask again.
+    Later,
+    /// Files have to be fetched first; so many bytes lie there.
+    Full(u64),
+}
+
+#[derive(Debug)]
+pub(super) struct Room {
+    limits: Limits,
+    dir: PathBuf,
+    /// Bytes that lie there, unknown before the first count.
+    present: Option<u64>,
+    /// The count that is under way: how far, and bytes so far.
+    count: Option<(Spot, u64)>,
+    counted_at: Option<Instant>,
+    is_full: bool,
+    /// Everything before was removed.
+    oldest: Spot,
+    rotations: u64,
+}
+
+impl Room {
+    pub(super) fn new(limits: Limits, dir: &Path) -> Self {
+        Self {
+            limits,
+            dir: dir.to_owned(),
+            present: None,
+            count: None,
+            counted_at: None,
+            is_full: false,
+            oldest: OLDEST,
+            rotations: 0,
+        }
+    }
+
+    /// Counts on, if a count is due or under way. Returns whether there is more to do.
+    pub(super) fn step<D: Disk>(
+        &mut self,
+        disk: &D,
+        ledger: &Ledger<D>,
+        now: Instant,
+        wall: EpochMillis,
+    ) -> Result<bool, LandingError> {
+        if self.limits.max_bytes == 0 && self.limits.keep_days == 0 {
+            return Ok(false);
+        }
+        self.note_rotation(ledger);
+        let interval = if self.is_full { COUNT_INTERVAL_FULL } else { COUNT_INTERVAL };
+        let is_due = self.counted_at.is_none_or(|at| now.saturating_duration_since(at) >= interval);
+        if self.count.is_none() && !is_due {
+            return Ok(false);
+        }
+        let (spot, bytes) = self.count.unwrap_or((OLDEST, 0));
+        let Some((lines, next)) = next_lines(ledger, spot)? else {
+            (self.present, self.count, self.counted_at) = (Some(bytes), None, Some(now));
+            return Ok(false);
+        };
+        let found: u64 = lines.iter().map(|line| self.count_line(disk, line, wall)).sum();
+        self.count = Some((next, bytes + found));
+        Ok(true)
+    }
+
+    /// Whether `needed` bytes may be added; makes room if that is the operator's choice.
+    pub(super) fn admit<D: Disk>(
+        &mut self,
+        disk: &D,
+        ledger: &Ledger<D>,
+        needed: u64,
+    ) -> Result<Admission, LandingError> {
+        if self.limits.max_bytes == 0 {
+            return Ok(Admission::Yes);
+        }
+        self.note_rotation(ledger);
+        let Some(present) = self.present else { return Ok(Admission::Later) };
+        self.is_full = present.saturating_add(needed) > self.limits.max_bytes;
+        if !self.is_full {
+            return Ok(Admission::Yes);
+        }
+        if self.limits.when_full == WhenFull::Block {
+            return Ok(Admission::Full(present));
+        }
+        let Some((lines, next)) = next_lines(ledger, self.oldest)? else {
+            return Ok(Admission::Full(present));
+        };
+        let target = self.limits.max_bytes.saturating_sub(needed);
+        for line in &lines {
+            if self.present.is_some_and(|present| present <= target) {
+                return Ok(Admission::Later);
+            }
+            let freed = self.remove_line(disk, line);
+            self.present = self.present.map(|present| present.saturating_sub(freed));
+        }
+        self.oldest = next;
+        Ok(Admission::Later)
+    }
+
+    /// So many bytes were landed.
+    pub(super) fn add(&mut self, bytes: u64) {
+        self.present = self.present.map(|present| present.saturating_add(bytes));
+    }
+
+    fn note_rotation<D: Disk>(&mut self, ledger: &Ledger<D>) {
+        if self.rotations != ledger.rotations() {
+            (self.rotations, self.oldest) = (ledger.rotations(), OLDEST);
+            self.count = self.count.map(|_| (OLDEST, 0));
+        }
+    }
+
+    /// Bytes of a line's files that lie there, after the old ones were removed.
+    fn count_line<D: Disk>(&self, disk: &D, line: &Line, wall: EpochMillis) -> u64 {
+        if self.is_old(&line.file.name, wall) {
+            self.remove_line(disk, line);
+        }
+        self.paths(line).filter_map(|path| disk.file_bytes(&path).ok()).sum()
+    }
+
+    /// Compares dates as texts; "undated" is behind all of them.
+    fn is_old(&self, name: &str, wall: EpochMillis) -> bool {
+        let kept = i64::from(self.limits.keep_days) * MILLIS_OF_DAY;
+        let earliest = || date(EpochMillis(wall.0.saturating_sub(kept)));
+        kept > 0 && wall.is_dated() && name.split('/').next() < Some(earliest().as_str())
+    }
+
+    /// Removes a line's files; returns the bytes that became free. What cannot be removed is still
+    /// counted.
+    fn remove_line<D: Disk>(&self, disk: &D, line: &Line) -> u64 {
+        let remove = |path: PathBuf| {
+            let bytes = disk.file_bytes(&path).ok()?;
+            disk.remove(&path).ok().map(|()| bytes)
+        };
+        self.paths(line).filter_map(remove).sum()
+    }
+
+    fn paths<'l>(&'l self, line: &'l Line) -> impl Iterator<Item = PathBuf> + 'l {
+        let files = std::iter::once(&line.file).chain(&line.with);
+        files.map(|file| self.dir.join(&file.name))
+    }
+}
+
+/// The next lines at or behind a spot, from the oldest file to the newest.
+fn next_lines<D: Disk>(
+    ledger: &Ledger<D>,
+    spot: Spot,
+) -> Result<Option<(Vec<Line>, Spot)>, LandingError> {
+    let mut spot = spot;
+    loop {
+        if let Some((lines, offset)) = ledger.lines_at(spot.age, spot.offset)? {
+            return Ok(Some((lines, Spot { age: spot.age, offset })));
+        }
+        match spot.age.checked_sub(1) {
+            Some(age) => spot = Spot { age, offset: 0 },
+            None => return Ok(None),
+        }
+    }
+}
