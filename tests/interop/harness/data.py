@@ -1,4 +1,4 @@
-"""What the cases write: every data type, aligned and not, with nulls, in several flushes; and how databases are compared."""
+"""What the cases write: every data type, aligned and not, with nulls; and how databases are compared."""
 
 import random
 import struct

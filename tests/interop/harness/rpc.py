@@ -84,7 +84,8 @@ class Table:
 
     def points(self):
         """{(series, time): cell} without nulls: what two databases are compared by."""
-        return {(c, time): cell for time, cells in self.rows for c, cell in zip(self.columns, cells) if cell is not None}
+        pairs = ((time, pair) for time, cells in self.rows for pair in zip(self.columns, cells))
+        return {(name, time): cell for time, (name, cell) in pairs if cell is not None}
 
 
 class Session:
@@ -194,10 +195,11 @@ class Session:
                     nulls = True
             marks.append(b"\1" + bytes(bits))
         body = b"".join(raw) + (b"".join(marks) if nulls else b"")
-        self.check(self.call("insertTablet", [
+        status = self.call("insertTablet", [
             (1, I64, self.id), (2, STRING, device), (3, LIST, (STRING, names)), (4, STRING, body),
             (5, STRING, struct.pack(">%dq" % len(times), *times)),
-            (6, LIST, (I32, [TYPES.index(t) for t in types])), (7, I32, len(times)), (8, BOOL, aligned)]), "insertTablet")
+            (6, LIST, (I32, [TYPES.index(t) for t in types])), (7, I32, len(times)), (8, BOOL, aligned)])
+        self.check(status, "insertTablet")
 
 
 SHAPES = {"BOOLEAN": "?", "INT32": "i", "DATE": "i", "INT64": "q", "TIMESTAMP": "q", "FLOAT": "f", "DOUBLE": "d"}

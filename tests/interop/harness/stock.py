@@ -96,7 +96,8 @@ class Stock:
     `as_shipped` keeps the virtual machine as the release's own scripts start it; otherwise it is told to be small.
     """
 
-    def __init__(self, name, folder, air_gap=False, data_heap="512m", config_heap="128m", settings=None, as_shipped=False):
+    def __init__(self, name, folder, air_gap=False, data_heap="512m", config_heap="128m", settings=None,
+                 as_shipped=False):
         self.name, self.folder, self.home = name, os.path.abspath(folder), fetch()
         self.heaps = {"confignode": config_heap, "datanode": data_heap}
         self.as_shipped = as_shipped
@@ -160,9 +161,9 @@ class Stock:
         conf, logs = (os.path.join(self.folder, name) for name in ("conf", "logs"))
         heap = self.heaps[who]
         command = ["java"] + ["--add-opens=%s=ALL-UNNAMED" % package for package in OPENED_PACKAGES]
-        command += ["-Xms" + (heap if self.as_shipped else "128m"), "-Xmx" + heap, "-Xss512k", "-XX:MaxDirectMemorySize=" + heap,
-                    "-XX:+ExitOnOutOfMemoryError", "-Dfile.encoding=UTF-8", "-Dsun.jnu.encoding=UTF-8",
-                    "-Djdk.nio.maxCachedBufferSize=262144", "-Diotdb-foreground=yes",
+        command += ["-Xms" + (heap if self.as_shipped else "128m"), "-Xmx" + heap, "-Xss512k",
+                    "-XX:MaxDirectMemorySize=" + heap, "-XX:+ExitOnOutOfMemoryError",
+                    "-Dfile.encoding=UTF-8", "-Dsun.jnu.encoding=UTF-8", "-Djdk.nio.maxCachedBufferSize=262144", "-Diotdb-foreground=yes",
                     "-DTSFILE_HOME=" + self.folder, "-DTSFILE_CONF=" + conf,
                     "-Dlogback.configurationFile=" + os.path.join(conf, "logback-%s.xml" % who)]
         if not self.as_shipped:

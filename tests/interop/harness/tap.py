@@ -109,8 +109,9 @@ class Tap:
                 if outer:
                     outer.sendall(frame.raw)
                 else:
-                    inner.sendall(ACCEPTED)
-                    self.answers[0] += 1
+                    answer = self.answer_to(frame)
+                    inner.sendall(answer)
+                    self.answers.update(answer)
         except EOFError:
             with contextlib.suppress(OSError):
                 (outer or inner).shutdown(socket.SHUT_WR)
@@ -120,6 +121,10 @@ class Tap:
         except OSError:
             for one in filter(None, (inner, outer)):
                 reset(one)
+
+    def answer_to(self, frame):
+        """Without a target: the byte for a frame."""
+        return ACCEPTED
 
     def count(self, frame):
         kind = request_type(frame.payload)

@@ -1,6 +1,6 @@
 """An independent check of a TsFile (versions 3 and 4): its structure and the redundancy in it.
 
-    summary = check(path)        # raises Flaw; summary.points, .devices, .series, .version
+    summary = check(path)        # raises Flaw; summary.points, .devices (names), .series
 
 A TsFile has no checksums. What is compared here: both magics, the metadata block used to its last byte, a walk
 over every chunk and page that has to end exactly at the separator, every chunk reached once and only once from
@@ -42,7 +42,8 @@ class Cut:
         self.raw, self.at, self.end = raw, at, len(raw) if end is None else end
 
     def take(self, count):
-        demand(0 <= count <= self.end - self.at, "%d bytes wanted at %d, the part ends at %d" % (count, self.at, self.end))
+        fits = 0 <= count <= self.end - self.at
+        demand(fits, "%d bytes wanted at %d, the part ends at %d" % (count, self.at, self.end))
         self.at += count
         return self.raw[self.at - count:self.at]
 
@@ -125,7 +126,8 @@ class File:
         at, count = cut.at, cut.unsigned()
         children = [(self.device(cut) if by_device else cut.text(), cut.int64()) for _ in range(count)]
         end, kind = cut.int64(), cut.byte()
-        demand(kind in ((INTERNAL_DEVICE, LEAF_DEVICE) if by_device else (INTERNAL_SERIES, LEAF_SERIES)), "no index node at", at)
+        kinds = (INTERNAL_DEVICE, LEAF_DEVICE) if by_device else (INTERNAL_SERIES, LEAF_SERIES)
+        demand(kind in kinds, "no index node at", at)
         demand(count > 0, "an empty index node at", at)
         bounds = [offset for _, offset in children] + [end]
         demand(bounds == sorted(bounds), "offsets of an index node go back at", at)
@@ -214,13 +216,14 @@ def check(path):
     with open(path, "rb") as source:
         file = File(source.read())
     file.scan()
-    devices = series = points = 0
+    devices, series, points = [], 0, 0
     reached = set()
     for device, start, end in file.devices():
-        devices += 1
+        devices.append(device)
         before, aligned, chunk_counts = None, False, set()
         for name, whole, chunks in file.series(start, end):
-            demand(before is None or before.encode("utf-16-be") < name.encode("utf-16-be"), "series out of order:", device, name)
+            in_order = before is None or before.encode("utf-16-be") < name.encode("utf-16-be")
+            demand(in_order, "series out of order:", device, name)
             aligned = aligned or (before is None and chunks[0][1] == TIME_COLUMN)
             before = name
             chunk_counts.add(len(chunks))
@@ -237,7 +240,8 @@ def check_series(file, device, name, whole, chunks, reached):
     where = "%s.%s" % (device, name)
     for offset, kind, statistics in chunks:
         chunk = file.chunks.get(offset)
-        demand(chunk and (chunk.device, chunk.name, chunk.kind) == (device, name, kind), "no such chunk at %d:" % offset, where)
+        named = chunk and (chunk.device, chunk.name, chunk.kind) == (device, name, kind)
+        demand(named, "no such chunk at %d:" % offset, where)
         demand(offset not in reached, "a chunk reached twice at %d:" % offset, where)
         reached.add(offset)
         if chunk.pages:
