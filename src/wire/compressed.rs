@@ -31,8 +31,8 @@ use crate::limits;
 pub const LZMA_MEMORY_BYTES_MAX: u64 = 9 * 1024 * 1024 + 512 * 1024;
 /// Preset of our own lzma2: a dictionary of 1 MiB, more than an entry, for 9 MiB of memory.
 const LZMA_PRESET: u32 = 1;
-/// Level of our own zstd: the library's default, as of stock peers.
-const ZSTD_LEVEL: i32 = 3;
+/// Level of our own zstd unless another is asked for: the library's default, as of stock peers.
+pub const ZSTD_LEVEL: i32 = 3;
 
 /// One of the five methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -112,6 +112,15 @@ impl Compressor {
     /// # Errors
     /// [`CompressedError::Flawed`] if the codec fails, which only a lack of memory explains.
     pub fn apply(self, input: &[u8], out: &mut Vec<u8>) -> Result<(), CompressedError> {
+        self.apply_at(ZSTD_LEVEL, input, out)
+    }
+
+    fn apply_at(
+        self,
+        zstd_level: i32,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), CompressedError> {
         out.clear();
         let done = match self {
             Self::Snappy => {
@@ -125,7 +134,7 @@ impl Compressor {
             }
             Self::Zstd => {
                 out.resize(zstd::zstd_safe::compress_bound(input.len()), 0);
-                zstd::bulk::compress_to_buffer(input, out.as_mut_slice(), ZSTD_LEVEL)
+                zstd::bulk::compress_to_buffer(input, out.as_mut_slice(), zstd_level)
             }
             Self::Lzma2 => apply_lzma2(input, out),
         };
@@ -243,6 +252,20 @@ pub fn compress(
     out: &mut Vec<u8>,
     spare: &mut Vec<u8>,
 ) -> Result<(), CompressedError> {
+    compress_at(ZSTD_LEVEL, compressors, payload, out, spare)
+}
+
+/// The same, with another level for zstd.
+///
+/// # Errors
+/// As [`compress`].
+pub fn compress_at(
+    zstd_level: i32,
+    compressors: &[Compressor],
+    payload: &[u8],
+    out: &mut Vec<u8>,
+    spare: &mut Vec<u8>,
+) -> Result<(), CompressedError> {
     let too_many = CompressedError::TooManySteps { count: compressors.len() };
     let mut steps = heapless::Vec::<Step, { limits::WRAPPERS_MAX }>::new();
     spare.clear();
@@ -252,7 +275,7 @@ pub fn compress(
         if steps.push(Step { id: compressor.id(), stated_bytes }).is_err() {
             return Err(too_many);
         }
-        compressor.apply(spare, out)?;
+        compressor.apply_at(zstd_level, spare, out)?;
         std::mem::swap(out, spare);
     }
     let mut writer = Writer::into_vec(out, usize::MAX);

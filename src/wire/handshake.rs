@@ -143,6 +143,8 @@ pub struct Offer<'a> {
     pub validate_ts_file: bool,
     /// Marks written data as coming from a pipe.
     pub mark_as_pipe_request: bool,
+    /// Lets the receiver skip what the user may not write.
+    pub skip_if_no_privileges: bool,
 }
 
 impl Offer<'_> {
@@ -159,7 +161,7 @@ impl Offer<'_> {
             ("markAsPipeRequest", text(self.mark_as_pipe_request)),
             ("userId", "-1"),
             ("cliHostname", ""),
-            ("skipIf", "false"),
+            ("skipIf", text(self.skip_if_no_privileges)),
         ];
         pairs::write(writer, entries.iter().map(|(key, value)| (*key, Some(*value))));
     }
@@ -252,6 +254,7 @@ mod tests {
             load_asynchronously: true,
             validate_ts_file: false,
             mark_as_pipe_request: false,
+            skip_if_no_privileges: true,
         };
         let body = written(|writer| offer.write(writer));
         let handshake = read(RequestType::HandshakeDataNodeV2, &body).expect("legal");

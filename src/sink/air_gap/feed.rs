@@ -36,9 +36,9 @@ pub trait Feed: Send {
     /// The far side has everything up to and with this entry.
     fn advance(&mut self, header: &EntryHeader);
 
-    /// Puts the entry that was returned last where a person finds it, with the reason: durable before
-    /// an [`Feed::advance`] that follows is. False if that cannot be done now.
-    fn put_aside(&mut self, header: &EntryHeader, why: &str) -> bool;
+    /// Puts the entry that was returned last where a person finds it, with the reason: durable on
+    /// return. False if that cannot be done now.
+    fn put_aside(&mut self, header: &EntryHeader, why: &str) -> impl Future<Output = bool> + Send;
 }
 
 /// The files of an entry, and how they came.

@@ -15,7 +15,7 @@ use std::{io, mem};
 
 use thiserror::Error;
 
-use super::settings::Compressors;
+use super::settings::Packing;
 use crate::data::ReadAt;
 use crate::limits::{MIB, REQUEST_MEMORY_BYTES_MAX};
 use crate::wire::WireError;
@@ -65,7 +65,7 @@ pub(super) struct FrameBuffer {
     /// Where the payload ends, so far.
     end: usize,
     wrapped: bool,
-    compressors: Compressors,
+    packing: Packing,
     /// Result of the compressors; empty without them.
     packed: Vec<u8>,
     spare: Vec<u8>,
@@ -73,13 +73,13 @@ pub(super) struct FrameBuffer {
 
 impl FrameBuffer {
     /// A buffer for payloads of up to [`REQUEST_MEMORY_BYTES_MAX`], taken at once.
-    pub(super) fn new(wrapped: bool, compressors: Compressors) -> Self {
-        let of_codecs = if compressors.is_empty() { 0 } else { REQUEST_MEMORY_BYTES_MAX };
+    pub(super) fn new(wrapped: bool, packing: Packing) -> Self {
+        let of_codecs = if packing.compressors.is_empty() { 0 } else { REQUEST_MEMORY_BYTES_MAX };
         Self {
             bytes: vec![0; BEGIN + REQUEST_MEMORY_BYTES_MAX + SUFFIX.len()],
             end: BEGIN,
             wrapped,
-            compressors,
+            packing,
             packed: Vec::with_capacity(of_codecs),
             spare: Vec::with_capacity(of_codecs),
         }
@@ -118,7 +118,7 @@ impl FrameBuffer {
 
     /// Ends the frame; `crc` is the payload's, if it is known already.
     pub(super) fn finish(&mut self, crc: Option<u32>) -> Result<&[u8], BuildError> {
-        let crc = if self.compressors.is_empty() { crc } else { self.compress()? };
+        let crc = if self.packing.compressors.is_empty() { crc } else { self.compress()? };
         let payload = self.bytes.get(BEGIN..self.end).unwrap_or_default();
         let crc = crc.unwrap_or_else(|| crc32fast::hash(payload));
         self.put_header(payload.len(), crc);
@@ -155,7 +155,9 @@ impl FrameBuffer {
     /// Replaces the payload by a type 300 with it; its CRC is not known then.
     fn compress(&mut self) -> Result<Option<u32>, BuildError> {
         let payload = self.bytes.get(BEGIN..self.end).unwrap_or_default();
-        compressed::compress(&self.compressors, payload, &mut self.packed, &mut self.spare)?;
+        let Packing { compressors, zstd_level } = &self.packing;
+        let (packed, spare) = (&mut self.packed, &mut self.spare);
+        compressed::compress_at(*zstd_level, compressors, payload, packed, spare)?;
         // What cannot be compressed grows by some bytes in a hundred thousand.
         let room = BEGIN + Head::BYTES + self.packed.len() + SUFFIX.len();
         self.bytes.resize(room.max(self.bytes.len()), 0);
@@ -285,8 +287,12 @@ mod tests {
         frame.strip_prefix(PREFIX).unwrap().strip_suffix(SUFFIX).unwrap()
     }
 
+    fn packing(compressors: &[Compressor]) -> Packing {
+        Packing { compressors: compressors.iter().copied().collect(), ..Packing::default() }
+    }
+
     fn streamed(wrapped: bool, file: &[u8], start: u64, count: usize) -> Vec<u8> {
-        let mut buffer = FrameBuffer::new(wrapped, Compressors::new());
+        let mut buffer = FrameBuffer::new(wrapped, Packing::default());
         buffer.begin(|writer| writer.put(b"\x01\0\x04head")).unwrap();
         let mut streamed = Streamed::new(&buffer, start, count);
         while streamed.hash(&mut buffer, &file).unwrap() {}
@@ -305,7 +311,7 @@ mod tests {
 
     #[test]
     fn frame_has_lengths_checksum_and_payload() {
-        let mut buffer = FrameBuffer::new(false, Compressors::new());
+        let mut buffer = FrameBuffer::new(false, Packing::default());
         buffer.begin(|writer| writer.put(b"\x01\0\x04head")).unwrap();
         buffer
             .append(4, |into| {
@@ -319,7 +325,7 @@ mod tests {
 
     #[test]
     fn known_checksum_is_taken_over() {
-        let mut buffer = FrameBuffer::new(false, Compressors::new());
+        let mut buffer = FrameBuffer::new(false, Packing::default());
         buffer.begin(|writer| writer.put(b"abc")).unwrap();
         let frame = buffer.finish(Some(0x0102_0304)).unwrap();
         assert_eq!(frame[8..16], [0, 0, 0, 0, 1, 2, 3, 4]);
@@ -327,7 +333,7 @@ mod tests {
 
     #[test]
     fn wrapped_frame_stands_between_prefix_and_suffix() {
-        let mut buffer = FrameBuffer::new(true, Compressors::new());
+        let mut buffer = FrameBuffer::new(true, Packing::default());
         buffer.begin(|writer| writer.put(b"\x01\0\x05")).unwrap();
         assert_eq!(payload_of(unwrapped(buffer.finish(None).unwrap())), b"\x01\0\x05");
         buffer.begin(|writer| writer.put(b"\x01\0\x06")).unwrap();
@@ -337,7 +343,7 @@ mod tests {
     #[test]
     fn compressed_frame_holds_the_payload_as_type_300() {
         for compressors in [&[Compressor::Lz4][..], &[Compressor::Zstd, Compressor::Gzip]] {
-            let mut buffer = FrameBuffer::new(true, Compressors::from_slice(compressors).unwrap());
+            let mut buffer = FrameBuffer::new(true, packing(compressors));
             for body in [vec![7; 100_000], noise(MIB), vec![]] {
                 buffer.begin(|writer| writer.put(&body)).unwrap();
                 let frame = buffer.finish(Some(1)).unwrap();
@@ -352,7 +358,7 @@ mod tests {
 
     #[test]
     fn payload_above_the_room_is_an_error() {
-        let mut buffer = FrameBuffer::new(false, Compressors::new());
+        let mut buffer = FrameBuffer::new(false, Packing::default());
         assert!(buffer.has_room(REQUEST_MEMORY_BYTES_MAX));
         let long = vec![0; REQUEST_MEMORY_BYTES_MAX + 1];
         assert!(buffer.begin(|writer| writer.put(&long)).is_err());
@@ -373,7 +379,7 @@ mod tests {
     #[test]
     fn file_that_is_too_short_is_found_before_anything_is_sent() {
         let file = noise(100);
-        let mut buffer = FrameBuffer::new(false, Compressors::new());
+        let mut buffer = FrameBuffer::new(false, Packing::default());
         buffer.begin(|writer| writer.put(b"head")).unwrap();
         let mut streamed = Streamed::new(&buffer, 50, 51);
         let error = streamed.hash(&mut buffer, &&file[..]).unwrap_err();

@@ -36,7 +36,7 @@ pub use self::feed::{Feed, StoredFile, StoredFiles};
 use self::frame_buffer::{BuildError, FrameBuffer};
 use self::line::Line;
 use self::outgoing::Outgoing;
-pub use self::settings::{AirGapSettings, Compressors};
+pub use self::settings::{AirGapSettings, Packing};
 use self::transfer::Transfer;
 use crate::data::Precision;
 use crate::link::sender::{Command, Event, Failure, Frame, Sender};
@@ -124,7 +124,7 @@ impl<F: Feed> AirGapSink<F> {
         let sender = Sender::new(settings.of_sender(), seed);
         Self {
             line: Line::new(sender, settings.rate.clone(), stop),
-            buffer: FrameBuffer::new(settings.e_language, settings.compressors.clone()),
+            buffer: FrameBuffer::new(settings.e_language, settings.packing.clone()),
             precision: settings.precision,
             pipe,
             settings,
@@ -146,12 +146,12 @@ impl<F: Feed> AirGapSink<F> {
     pub async fn run(mut self) -> F {
         self.line.sender.greet();
         while !self.line.sender.is_stopped() {
-            self.take_on(clock::now());
+            self.take_on(clock::now()).await;
             match self.line.sender.poll(clock::now()) {
                 Some(command) => self.obey(command).await,
                 None => self.wait().await,
             }
-            self.tell(clock::now());
+            self.tell(clock::now()).await;
         }
         self.feed
     }
@@ -188,13 +188,13 @@ impl<F: Feed> AirGapSink<F> {
 // Entries.
 impl<F: Feed> AirGapSink<F> {
     /// Gives the machine something to carry, if it has nothing and there is something.
-    fn take_on(&mut self, now: Instant) {
+    async fn take_on(&mut self, now: Instant) {
         if !self.line.sender.is_free() || self.held.is_some_and(|until| now < until) {
             return;
         }
         self.held = None;
         if self.current.is_none()
-            && let Err(trouble) = self.load(now)
+            && let Err(trouble) = self.load(now).await
         {
             return self.complain(now, &trouble);
         }
@@ -208,7 +208,7 @@ impl<F: Feed> AirGapSink<F> {
     }
 
     /// Takes the next entry from the feed; one that can never be sent is put aside.
-    fn load(&mut self, now: Instant) -> Result<(), OwnTrouble> {
+    async fn load(&mut self, now: Instant) -> Result<(), OwnTrouble> {
         let Some(header) = self.feed.next_entry()? else {
             self.drained = true;
             self.recover();
@@ -222,7 +222,7 @@ impl<F: Feed> AirGapSink<F> {
                 self.current = Some(Current { header, transfer, crossing, refused_since: None });
                 Ok(())
             }
-            Err(why) if self.set_aside(&header, &why) => Ok(()),
+            Err(why) if self.set_aside(&header, &why).await => Ok(()),
             Err(why) => Err(OwnTrouble::PutAside { sequence: header.sequence.0, why }),
         }
     }
@@ -257,8 +257,8 @@ impl<F: Feed> AirGapSink<F> {
     }
 
     /// Takes an entry out of the pipe, to where a person finds it.
-    fn set_aside(&mut self, header: &EntryHeader, why: &str) -> bool {
-        if !self.feed.put_aside(header, why) {
+    async fn set_aside(&mut self, header: &EntryHeader, why: &str) -> bool {
+        if !self.feed.put_aside(header, why).await {
             return false;
         }
         self.put_aside += 1;
@@ -298,7 +298,7 @@ impl<F: Feed> AirGapSink<F> {
     }
 
     /// Passes on what the machine has to tell since the last time.
-    fn tell(&mut self, now: Instant) {
+    async fn tell(&mut self, now: Instant) {
         let answered = self.line.sender.last_answer();
         if answered != self.last_answer {
             self.last_answer = answered;
@@ -307,7 +307,7 @@ impl<F: Feed> AirGapSink<F> {
         while let Some(event) = self.line.sender.poll_event() {
             match event {
                 Event::Delivered => self.delivered(),
-                Event::Failed(failure) => self.failed(now, failure),
+                Event::Failed(failure) => self.failed(now, failure).await,
             }
         }
         if self.complaining && self.line.sender.trouble().is_none() {
@@ -332,7 +332,7 @@ impl<F: Feed> AirGapSink<F> {
         }
     }
 
-    fn failed(&mut self, now: Instant, failure: Failure) {
+    async fn failed(&mut self, now: Instant, failure: Failure) {
         self.row.retries.count();
         self.show_progress(now);
         let Some(trouble) = self.line.sender.trouble().copied() else { return };
@@ -352,18 +352,18 @@ impl<F: Feed> AirGapSink<F> {
             }
         }
         if let Failure::Refused { .. } = failure {
-            self.give_up_if_told(now);
+            self.give_up_if_told(now).await;
         }
     }
 
     /// Puts a refused delivery aside, if the operator wants that after so long a time.
-    fn give_up_if_told(&mut self, now: Instant) {
+    async fn give_up_if_told(&mut self, now: Instant) {
         let Some(current) = &mut self.current else { return };
         let since = *current.refused_since.get_or_insert(now);
         let header = current.header;
         let waited = now.saturating_duration_since(since);
         let is_over = self.settings.give_up_after.is_some_and(|limit| waited >= limit);
-        if is_over && self.set_aside(&header, "the far side refused it for too long") {
+        if is_over && self.set_aside(&header, "the far side refused it for too long").await {
             self.current = None;
             self.line.sender.abandon();
         }

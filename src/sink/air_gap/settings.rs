@@ -4,16 +4,29 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::config;
 use crate::data::Precision;
 use crate::limits;
-use crate::link::node_urls::NodeUrls;
+use crate::link::node_urls::{NodeUrl, NodeUrlError, NodeUrls};
 use crate::link::rate::RateLimit;
 use crate::link::sender::{self, GateOrder};
-use crate::wire::compressed::Compressor;
+use crate::wire::compressed::{Compressor, ZSTD_LEVEL};
 use crate::wire::handshake::Offer;
 
-/// Compressors that follow each other in one frame.
-pub type Compressors = heapless::Vec<Compressor, { limits::WRAPPERS_MAX }>;
+/// How frames are compressed: `compressor`, in the order applied, and `compressor.zstd.level`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packing {
+    /// Compressors that follow each other in one frame; none by default.
+    pub compressors: heapless::Vec<Compressor, { limits::WRAPPERS_MAX }>,
+    /// For zstd.
+    pub zstd_level: i32,
+}
+
+impl Default for Packing {
+    fn default() -> Self {
+        Self { compressors: heapless::Vec::new(), zstd_level: ZSTD_LEVEL }
+    }
+}
 
 /// The attributes of an `iotdb-air-gap-sink`, checked. `Debug` hides the password.
 #[derive(Clone)]
@@ -32,9 +45,9 @@ pub struct AirGapSettings {
     pub handshake_v1_fallback: bool,
     /// `air-gap.e-language.enable`.
     pub e_language: bool,
-    /// `compressor`, in the order applied. A payload that is streamed because it is larger than
+    /// How frames are compressed. A payload that is streamed because it is larger than
     /// [`limits::REQUEST_MEMORY_BYTES_MAX`] goes uncompressed, which every receiver takes.
-    pub compressors: Compressors,
+    pub packing: Packing,
     /// `rate-limit-bytes-per-second`.
     pub rate: Option<RateLimit>,
     /// `air-gap.piece-bytes`, ours: bytes of a file in one piece, from 1 to
@@ -59,6 +72,8 @@ pub struct AirGapSettings {
     pub validate_ts_file: bool,
     /// `mark-as-pipe-request`.
     pub mark_as_pipe_request: bool,
+    /// `skipif` is `no-privileges`.
+    pub skip_if_no_privileges: bool,
 }
 
 impl AirGapSettings {
@@ -71,7 +86,7 @@ impl AirGapSettings {
             seal_timeout: limits::SEAL_TIMEOUT_DEFAULT,
             handshake_v1_fallback: false,
             e_language: false,
-            compressors: Compressors::new(),
+            packing: Packing::default(),
             rate: None,
             piece_bytes: limits::PIECE_BYTES_DEFAULT,
             give_up_after: None,
@@ -83,7 +98,47 @@ impl AirGapSettings {
             load_asynchronously: false,
             validate_ts_file: true,
             mark_as_pipe_request: true,
+            skip_if_no_privileges: false,
         }
+    }
+
+    /// What a pipe's stanza says, for this node. `password` is what the stanza's secret resolves to;
+    /// `precision` is the node's.
+    ///
+    /// # Errors
+    /// If there is no target, or one cannot be one; a checked configuration has none of that.
+    pub fn from_config(
+        sink: &config::AirGapSink,
+        password: String,
+        cluster_id: impl Into<String>,
+        precision: Precision,
+    ) -> Result<Self, NodeUrlError> {
+        let targets = sink.targets.iter().map(|target| NodeUrl::new(&target.host, target.port));
+        let targets = targets.collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            gate_order: match sink.order {
+                config::GateOrder::RoundRobin => GateOrder::RoundRobin,
+                config::GateOrder::Random => GateOrder::Random,
+                config::GateOrder::Priority => GateOrder::Priority,
+            },
+            handshake_timeout: sink.handshake_timeout,
+            seal_timeout: sink.seal_timeout,
+            handshake_v1_fallback: sink.handshake_v1_fallback,
+            e_language: sink.e_language,
+            packing: packing(&sink.compressors),
+            rate: sink.rate_limit.and_then(|rate| RateLimit::new(bytes_per_second(rate.get()))),
+            piece_bytes: sink.piece_bytes,
+            give_up_after: sink.give_up_after,
+            precision,
+            username: sink.user.clone(),
+            password,
+            convert_on_type_mismatch: sink.convert_on_type_mismatch,
+            load_asynchronously: sink.load_strategy == config::LoadStrategy::Async,
+            validate_ts_file: sink.load_validation,
+            mark_as_pipe_request: sink.mark_as_pipe_request,
+            skip_if_no_privileges: sink.skip_if_no_privileges,
+            ..Self::new(NodeUrls::new(None, targets)?, cluster_id)
+        })
     }
 
     /// What the machine has to know of it.
@@ -110,6 +165,7 @@ impl AirGapSettings {
             load_asynchronously: self.load_asynchronously,
             validate_ts_file: self.validate_ts_file,
             mark_as_pipe_request: self.mark_as_pipe_request,
+            skip_if_no_privileges: self.skip_if_no_privileges,
         }
     }
 }
@@ -120,15 +176,42 @@ impl fmt::Debug for AirGapSettings {
             .field("node_urls", &self.node_urls)
             .field("gate_order", &self.gate_order)
             .field("e_language", &self.e_language)
-            .field("compressors", &self.compressors)
+            .field("packing", &self.packing)
             .field("piece_bytes", &self.piece_bytes)
             .field("username", &self.username)
             .finish_non_exhaustive()
     }
 }
 
+/// A chain has one zstd level for all its steps.
+fn packing(chain: &[config::Compressor]) -> Packing {
+    let mut packing = Packing::default();
+    for compressor in chain.iter().take(limits::WRAPPERS_MAX) {
+        let compressor = match *compressor {
+            config::Compressor::Snappy => Compressor::Snappy,
+            config::Compressor::Gzip => Compressor::Gzip,
+            config::Compressor::Lz4 => Compressor::Lz4,
+            config::Compressor::Lzma2 => Compressor::Lzma2,
+            config::Compressor::Zstd(level) => {
+                packing.zstd_level = level;
+                Compressor::Zstd
+            }
+        };
+        // There is room for all that were taken.
+        let _full = packing.compressors.push(compressor);
+    }
+    packing
+}
+
+/// More than 4 GiB a second is no limit that a gate could have.
+fn bytes_per_second(rate: u64) -> f64 {
+    u32::try_from(rate).map_or(f64::INFINITY, f64::from)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -137,5 +220,35 @@ mod tests {
         let mut settings = AirGapSettings::new(urls, "c");
         settings.password = "hunter2".to_owned();
         assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn stanza_becomes_settings() {
+        let stanza = r#"[[pipe]]
+name = "a"
+sink = { sink = "iotdb-air-gap-sink", node-urls = "g:9780,h:9781", ip = "::1", port = 9780, compressor = "zstd,lz4", "compressor.zstd.level" = 7, rate-limit-bytes-per-second = 1000, load-balance-strategy = "priority", user = "u", skipif = "no-privileges", "air-gap.piece-bytes" = 65536, "air-gap.e-language.enable" = true }
+"#;
+        let input = config::Input {
+            role: config::Role::Sender,
+            file: Some((Path::new("p.toml"), stanza)),
+            sets: &[],
+            data_dir: None,
+            state_directory: None,
+            host_name: "box",
+        };
+        let (config, findings) = config::read(input);
+        assert!(!findings.has_errors(), "{findings:?}");
+        let pipe = &config.pipes[0];
+        let settings =
+            AirGapSettings::from_config(&pipe.sink, "p".to_owned(), "c", Precision::Us).unwrap();
+        assert_eq!(settings.node_urls.to_string(), "g:9780,h:9781,[::1]:9780");
+        assert_eq!(settings.packing.compressors, [Compressor::Zstd, Compressor::Lz4]);
+        assert_eq!(settings.packing.zstd_level, 7);
+        assert!(settings.rate.is_some() && settings.e_language && settings.skip_if_no_privileges);
+        assert_eq!(settings.of_sender().order, GateOrder::Priority);
+        assert_eq!(settings.of_sender().piece_bytes, 65_536);
+        assert_eq!(settings.of_sender().gates.get(), 3);
+        let offer = settings.offer(Precision::Us);
+        assert_eq!((offer.username, offer.password, offer.precision), ("u", "p", "us"));
     }
 }

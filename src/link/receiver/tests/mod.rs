@@ -338,6 +338,7 @@ fn greeting_with(cluster_id: &str, precision: &str, username: &str, password: &s
         load_asynchronously: false,
         validate_ts_file: true,
         mark_as_pipe_request: true,
+        skip_if_no_privileges: false,
     };
     request(51, &written(|writer| offer.write(writer)))
 }

@@ -249,7 +249,7 @@ async fn every_frame_is_compressed_handshakes_too() {
         let shelves = Shelves::default();
         shelves.put_payload(TABLET);
         let running = Running::new(&[far.port], &shelves, |settings| {
-            settings.compressors = [compressor].into_iter().collect();
+            settings.packing.compressors = [compressor].into_iter().collect();
         });
         running.until_advanced(&[1]).await;
         let frames = far.frames();

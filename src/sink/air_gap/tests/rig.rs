@@ -149,7 +149,7 @@ impl Feed for Shelves {
         shelf.advanced.push(header.sequence.0);
     }
 
-    fn put_aside(&mut self, header: &EntryHeader, why: &str) -> bool {
+    async fn put_aside(&mut self, header: &EntryHeader, why: &str) -> bool {
         self.shelf.lock().unwrap().put_aside.push((header.sequence.0, why.to_owned()));
         true
     }
