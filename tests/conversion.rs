@@ -104,7 +104,9 @@ fn points_of(part: &Part, payload: &[u8]) -> Vec<Point> {
     assert_eq!(rows, part.rows);
     let times: Vec<i64> = (0..rows).map(|_| reader.i64("time").unwrap()).collect();
     let mut range = TimeRange::EMPTY;
-    times.iter().for_each(|time| range.include(*time));
+    for time in &times {
+        range.include(*time);
+    }
     assert_eq!(range, part.time_range);
     let has_bitmaps = reader.u8("hasBitMaps").unwrap() == 1;
     let bitmap = |reader: &mut Reader<'_>| {
@@ -151,7 +153,7 @@ fn tablet_points(request: &[u8], parts: &Parts) -> Vec<Point> {
             let middle = &request[usize::try_from(start).unwrap()..usize::try_from(end).unwrap()];
             [bytes, middle, tail].concat()
         }
-        other => panic!("{other:?}"),
+        content @ (Content::Opaque | Content::Large { .. }) => panic!("{content:?}"),
     };
     parts.iter().flat_map(|part| points_of(&part.0, &payload(part))).collect()
 }
@@ -166,11 +168,10 @@ fn by_series(points: Vec<Point>) -> BTreeMap<(Vec<u8>, Vec<u8>), Vec<Point>> {
     series
 }
 
-fn sample_of(
-    device: &str,
-    times: Vec<i64>,
-    columns: Vec<(String, DataType, Vec<Option<Vec<u8>>>)>,
-) -> Sample {
+/// Name, type and values of a column.
+type Named = (String, DataType, Vec<Option<Vec<u8>>>);
+
+fn sample_of(device: &str, times: Vec<i64>, columns: Vec<Named>) -> Sample {
     let columns = columns.into_iter().map(|(name, data_type, cells)| Column {
         name: name.into_bytes(),
         data_type,
