@@ -97,6 +97,28 @@ pub const CURSOR_RANGES_MAX: usize = 64;
 pub const CONSUMERS_MAX: usize = 64;
 /// Partials at one time: four for each connection of a full table (a seal names up to four files).
 pub const PARTIALS_MAX: usize = 256;
+/// Bytes that a reader of the spool or recovery holds at one time: sixteen entries of 4 KiB for one read.
+pub const SPOOL_WINDOW_BYTES: usize = 64 * KIB;
+/// Bytes of a partial that may be dirty: 0.4 s of sync on a disk of 20 MB/s.
+pub const PARTIAL_DIRTY_BYTES_MAX: u64 = 8 * MIB as u64;
+/// Segments of a spool: 1 TiB of full ones, at 24 bytes of memory each.
+pub const SEGMENTS_MAX: usize = 64 * KIB;
+/// With more segments than this none closes by age, so that a long outage of slow data does not use up the table.
+pub const SEGMENTS_AGED_MAX: usize = 4 * KIB;
+/// Penstock origins of which received ranges are known; the one that was silent longest is forgotten.
+pub const ORIGINS_MAX: usize = 64;
+/// Received ranges of all origins together, 16 bytes each; the oldest are forgotten, and their repetition is taken twice.
+pub const RECEIVED_RANGES_MAX: usize = 8 * KIB;
+/// Unconfirmed requests of stock peers: one for each connection of a full table, and three tables of lost ones.
+pub const UNCONFIRMED_MAX: usize = 256;
+/// Bytes of a consumer's name: three times as long as a file name, escaped.
+pub const CONSUMER_NAME_BYTES_MAX: usize = 64;
+/// Cursors are synced at most this often while traffic flows; what is replayed is dropped by identity.
+pub const CURSOR_SYNC_INTERVAL: Duration = Duration::from_millis(100);
+/// Fatal exits for the same error that lead to state `failing`.
+pub const FAILING_EXITS: usize = 3;
+/// The time in which they count.
+pub const FAILING_WINDOW: Duration = Duration::from_secs(600);
 
 /// Bytes of a file being landed that may be dirty, so that no sync is long: 0.4 s on a disk of 20 MB/s.
 pub const LANDING_DIRTY_BYTES_MAX: u64 = 8 * MIB as u64;

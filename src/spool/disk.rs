@@ -2,6 +2,7 @@
 //!
 //! Paths are relative to the node's data directory; an absolute path is taken as it is (the inbox).
 
+use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::path::Path;
 
@@ -20,7 +21,7 @@ pub enum OpenMode {
 ///
 /// Nothing is durable until it is synced: the bytes of a file by [`DiskFile::sync_data`], its name by
 /// [`Disk::sync_dir`] of the directory that holds it.
-pub trait Disk: Clone + Send + Sync + 'static {
+pub trait Disk: Clone + Debug + Send + Sync + 'static {
     /// An open file.
     type File: DiskFile;
 
@@ -29,6 +30,12 @@ pub trait Disk: Clone + Send + Sync + 'static {
     /// # Errors
     /// What the medium says; `NotFound` if the mode wants a file that is not there.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Self::File>;
+
+    /// Opens a file, made if missing, and locks it against other processes until the handle is dropped.
+    ///
+    /// # Errors
+    /// `WouldBlock` if another process holds it; else what the medium says.
+    fn lock(&self, path: &Path) -> io::Result<Self::File>;
 
     /// Gives a file another name, replacing what has that name.
     ///
@@ -80,7 +87,7 @@ pub trait Disk: Clone + Send + Sync + 'static {
 }
 
 /// An open file: positioned reads and writes.
-pub trait DiskFile: Send + Sync + 'static {
+pub trait DiskFile: Debug + Send + Sync + 'static {
     /// Bytes of the file.
     ///
     /// # Errors
@@ -162,4 +169,9 @@ pub fn write_all_at<F: DiskFile + ?Sized>(
         }
     }
     Ok(())
+}
+
+/// Whether an error says that the medium is full.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

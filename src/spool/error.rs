@@ -1,7 +1,7 @@
 //! What can go wrong, by culprit: no room, misuse, flawed bytes, a disk that fails.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::data::Sequence;
 use crate::spool::{LinkId, PartialId};
@@ -119,6 +119,14 @@ pub enum PartialError {
     /// The file lies on another file system and has to be copied.
     #[error("{0} lies on another file system")]
     OtherFileSystem(PathBuf),
+    /// A file that was to be adopted cannot be read, or is gone.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A bug of the caller.
     #[error(transparent)]
     Misuse(#[from] Misuse),
@@ -177,6 +185,12 @@ pub enum SpoolError {
         /// The file.
         path: PathBuf,
     },
+    /// Another process has the spool open.
+    #[error("{path} is in use by another process")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
     /// More segments, files or consumers than the tables hold.
     #[error("no more than {max} {what}")]
     TooMany {
@@ -188,4 +202,25 @@ pub enum SpoolError {
     /// The disk failed.
     #[error(transparent)]
     Disk(#[from] Fatal),
+}
+
+impl Fatal {
+    /// For `map_err`: an error of the disk, with what was being done to which path.
+    pub(super) fn at(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self { operation, path: path.to_path_buf(), source }
+    }
+}
+
+impl From<PartialError> for AppendError {
+    fn from(error: PartialError) -> Self {
+        match error {
+            PartialError::Full(full) => Self::Full(full),
+            PartialError::ReadOnly => Self::ReadOnly,
+            PartialError::OtherFileSystem(path) | PartialError::Unreadable { path, .. } => {
+                Self::Misuse(Misuse::Name(path.display().to_string()))
+            }
+            PartialError::Misuse(misuse) => Self::Misuse(misuse),
+            PartialError::Fatal(fatal) => Self::Fatal(fatal),
+        }
+    }
 }

@@ -103,23 +103,55 @@
 //! directory synced, and only then named by an entry. Nothing that was cut or given up gives its sequence to other data
 //! once a consumer can have seen it.
 
+mod cursor;
+mod dedup;
 mod disk;
 mod entry;
 mod error;
+mod failing;
+mod fields;
 mod file_list;
-#[expect(dead_code, reason = "signatures land first")]
+mod files;
+mod index;
+mod log;
+mod opening;
+mod origin;
 mod owner;
-#[expect(dead_code, reason = "signatures land first")]
+mod quarantine;
+mod quota;
 mod reader;
+mod real_disk;
+mod recovery;
+mod sealing;
+mod segment;
 mod settings;
+#[cfg(feature = "simulation")]
+mod sim_disk;
+#[cfg(feature = "simulation")]
+mod sim_state;
+mod slots;
+mod snapshot;
+mod state;
+mod upkeep;
+
+#[cfg(test)]
+#[cfg(feature = "simulation")]
+mod tests;
 
 pub use crate::data::Sequence;
+pub use cursor::{ConsumerId, Cursor, Start};
 pub use disk::{Disk, DiskFile, OpenMode, read_full_at, write_all_at};
-pub use entry::{Arrival, EntryHeader, Kind, LinkId, NewEntry, RequestKey, Source};
+pub use entry::{
+    Arrival, ENTRY_HEADER_BYTES, EntryHeader, Kind, LinkId, NewEntry, RequestKey, Source,
+};
 pub use error::{AppendError, Fatal, Full, Misuse, PartialError, ReadError, SpoolError};
 pub use file_list::{FileList, ListedFile};
-pub use owner::{
-    ConsumerId, Cursor, NewFileEntry, Outcome, PartialId, Recovery, SealedFile, Spool, Start,
-};
+pub use files::PartialId;
+pub use opening::Recovery;
+pub use owner::{Outcome, Spool};
 pub use reader::{Entry, FileReader, Reader};
+pub use real_disk::RealDisk;
+pub use sealing::{NewFileEntry, SealedFile};
 pub use settings::{Settings, Stats, WhenFull};
+#[cfg(feature = "simulation")]
+pub use sim_disk::{Calls, Fault, SimDisk, SimFile};

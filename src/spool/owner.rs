@@ -1,38 +1,86 @@
-//! The spool's one owner.
+//! The spool's one owner: opening, appending, syncing, sealing.
 
 use std::path::Path;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::data::{OriginId, Precision, Sequence, TimeRange};
-use crate::limits::CURSOR_RANGES_MAX;
+use crate::data::{Identity, OriginId, Precision, Sequence, TimeRange};
+use crate::limits::ENTRY_BYTES_MAX;
+use crate::spool::cursor::Consumers;
+use crate::spool::dedup::Dedup;
+use crate::spool::disk::is_full;
+use crate::spool::entry::{ENTRY_HEADER_BYTES, entry_bytes};
+use crate::spool::files::Partials;
+use crate::spool::index::{Segment, Shared};
+use crate::spool::log::Log;
+use crate::spool::quarantine::Quarantine;
+use crate::spool::quota::Room;
+use crate::spool::segment::SEGMENT_HEADER_BYTES;
+use crate::spool::slots::Slots;
+use crate::spool::snapshot::Snapshots;
+use crate::spool::state::State;
 use crate::spool::{
-    AppendError, Arrival, Disk, Fatal, FileReader, LinkId, Misuse, NewEntry, PartialError, Reader,
-    RequestKey, Settings, Source, SpoolError, Stats,
+    AppendError, Arrival, Disk, EntryHeader, Fatal, Full, Kind, LinkId, Misuse, NewEntry,
+    PartialError, Reader, RequestKey, Settings, Source, Stats,
 };
 
 /// The spool. One thread owns it; [`Spool::reader`] gives others their view.
 #[derive(Debug)]
 pub struct Spool<D: Disk> {
-    disk: D,
+    pub(super) disk: D,
+    pub(super) settings: Settings,
+    pub(super) origin: OriginId,
+    pub(super) log: Log<D::File>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) dedup: Dedup,
+    pub(super) snapshots: Snapshots,
+    pub(super) partials: Partials<D::File>,
+    pub(super) consumers: Consumers<D::File>,
+    pub(super) quarantine: Quarantine,
+    pub(super) room: Room,
+    pub(super) state: State,
+    /// `None` in a spool that is read-only.
+    pub(super) state_file: Option<Slots<D::File>>,
+    pub(super) clock: Clock,
+    pub(super) counts: Counts,
+    /// Entries below are released, whether or not their segments are kept.
+    pub(super) released: u64,
+    /// When the oldest segment ended, in uptime: first sequence of the next one, and milliseconds.
+    pub(super) front_ended: Option<(u64, u64)>,
+    /// The payload of a file entry is built here.
+    pub(super) list: Vec<u8>,
+    /// Takes nothing, after repeated failures of the disk.
+    pub(super) failing: bool,
+    /// Something fatal happened in this run.
+    pub(super) broken: bool,
+    /// Held as long as the spool is open.
+    #[expect(dead_code, reason = "it is held, not used")]
+    pub(super) lock: Option<D::File>,
 }
 
-/// What opening found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// The spool was made just now.
-    pub created: bool,
-    /// The last run did not close it.
-    pub crashed: bool,
-    /// Bytes at the log's end that a crash had left unfinished, and that were cut.
-    pub cut_bytes: u64,
-    /// Entries that are gone although they had been durable; their bytes are in quarantine.
-    pub corrupt_entries: u64,
-    /// Partials and files without an entry that were removed.
-    pub leftovers: u32,
-    /// Consumers whose cursor could not be read and that start over at the oldest entry.
-    pub cursors_lost: u32,
-    /// The disk failed so often that the spool is read-only; the latest error.
-    pub failing: Option<String>,
+/// Times that the owner was told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    /// The latest.
+    pub(super) now: Instant,
+    /// When the uptime was last counted.
+    pub(super) counted: Instant,
+    /// When cursors were last synced.
+    pub(super) cursors: Instant,
+    /// When the state was last written.
+    pub(super) saved: Instant,
+    /// Wall clock of the latest arrival, for lists.
+    pub(super) wall_ms: i64,
+}
+
+/// Counters since the start.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) entries: u64,
+    pub(super) bytes: u64,
+    pub(super) duplicates: u64,
+    pub(super) syncs: u64,
+    pub(super) given_up: u64,
 }
 
 /// What became of an entry.
@@ -44,86 +92,18 @@ pub enum Outcome {
     Duplicate(Sequence),
 }
 
-/// A file that is still arriving, or a spilled request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PartialId(pub(crate) u64);
-
-/// A file of an entry that is sealed.
+/// What is common to all entries that are put into the log.
 #[derive(Debug, Clone, Copy)]
-pub struct SealedFile<'a> {
-    /// Its name at the source; `None`: an optional file that is absent.
-    pub name: Option<&'a str>,
-    /// Where its bytes are; `None` only if it is absent.
-    pub partial: Option<PartialId>,
-    /// Its length, which is checked.
-    pub bytes: u64,
-    /// Its hash (blake3), which is kept.
-    pub hash: [u8; 32],
+pub(super) struct Draft {
+    pub(super) kind: Kind,
+    pub(super) source: Source,
+    pub(super) hops: u8,
+    pub(super) precision: Option<Precision>,
+    pub(super) time_range: Option<TimeRange>,
+    pub(super) file_count: u32,
 }
 
-/// A file entry to be appended.
-#[derive(Debug, Clone, Copy)]
-pub struct NewFileEntry<'a> {
-    /// Where it comes from.
-    pub source: Source,
-    /// Penstock nodes that it has passed before this one.
-    pub hops: u8,
-    /// Unit of its times, if known.
-    pub precision: Option<Precision>,
-    /// Times that it covers, if known.
-    pub time_range: Option<TimeRange>,
-    /// Type of the seal, see [`FileList::request_type`](super::FileList::request_type).
-    pub request_type: u16,
-    /// Its files in the order of the seal.
-    pub files: &'a [SealedFile<'a>],
-    /// Parameters of the seal.
-    pub parameters: &'a [(&'a str, Option<&'a str>)],
-}
-
-/// A consumer of this run of the node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ConsumerId(pub(crate) u32);
-
-/// Where a new consumer starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// At the oldest entry that is there.
-    Oldest,
-    /// At the next entry that comes.
-    Next,
-    /// At this sequence.
-    At(Sequence),
-}
-
-/// How far a consumer has come.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Cursor {
-    /// Everything below is finished.
-    pub position: Sequence,
-    /// Finished ranges beyond the position, both ends included, ascending, with gaps between them.
-    pub finished: heapless::Vec<(Sequence, Sequence), CURSOR_RANGES_MAX>,
-}
-
-#[expect(
-    clippy::unimplemented,
-    clippy::needless_pass_by_value,
-    unused_variables,
-    reason = "signatures land first"
-)]
 impl<D: Disk> Spool<D> {
-    /// Opens the spool, or makes it; recovers what a crash left.
-    ///
-    /// # Errors
-    /// If the disk fails, a setting cannot work, or the format is of a later version.
-    pub fn open(
-        disk: D,
-        settings: Settings,
-        now: Instant,
-        wall_ms: i64,
-    ) -> Result<(Self, Recovery), SpoolError> {
-        unimplemented!()
-    }
-
     /// Appends an entry with one vectored write. It is durable after the next [`Spool::sync`].
     ///
     /// # Errors
@@ -133,7 +113,33 @@ impl<D: Disk> Spool<D> {
         entry: NewEntry<'_>,
         arrival: Arrival,
     ) -> Result<Outcome, AppendError> {
-        unimplemented!()
+        self.check_writable()?;
+        let tail_bytes = match (entry.kind, entry.source) {
+            (Kind::Tablet, Source::Own | Source::Stock { .. }) => TAIL_BYTES,
+            (Kind::Tablet | Kind::Opaque, _) => 0,
+            (Kind::Void | Kind::File, _) => return Err(Misuse::Kind.into()),
+        };
+        let bytes = entry.payload.len() + tail_bytes;
+        let max = self.payload_bytes_max();
+        if bytes > max {
+            return Err(AppendError::TooLarge { bytes, max });
+        }
+        if let Some(repetition) = self.repetition(entry.source)? {
+            return Ok(repetition);
+        }
+        self.make_room_in_log(bytes)?;
+        let draft = Draft {
+            kind: entry.kind,
+            source: entry.source,
+            hops: entry.hops,
+            precision: entry.precision,
+            time_range: entry.time_range,
+            file_count: 0,
+        };
+        let tail = tail(self.identity_for(entry.source));
+        let tail = tail.get(..tail_bytes).unwrap_or_default();
+        let sequence = self.put(draft, [entry.payload, tail], arrival)?;
+        Ok(Outcome::Appended(sequence))
     }
 
     /// Makes all that was appended durable, and shows it to readers. Returns the sequence below which everything is
@@ -142,245 +148,269 @@ impl<D: Disk> Spool<D> {
     /// # Errors
     /// The disk failed; never call again.
     pub fn sync(&mut self) -> Result<Sequence, Fatal> {
-        unimplemented!()
+        self.check_whole()?;
+        if self.log.synced != self.log.next {
+            self.counts.syncs += 1;
+            if let Err(fatal) = self.log.sync() {
+                return Err(self.fail(fatal));
+            }
+        }
+        self.shared.publish(self.log.synced);
+        Ok(Sequence(self.log.synced))
+    }
+
+    /// What became of it, if it was taken before.
+    pub(super) fn repetition(&mut self, source: Source) -> Result<Option<Outcome>, AppendError> {
+        let taken = match source {
+            Source::Own => None,
+            Source::Peer(identity) if identity.origin == self.origin => {
+                if identity.sequence.0 >= self.log.next {
+                    return Err(AppendError::Cloned(identity.sequence));
+                }
+                Some(identity.sequence.0)
+            }
+            // Which local sequence it has is not kept; all that is appended so far covers it.
+            Source::Peer(identity) => self.dedup.has(identity).then(|| self.log.next - 1),
+            Source::Stock { request, link, part, .. } => {
+                let taken = self.dedup.taken(request).filter(|(parts, _)| part < *parts);
+                if taken.is_some() {
+                    self.dedup.repeated(request, link);
+                }
+                taken.map(|(_, latest)| latest)
+            }
+        };
+        self.counts.duplicates += u64::from(taken.is_some());
+        Ok(taken.map(|sequence| Outcome::Duplicate(Sequence(sequence))))
+    }
+
+    fn identity_for(&self, source: Source) -> Identity {
+        match source {
+            Source::Peer(identity) => identity,
+            Source::Own | Source::Stock { .. } => {
+                Identity { origin: self.origin, sequence: Sequence(self.log.next) }
+            }
+        }
+    }
+
+    /// Writes an entry for which there is room.
+    pub(super) fn put(
+        &mut self,
+        draft: Draft,
+        payload: [&[u8]; 2],
+        arrival: Arrival,
+    ) -> Result<Sequence, AppendError> {
+        let bytes: usize = payload.iter().map(|part| part.len()).sum();
+        let mut crc = crc32fast::Hasher::new();
+        for part in payload {
+            crc.update(part);
+        }
+        let header = EntryHeader {
+            segment: 0,
+            sequence: Sequence(self.log.next),
+            synced: Sequence(self.log.synced),
+            arrival,
+            kind: draft.kind,
+            source: draft.source,
+            hops: draft.hops,
+            precision: draft.precision,
+            time_range: draft.time_range,
+            identity: self.identity_for(draft.source),
+            void_entries: 0,
+            file_count: draft.file_count,
+            payload_bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+            payload_crc: crc.finalize(),
+        };
+        if let Err(error) = self.log.write(header, payload) {
+            if is_full(&error) {
+                self.room.refused();
+                return Err(self.full(entry_bytes(bytes as u64)).into());
+            }
+            let path = self.log.open.as_ref().map(|open| open.path.clone()).unwrap_or_default();
+            return Err(self.fail(Fatal::at("append to", &path)(error)).into());
+        }
+        self.dedup.note(&header);
+        self.clock.wall_ms = arrival.wall_ms;
+        self.counts.entries += 1;
+        self.counts.bytes += bytes as u64;
+        Ok(header.sequence)
+    }
+
+    /// Makes sure that the open segment has room for an entry with a payload of so many bytes.
+    pub(super) fn make_room_in_log(&mut self, payload_bytes: usize) -> Result<(), AppendError> {
+        if self.log.fits(entry_bytes(payload_bytes as u64)) {
+            return Ok(());
+        }
+        self.end_segment()?;
+        let capacity = self.settings.segment_bytes;
+        self.make_room(capacity, 0)?;
+        let uptime_ms = self.state.uptime_ms;
+        let begun = self.log.begin(&self.disk, self.origin, capacity, uptime_ms, self.clock.now);
+        if let Err(fatal) = begun {
+            if is_full(&fatal.source) {
+                self.room.refused();
+                return Err(self.full(capacity).into());
+            }
+            return Err(self.fail(fatal).into());
+        }
+        let first = self.log.next;
+        let segment = Segment { first, bytes: capacity, file_bytes: 0, files: 0 };
+        self.shared.index().segments.push_back(segment);
+        self.room.spent(capacity);
+        Ok(())
+    }
+
+    /// Closes the open segment, if there is one, and keeps what de-duplication knows.
+    pub(super) fn end_segment(&mut self) -> Result<(), Fatal> {
+        if self.log.open.is_none() {
+            return Ok(());
+        }
+        let ended = self.log.end().map_err(|fatal| self.fail(fatal))?;
+        if let Some(last) = self.shared.index().segments.back_mut() {
+            last.bytes = ended;
+        }
+        self.room.changed();
+        self.store_snapshot()
+    }
+
+    /// Writes a snapshot. Without room the old one stays, and the next start reads more.
+    pub(super) fn store_snapshot(&mut self) -> Result<(), Fatal> {
+        match self.snapshots.store(&self.disk, &self.dedup, self.log.synced) {
+            Ok(()) => Ok(()),
+            Err(error) if is_full(&error) => {
+                self.room.refused();
+                Ok(())
+            }
+            Err(error) => Err(self.fail(Fatal::at("write", Path::new("spool/snapshot"))(error))),
+        }
+    }
+
+    /// Bytes of the largest payload: what an entry may have, and what a segment holds.
+    pub(super) fn payload_bytes_max(&self) -> usize {
+        let segment =
+            self.settings.segment_bytes - SEGMENT_HEADER_BYTES - ENTRY_HEADER_BYTES as u64;
+        usize::try_from(segment).unwrap_or(usize::MAX).min(ENTRY_BYTES_MAX)
     }
 
     /// Parts of an unconfirmed request that are taken already: a repetition may begin with this part.
     pub fn parts_taken(&self, request: RequestKey) -> u32 {
-        unimplemented!()
+        self.dedup.taken(request).map_or(0, |(parts, _)| parts)
     }
 
     /// A later frame came on this link: the peer has seen the answer to the request before.
     pub fn confirm(&mut self, link: LinkId) {
-        unimplemented!()
+        self.dedup.confirm(link);
     }
 
     /// This link is gone; its last request stays unconfirmed.
     pub fn forget(&mut self, link: LinkId) {
-        unimplemented!()
-    }
-
-    /// Makes an empty partial.
-    ///
-    /// # Errors
-    /// [`Misuse::TooMany`], or the disk's.
-    pub fn create_partial(&mut self) -> Result<PartialId, PartialError> {
-        unimplemented!()
-    }
-
-    /// Writes into a partial, at its end or over what is there. Flushes by itself every 8 MiB.
-    ///
-    /// # Errors
-    /// [`PartialError::Full`]: nothing counts as written. [`Misuse::Gap`].
-    pub fn write_partial(
-        &mut self,
-        id: PartialId,
-        offset: u64,
-        bytes: &[u8],
-    ) -> Result<(), PartialError> {
-        unimplemented!()
-    }
-
-    /// Cuts a partial back to `bytes`.
-    ///
-    /// # Errors
-    /// [`Misuse::Gap`] if it is shorter.
-    pub fn truncate_partial(&mut self, id: PartialId, bytes: u64) -> Result<(), PartialError> {
-        unimplemented!()
-    }
-
-    /// Makes what was written to a partial durable, so that sealing it takes no long sync.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn flush_partial(&mut self, id: PartialId) -> Result<(), PartialError> {
-        unimplemented!()
-    }
-
-    /// Removes a partial.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn discard_partial(&mut self, id: PartialId) -> Result<(), PartialError> {
-        unimplemented!()
-    }
-
-    /// Bytes of a partial.
-    pub fn partial_bytes(&self, id: PartialId) -> Option<u64> {
-        unimplemented!()
-    }
-
-    /// Positioned reads of a partial as long as it is now, for any thread.
-    ///
-    /// # Errors
-    /// [`Misuse::UnknownPartial`], or the disk's.
-    pub fn partial_reader(&self, id: PartialId) -> Result<FileReader<D::File>, PartialError> {
-        unimplemented!()
-    }
-
-    /// Takes a file over by renaming it into the store, where it is a partial that survives a restart
-    /// ([`Spool::adopted`]) until it is sealed, discarded or quarantined. The name has at most
-    /// [`FILE_NAME_BYTES_MAX`](crate::limits::FILE_NAME_BYTES_MAX) bytes.
-    ///
-    /// # Errors
-    /// [`PartialError::OtherFileSystem`]: copy it into a partial instead.
-    pub fn adopt(&mut self, path: &Path) -> Result<PartialId, PartialError> {
-        unimplemented!()
-    }
-
-    /// Adopted files that are not sealed yet: id, original name, bytes. After a start these are what the run before
-    /// had not finished.
-    pub fn adopted(&self) -> impl Iterator<Item = (PartialId, &str, u64)> {
-        std::iter::empty()
-    }
-
-    /// Whether a file of this length could be taken now.
-    ///
-    /// # Errors
-    /// [`Full`](super::Full) with the bytes needed and available; hopeless if `needed` exceeds `limit`.
-    pub fn room_for(&self, bytes: u64) -> Result<(), super::Full> {
-        unimplemented!()
-    }
-
-    /// Makes the partials durable, moves them into the store and appends their entry; the entry is durable after the
-    /// next [`Spool::sync`]. On `Appended` and `Duplicate` the partials are gone; on errors they stay.
-    ///
-    /// # Errors
-    /// As [`Spool::append`], and [`Misuse`] for partials that are not as the entry says.
-    pub fn seal(
-        &mut self,
-        entry: NewFileEntry<'_>,
-        arrival: Arrival,
-    ) -> Result<Outcome, AppendError> {
-        unimplemented!()
-    }
-
-    /// Makes a consumer durable, or finds the one of that name (which keeps its place).
-    ///
-    /// # Errors
-    /// [`Misuse::Name`], [`Misuse::TooMany`], or the disk's.
-    pub fn create_consumer(
-        &mut self,
-        name: &str,
-        start: Start,
-    ) -> Result<ConsumerId, PartialError> {
-        unimplemented!()
-    }
-
-    /// Drops a consumer. With the last one gone nothing is released any more.
-    ///
-    /// # Errors
-    /// [`Misuse::UnknownConsumer`], or the disk's.
-    pub fn drop_consumer(&mut self, id: ConsumerId) -> Result<(), PartialError> {
-        unimplemented!()
-    }
-
-    /// All consumers: id, name, cursor.
-    pub fn consumers(&self) -> impl Iterator<Item = (ConsumerId, &str, &Cursor)> {
-        std::iter::empty()
-    }
-
-    /// A consumer's cursor, as last advanced.
-    pub fn cursor(&self, id: ConsumerId) -> Option<&Cursor> {
-        unimplemented!()
-    }
-
-    /// Notes how far a consumer has come. Durable with the next [`Spool::maintain`] that finds 100 ms gone.
-    ///
-    /// # Errors
-    /// [`Misuse::UnknownConsumer`]; [`Misuse::Position`] if it goes back, or beyond what is synced.
-    pub fn advance(&mut self, id: ConsumerId, cursor: &Cursor) -> Result<(), Misuse> {
-        unimplemented!()
-    }
-
-    /// Entries and bytes (payloads of tablets, whole files) at or beyond a position; exact in entries, by segment in
-    /// bytes.
-    pub fn remaining(&self, position: Sequence) -> (u64, u64) {
-        unimplemented!()
-    }
-
-    /// Releases everything that was closed, where no consumer holds it: `spool release`.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn release_unclaimed(&mut self) -> Result<(), Fatal> {
-        unimplemented!()
-    }
-
-    /// Puts a request into quarantine, durable on return.
-    ///
-    /// # Errors
-    /// [`PartialError::Full`] if the quarantine is full.
-    pub fn quarantine_bytes(&mut self, bytes: &[&[u8]], why: &str) -> Result<(), PartialError> {
-        unimplemented!()
-    }
-
-    /// Moves a partial into quarantine, durable on return; the partial is gone.
-    ///
-    /// # Errors
-    /// [`PartialError::Full`] if the quarantine is full: the partial stays.
-    pub fn quarantine_partial(&mut self, id: PartialId, why: &str) -> Result<(), PartialError> {
-        unimplemented!()
-    }
-
-    /// Does what is due: cursors, closing by age, release, retention, flaws that readers met. Returns when to call
-    /// again at the latest.
-    ///
-    /// # Errors
-    /// The disk failed.
-    pub fn maintain(&mut self, now: Instant) -> Result<Instant, Fatal> {
-        unimplemented!()
-    }
-
-    /// Ends in order: everything synced, cursors durable.
-    ///
-    /// # Errors
-    /// The disk failed.
-    pub fn close(self, now: Instant) -> Result<(), Fatal> {
-        unimplemented!()
-    }
-
-    /// Notes a fatal exit (best effort; the disk is failing). Three within ten minutes for the same error open the
-    /// spool in state `failing`.
-    pub fn record_fatal(disk: &D, fatal: &Fatal, wall_ms: i64) {
-        unimplemented!()
-    }
-
-    /// Gives a stopped node a new identity: `new-id`.
-    ///
-    /// # Errors
-    /// The disk failed.
-    pub fn new_id(disk: &D) -> Result<OriginId, SpoolError> {
-        unimplemented!()
+        self.dedup.forget(link);
     }
 
     /// A reader that starts at `position`.
     pub fn reader(&self, position: Sequence) -> Reader<D> {
-        unimplemented!()
+        Reader::new(self.disk.clone(), Arc::clone(&self.shared), position.0.max(1))
+    }
+
+    /// Bytes of segments, files and partials.
+    pub(super) fn used_bytes(&self) -> u64 {
+        let (log, files) = self.shared.index().bytes();
+        log + files + self.partials.bytes
+    }
+
+    /// Why there is no room, after the system said so.
+    pub(super) fn full(&self, needed: u64) -> Full {
+        let measure = self.room.last(self.used_bytes());
+        Full { needed, available: 0, limit: measure.limit }
+    }
+
+    /// Fails once something fatal has happened, or in state `failing`.
+    pub(super) fn check_writable(&self) -> Result<(), PartialError> {
+        self.check_whole()?;
+        if self.failing { Err(PartialError::ReadOnly) } else { Ok(()) }
+    }
+
+    pub(super) fn check_whole(&self) -> Result<(), Fatal> {
+        if self.broken {
+            let stopped = std::io::Error::other("the disk failed before");
+            return Err(Fatal::at("go on with", Path::new("spool"))(stopped));
+        }
+        Ok(())
+    }
+
+    /// Nothing goes on after this.
+    pub(super) fn fail(&mut self, fatal: Fatal) -> Fatal {
+        self.broken = true;
+        fatal
     }
 
     /// The node's identity.
-    pub fn origin(&self) -> OriginId {
-        unimplemented!()
+    pub const fn origin(&self) -> OriginId {
+        self.origin
     }
 
     /// How often the spool was opened, for [`LinkId::new`].
-    pub fn boot(&self) -> u32 {
-        unimplemented!()
+    pub const fn boot(&self) -> u32 {
+        self.state.boot
     }
 
     /// The sequence below which everything is durable.
-    pub fn synced(&self) -> Sequence {
-        unimplemented!()
+    pub const fn synced(&self) -> Sequence {
+        Sequence(self.log.synced)
     }
 
     /// The sequence that the next entry gets.
-    pub fn next_sequence(&self) -> Sequence {
-        unimplemented!()
+    pub const fn next_sequence(&self) -> Sequence {
+        Sequence(self.log.next)
     }
 
     /// Numbers for the status page.
     pub fn stats(&self) -> Stats {
-        unimplemented!()
+        let (first, segments, (segment_bytes, file_bytes)) = {
+            let index = self.shared.index();
+            (index.first(self.log.next), index.segments.len(), index.bytes())
+        };
+        let used = segment_bytes + file_bytes + self.partials.bytes;
+        Stats {
+            origin: self.origin,
+            first_sequence: Sequence(first),
+            released_below: Sequence(self.released.max(first)),
+            synced_below: Sequence(self.log.synced),
+            next_sequence: Sequence(self.log.next),
+            segment_bytes,
+            segments,
+            file_bytes,
+            partial_bytes: self.partials.bytes,
+            partials: self.partials.len(),
+            max_bytes: self.room.last(used).limit,
+            full: self.room.full,
+            failing: self.failing,
+            quarantine_things: self.quarantine.things,
+            quarantine_bytes: self.quarantine.bytes,
+            consumers: self.consumers.len(),
+            appended_entries: self.counts.entries,
+            appended_bytes: self.counts.bytes,
+            duplicates: self.counts.duplicates,
+            syncs: self.counts.syncs,
+            dropped_entries: self.state.dropped_entries,
+            dropped_bytes: self.state.dropped_bytes,
+            retained_given_up: self.counts.given_up,
+            corrupt_entries: self.state.corrupt_entries,
+            resynchronised: self.state.resynchronised,
+            forgotten_ranges: self.dedup.forgotten,
+            boot: self.state.boot,
+            uptime: Duration::from_millis(self.state.uptime_ms),
+        }
     }
+}
+
+/// Bytes of the tail of a tablet that was taken in here first: the plan node id, and no children.
+const TAIL_BYTES: usize = 4 + crate::data::identity::PLAN_NODE_ID_BYTES + 4;
+
+/// `i32 56, plan node id, i32 0`, big-endian as everything on the wire.
+fn tail(identity: Identity) -> [u8; TAIL_BYTES] {
+    let mut tail = [0; TAIL_BYTES];
+    let text = identity.plan_node_id();
+    let length = u32::try_from(text.as_bytes().len()).unwrap_or_default();
+    crate::spool::fields::Put::new(&mut tail).bytes(&length.to_be_bytes()).bytes(text.as_bytes());
+    tail
 }

@@ -1,13 +1,34 @@
-//! Reading the spool from other threads.
+//! Reading the spool from other threads, or from another process.
 
-use crate::data::Sequence;
-use crate::spool::{Disk, EntryHeader, FileList, ReadError};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
-/// Reads synced entries in order. Cheap; one for each consumer.
+use crate::data::{ReadAt, Sequence};
+use crate::spool::files::file_path;
+use crate::spool::index::Shared;
+use crate::spool::segment::{self, Found, SegmentHeader, Step, Walk, new_buffer};
+use crate::spool::{
+    Disk, DiskFile, EntryHeader, FileList, Kind, OpenMode, ReadError, SpoolError, read_full_at,
+    recovery,
+};
+
+/// Reads synced entries in order. One for each consumer: a buffer of 64 KiB and an open segment.
+///
+/// ```text
+///  position --> which segment (shared index) --> walk over its entries, each verified --> Entry
+///                                                  flawed: reported, stepped over
+///                                                  void: stepped over
+/// ```
 #[derive(Debug)]
 pub struct Reader<D: Disk> {
     disk: D,
-    position: Sequence,
+    shared: Arc<Shared>,
+    position: u64,
+    walk: Option<Walk<D::File>>,
+    buffer: Option<Box<[u8]>>,
+    gone: u64,
+    corrupt: u64,
 }
 
 /// An entry as a reader shows it.
@@ -15,40 +36,59 @@ pub struct Reader<D: Disk> {
 pub struct Entry {
     /// Its header.
     pub header: EntryHeader,
-    /// Where its payload begins in its segment.
-    pub(crate) payload_offset: u64,
+    /// First sequence of its segment.
+    segment: u64,
+    /// Where its payload begins there.
+    payload: u64,
 }
 
-/// Positioned reads of a stored file or partial; implements [`ReadAt`](crate::data::ReadAt).
-#[derive(Debug)]
-pub struct FileReader<F> {
-    file: F,
-    bytes: u64,
-}
-
-#[expect(
-    clippy::unimplemented,
-    clippy::needless_pass_by_value,
-    unused_variables,
-    reason = "signatures land first"
-)]
 impl<D: Disk> Reader<D> {
-    /// Opens the spool of a running or stopped node for looking only. Sees what is on disk at this moment.
+    pub(super) const fn new(disk: D, shared: Arc<Shared>, position: u64) -> Self {
+        Self { disk, shared, position, walk: None, buffer: None, gone: 0, corrupt: 0 }
+    }
+
+    /// Opens the spool of a running or stopped node for looking only, at its oldest entry. Sees what is on disk at this
+    /// moment, changes nothing.
     ///
     /// # Errors
     /// If there is no spool, or the disk fails.
-    pub fn open_read_only(disk: D) -> Result<Self, ReadError> {
-        unimplemented!()
+    pub fn open_read_only(disk: D) -> Result<Self, SpoolError> {
+        let (index, end) = recovery::survey(&disk)?;
+        let first = index.first(end);
+        Ok(Self::new(disk, Arc::new(Shared::new(index, end)), first))
     }
 
     /// The sequence that is read next.
-    pub fn position(&self) -> Sequence {
-        self.position
+    pub const fn position(&self) -> Sequence {
+        Sequence(self.position)
+    }
+
+    /// Sequence of the oldest entry that is there.
+    pub fn oldest(&self) -> Sequence {
+        Sequence(self.shared.index().first(self.shared.synced()))
+    }
+
+    /// The sequence below which everything is durable: the end of what can be read now.
+    pub fn synced(&self) -> Sequence {
+        Sequence(self.shared.synced())
+    }
+
+    /// Entries that were released before they could be read, so far.
+    pub const fn gone_entries(&self) -> u64 {
+        self.gone
+    }
+
+    /// Entries that were flawed and stepped over, so far.
+    pub const fn corrupt_entries(&self) -> u64 {
+        self.corrupt
     }
 
     /// Goes to a sequence; what is not there any more is stepped over by the next read.
     pub fn seek(&mut self, to: Sequence) {
-        unimplemented!()
+        if to.0 < self.position {
+            self.leave_segment();
+        }
+        self.position = to.0.max(1);
     }
 
     /// The next synced entry at or after the position, or `None` when there is none yet. Header and payload are
@@ -57,11 +97,37 @@ impl<D: Disk> Reader<D> {
     /// # Errors
     /// If the disk fails.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, ReadError> {
-        unimplemented!()
+        loop {
+            let synced = self.shared.synced();
+            if self.position >= synced {
+                return Ok(None);
+            }
+            let Some(stop) = self.enter_segment(synced)? else { continue };
+            let Some(walk) = &mut self.walk else { continue };
+            let first = walk.first();
+            let step = walk.step(stop).map_err(|error| trouble("read", first, error))?;
+            match step {
+                Step::Entry { header, .. }
+                    if header.end() <= self.position || header.kind == Kind::Void =>
+                {
+                    self.position = self.position.max(header.end());
+                }
+                Step::Entry { header, payload } => {
+                    self.position = header.end();
+                    return Ok(Some(Entry { header, segment: first, payload }));
+                }
+                Step::Flaw(flaw) => {
+                    self.corrupt += flaw.entries;
+                    self.shared.report(flaw);
+                    self.position = self.position.max(walk.expected);
+                }
+                Step::End => self.position = self.position.max(stop),
+            }
+        }
     }
 
-    /// Reads payload bytes of the entry that `next_entry` returned last; returns the bytes read, less than asked only
-    /// at the payload's end.
+    /// Reads payload bytes of an entry; returns the bytes read, less than asked only at the payload's end. Cheap for
+    /// the entry that `next_entry` returned last.
     ///
     /// # Errors
     /// If the disk fails.
@@ -71,7 +137,22 @@ impl<D: Disk> Reader<D> {
         offset: u32,
         into: &mut [u8],
     ) -> Result<usize, ReadError> {
-        unimplemented!()
+        let left = entry.header.payload_bytes.saturating_sub(offset);
+        let count = into.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let into = into.get_mut(..count).unwrap_or_default();
+        let at = entry.payload + u64::from(offset);
+        let read = match self.walk.as_ref().filter(|walk| walk.first() == entry.segment) {
+            Some(walk) => match walk.cached(at, count) {
+                Some(bytes) => {
+                    into.copy_from_slice(bytes);
+                    return Ok(count);
+                }
+                None => read_full_at(&walk.file, at, into),
+            },
+            None => (self.disk.open(&segment::path(entry.segment), OpenMode::Read))
+                .and_then(|file| read_full_at(&file, at, into)),
+        };
+        read.map_err(|error| trouble("read", entry.segment, error))
     }
 
     /// Opens the `index`-th file of a file entry, whose list the caller has read.
@@ -84,16 +165,122 @@ impl<D: Disk> Reader<D> {
         list: &FileList<'_>,
         index: usize,
     ) -> Result<FileReader<D::File>, ReadError> {
-        unimplemented!()
+        let sequence = entry.header.sequence;
+        let missing = || ReadError::File { sequence, index };
+        let file = list.files().nth(index).ok_or_else(missing)?;
+        let name = file.name.ok_or_else(missing)?;
+        let path = file_path(sequence.0, index, file.adopted.then_some(name));
+        match open_whole(&self.disk, &path, file.bytes) {
+            Ok(Some(file)) => Ok(file),
+            Ok(None) => Err(missing()),
+            Err(source) => Err(ReadError::Disk { operation: "open", path, source }),
+        }
+    }
+
+    /// Makes the walk stand in the position's segment, before or at the position. Returns the sequence at which this
+    /// walk has to stop, or `None` if the segment was released meanwhile.
+    fn enter_segment(&mut self, synced: u64) -> Result<Option<u64>, ReadError> {
+        // After `synced`: the index then has every segment that is needed to get there.
+        let located = self.shared.index().locate(self.position);
+        let Some((found, end)) = located else {
+            self.position = synced;
+            return Ok(None);
+        };
+        if found.first > self.position {
+            self.gone += found.first - self.position;
+            self.position = found.first;
+        }
+        let stop = end.unwrap_or(u64::MAX).min(synced);
+        if self.walk.as_ref().is_none_or(|walk| walk.first() != found.first) {
+            self.leave_segment();
+            match self.open_segment(found.first) {
+                Ok(walk) => self.walk = Some(walk),
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound && self.is_released(found.first) =>
+                {
+                    return Ok(None);
+                }
+                Err(error) => return Err(trouble("open", found.first, error)),
+            }
+        }
+        self.approach(stop)?;
+        Ok(Some(stop))
+    }
+
+    /// Steps over the entries before the position, without their payloads.
+    fn approach(&mut self, stop: u64) -> Result<(), ReadError> {
+        let Some(walk) = &mut self.walk else { return Ok(()) };
+        let first = walk.first();
+        while walk.expected < self.position.min(stop) {
+            let skipped = walk.skip(stop).map_err(|error| trouble("read", first, error))?;
+            if !skipped {
+                // A flaw: `step` knows how to get over it.
+                walk.step(stop).map_err(|error| trouble("read", first, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn open_segment(&mut self, first: u64) -> io::Result<Walk<D::File>> {
+        let file = self.disk.open(&segment::path(first), OpenMode::Read)?;
+        let id = match SegmentHeader::read(&file)? {
+            Found::Header(header) => Some(header.id),
+            Found::Damaged => None,
+            Found::Later(_) => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        Ok(Walk::new(file, id, first, self.buffer.take().unwrap_or_else(new_buffer)))
+    }
+
+    fn is_released(&self, first: u64) -> bool {
+        let located = self.shared.index().locate(first);
+        located.is_none_or(|(segment, _)| segment.first != first)
+    }
+
+    fn leave_segment(&mut self) {
+        if let Some(walk) = self.walk.take() {
+            self.buffer = Some(walk.into_buffer());
+        }
     }
 }
 
-impl<F: crate::spool::DiskFile> crate::data::ReadAt for FileReader<F> {
+/// Positioned reads of a stored file or partial, as long as it was when it was opened.
+#[derive(Debug)]
+pub struct FileReader<F> {
+    file: F,
+    bytes: u64,
+}
+
+impl<F: DiskFile> FileReader<F> {
+    pub(super) const fn new(file: F, bytes: u64) -> Self {
+        Self { file, bytes }
+    }
+}
+
+impl<F: DiskFile> ReadAt for FileReader<F> {
     fn len(&self) -> u64 {
         self.bytes
     }
 
-    fn read_at(&self, offset: u64, into: &mut [u8]) -> std::io::Result<usize> {
-        crate::spool::read_full_at(&self.file, offset, into)
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let left = self.bytes.saturating_sub(offset);
+        let count = into.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        read_full_at(&self.file, offset, into.get_mut(..count).unwrap_or_default())
     }
+}
+
+fn open_whole<D: Disk>(
+    disk: &D,
+    path: &Path,
+    bytes: u64,
+) -> io::Result<Option<FileReader<D::File>>> {
+    let file = match disk.open(path, OpenMode::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok((file.bytes()? == bytes).then(|| FileReader::new(file, bytes)))
+}
+
+fn trouble(operation: &'static str, segment: u64, source: io::Error) -> ReadError {
+    ReadError::Disk { operation, path: segment::path(segment), source }
 }

@@ -138,6 +138,10 @@ impl Disk for FakeDisk {
         Ok(FakeFile { disk: self.clone(), index })
     }
 
+    fn lock(&self, path: &Path) -> io::Result<FakeFile> {
+        self.open(path, OpenMode::Create)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.call()?;
         let file = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;

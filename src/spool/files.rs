@@ -1,0 +1,426 @@
+//! The file store: what is still arriving (partials), and what entries name (files).
+//!
+//! ```text
+//!  create, write, truncate  -> partial/<id> --.
+//!  adopt (rename)           -> partial/<id>-<name> --+-- seal: sync, rename --> files/<sequence>-<n>[-<name>]
+//!                                                    +-- discard: remove
+//!                                                    '-- quarantine: rename
+//! ```
+//!
+//! A crash leaves partials, which the next start removes, except those from the inbox: they are the only copy, and go
+//! back to the inbox's owner under their name ([`Spool::adopted`]).
+
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+
+use crate::limits::{FILE_NAME_BYTES_MAX, PARTIAL_DIRTY_BYTES_MAX, PARTIALS_MAX};
+use crate::spool::disk::is_full;
+use crate::spool::quarantine::copy_of;
+use crate::spool::{
+    Disk, DiskFile, Fatal, FileReader, Full, Misuse, OpenMode, PartialError, Spool, write_all_at,
+};
+
+/// Directory of sealed files.
+pub(super) const FILES: &str = "spool/files";
+/// Directory of partials.
+pub(super) const PARTIALS: &str = "spool/partial";
+
+/// A file that is still arriving, or a spilled request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PartialId(pub(super) u64);
+
+/// Path of the `index`-th file of the entry with this sequence.
+pub(super) fn file_path(sequence: u64, index: usize, adopted: Option<&str>) -> PathBuf {
+    PathBuf::from(match adopted {
+        None => format!("{FILES}/{sequence:020}-{index}"),
+        Some(name) => format!("{FILES}/{sequence:020}-{index}-{name}"),
+    })
+}
+
+/// The sequence and the kept name in the name of a sealed file.
+pub(super) fn parse_file_name(name: &str) -> Option<(u64, Option<&str>)> {
+    let mut parts = name.splitn(3, '-');
+    let sequence = parts.next().filter(|digits| digits.len() == 20)?.parse().ok()?;
+    parts.next()?;
+    Some((sequence, parts.next()))
+}
+
+/// Whether a name can be the name of a file in the store.
+pub(super) fn is_file_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= FILE_NAME_BYTES_MAX
+        && !name.contains(['/', '\0'])
+        && !matches!(name, "." | "..")
+}
+
+/// The number and the kept name in the name of a partial.
+fn parse_partial_name(name: &str) -> Option<(u64, Option<&str>)> {
+    let mut parts = name.splitn(2, '-');
+    Some((parts.next()?.parse().ok()?, parts.next()))
+}
+
+/// All partials.
+#[derive(Debug)]
+pub(super) struct Partials<F> {
+    table: Vec<Partial<F>>,
+    next: u64,
+    /// Their bytes together.
+    pub(super) bytes: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Partial<F> {
+    pub(super) id: PartialId,
+    pub(super) file: F,
+    pub(super) path: PathBuf,
+    pub(super) bytes: u64,
+    dirty: u64,
+    /// Original name, if it came from the inbox.
+    pub(super) adopted: Option<String>,
+}
+
+impl<F: DiskFile> Partials<F> {
+    pub(super) const fn new() -> Self {
+        Self { table: Vec::new(), next: 1, bytes: 0 }
+    }
+
+    /// Finds what a crash left: adopted files become partials again, the rest is removed. Returns how many were.
+    pub(super) fn open<D: Disk<File = F>>(disk: &D) -> Result<(Self, u32), Fatal> {
+        let dir = Path::new(PARTIALS);
+        let mut partials = Self::new();
+        let mut removed = 0;
+        for name in names(disk, dir)? {
+            let path = dir.join(&name);
+            if let Some((id, Some(original))) = parse_partial_name(&name) {
+                partials.next = partials.next.max(id + 1);
+                partials.resume(disk, PartialId(id), path, original.to_owned())?;
+            } else {
+                disk.remove(&path).map_err(Fatal::at("remove", &path))?;
+                removed += 1;
+            }
+        }
+        Ok((partials, removed))
+    }
+
+    /// Makes a partial of a file that lies in the partials' directory.
+    fn resume<D: Disk<File = F>>(
+        &mut self,
+        disk: &D,
+        id: PartialId,
+        path: PathBuf,
+        original: String,
+    ) -> Result<(), Fatal> {
+        let file = disk.open(&path, OpenMode::Write).map_err(Fatal::at("open", &path))?;
+        let bytes = file.bytes().map_err(Fatal::at("look at", &path))?;
+        self.bytes += bytes;
+        self.table.push(Partial { id, file, path, bytes, dirty: 0, adopted: Some(original) });
+        Ok(())
+    }
+
+    /// Takes back an adopted file that was sealed but whose entry did not become durable.
+    pub(super) fn take_back<D: Disk<File = F>>(
+        &mut self,
+        disk: &D,
+        from: &Path,
+        original: &str,
+    ) -> Result<(), Fatal> {
+        let (id, path) = self.name(Some(original));
+        disk.rename(from, &path).map_err(Fatal::at("rename", from))?;
+        self.resume(disk, id, path, original.to_owned())
+    }
+
+    fn name(&mut self, adopted: Option<&str>) -> (PartialId, PathBuf) {
+        let id = self.next;
+        self.next += 1;
+        let name = adopted.map_or_else(|| id.to_string(), |name| format!("{id}-{name}"));
+        (PartialId(id), Path::new(PARTIALS).join(name))
+    }
+
+    pub(super) fn find(&self, id: PartialId) -> Result<&Partial<F>, Misuse> {
+        self.table.iter().find(|partial| partial.id == id).ok_or(Misuse::UnknownPartial(id))
+    }
+
+    fn find_mut(&mut self, id: PartialId) -> Result<&mut Partial<F>, Misuse> {
+        self.table.iter_mut().find(|partial| partial.id == id).ok_or(Misuse::UnknownPartial(id))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Partial<F>> {
+        self.table.iter()
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Takes a partial out of the table; its file stays where it is.
+    pub(super) fn release(&mut self, id: PartialId) {
+        if let Some(index) = self.table.iter().position(|partial| partial.id == id) {
+            self.bytes -= self.table.swap_remove(index).bytes;
+        }
+    }
+
+    fn check_room(&self) -> Result<(), Misuse> {
+        if self.table.len() >= PARTIALS_MAX {
+            return Err(Misuse::TooMany { what: "partials", max: PARTIALS_MAX });
+        }
+        Ok(())
+    }
+
+    fn resize(&mut self, id: PartialId, bytes: u64) {
+        if let Ok(partial) = self.find_mut(id) {
+            let before = std::mem::replace(&mut partial.bytes, bytes);
+            self.bytes = self.bytes - before + bytes;
+        }
+    }
+}
+
+impl<F: DiskFile> Partial<F> {
+    /// Everything is durable on return, and the file is exactly as long as it counts.
+    pub(super) fn settle(&self) -> Result<(), Fatal> {
+        if self.file.bytes().map_err(Fatal::at("look at", &self.path))? != self.bytes {
+            self.file.truncate(self.bytes).map_err(Fatal::at("truncate", &self.path))?;
+        }
+        self.file.sync_data().map_err(Fatal::at("sync", &self.path))
+    }
+}
+
+/// Names of the files in a directory.
+pub(super) fn names<D: Disk>(disk: &D, dir: &Path) -> Result<Vec<String>, Fatal> {
+    let mut names = Vec::new();
+    disk.list(dir, &mut |name| names.push(name.to_owned())).map_err(Fatal::at("list", dir))?;
+    names.sort_unstable();
+    Ok(names)
+}
+
+impl<D: Disk> Spool<D> {
+    /// Makes an empty partial.
+    ///
+    /// # Errors
+    /// [`Misuse::TooMany`], or the disk's.
+    pub fn create_partial(&mut self) -> Result<PartialId, PartialError> {
+        self.check_writable()?;
+        self.partials.check_room()?;
+        let (id, path) = self.partials.name(None);
+        let file = match self.disk.open(&path, OpenMode::Create) {
+            Ok(file) => file,
+            Err(error) => return Err(self.partial_trouble("make", &path, 0, error)),
+        };
+        self.partials.table.push(Partial { id, file, path, bytes: 0, dirty: 0, adopted: None });
+        Ok(id)
+    }
+
+    /// Writes into a partial, at its end or over what is there. Flushes by itself every 8 MiB.
+    ///
+    /// # Errors
+    /// [`PartialError::Full`]: nothing counts as written. [`Misuse::Gap`].
+    pub fn write_partial(
+        &mut self,
+        id: PartialId,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<(), PartialError> {
+        self.check_writable()?;
+        let partial = self.partials.find(id)?;
+        if offset > partial.bytes {
+            return Err(Misuse::Gap { offset, bytes: partial.bytes }.into());
+        }
+        let end = offset + bytes.len() as u64;
+        let growth = end.saturating_sub(partial.bytes);
+        if growth > 0 {
+            self.make_room_beside_the_log(growth)?;
+        }
+        let partial = self.partials.find_mut(id)?;
+        if let Err(error) = write_all_at(&partial.file, offset, &mut [IoSlice::new(bytes)]) {
+            let path = partial.path.clone();
+            return Err(self.partial_trouble("write", &path, growth, error));
+        }
+        partial.dirty += bytes.len() as u64;
+        let (dirty, end) = (partial.dirty, end.max(partial.bytes));
+        self.partials.resize(id, end);
+        self.room.spent(growth);
+        if dirty >= PARTIAL_DIRTY_BYTES_MAX { self.flush_partial(id) } else { Ok(()) }
+    }
+
+    /// Cuts a partial back to `bytes`.
+    ///
+    /// # Errors
+    /// [`Misuse::Gap`] if it is shorter.
+    pub fn truncate_partial(&mut self, id: PartialId, bytes: u64) -> Result<(), PartialError> {
+        self.check_writable()?;
+        let partial = self.partials.find(id)?;
+        if bytes > partial.bytes {
+            return Err(Misuse::Gap { offset: bytes, bytes: partial.bytes }.into());
+        }
+        if let Err(error) = partial.file.truncate(bytes) {
+            let path = partial.path.clone();
+            return Err(self.fail(Fatal::at("truncate", &path)(error)).into());
+        }
+        self.partials.resize(id, bytes);
+        self.room.changed();
+        Ok(())
+    }
+
+    /// Makes what was written to a partial durable, so that sealing it takes no long sync.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn flush_partial(&mut self, id: PartialId) -> Result<(), PartialError> {
+        self.check_writable()?;
+        let partial = self.partials.find_mut(id)?;
+        if let Err(error) = partial.file.sync_data() {
+            let path = partial.path.clone();
+            return Err(self.fail(Fatal::at("sync", &path)(error)).into());
+        }
+        partial.dirty = 0;
+        Ok(())
+    }
+
+    /// Removes a partial.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn discard_partial(&mut self, id: PartialId) -> Result<(), PartialError> {
+        self.check_writable()?;
+        let path = self.partials.find(id)?.path.clone();
+        if let Err(error) = self.disk.remove(&path) {
+            return Err(self.fail(Fatal::at("remove", &path)(error)).into());
+        }
+        self.partials.release(id);
+        self.room.changed();
+        Ok(())
+    }
+
+    /// Bytes of a partial.
+    pub fn partial_bytes(&self, id: PartialId) -> Option<u64> {
+        self.partials.find(id).ok().map(|partial| partial.bytes)
+    }
+
+    /// Positioned reads of a partial as long as it is now, for any thread.
+    ///
+    /// # Errors
+    /// [`Misuse::UnknownPartial`], or the disk's.
+    pub fn partial_reader(&self, id: PartialId) -> Result<FileReader<D::File>, PartialError> {
+        let partial = self.partials.find(id)?;
+        let opened = self.disk.open(&partial.path, OpenMode::Read);
+        let file = opened.map_err(Fatal::at("open", &partial.path))?;
+        Ok(FileReader::new(file, partial.bytes))
+    }
+
+    /// Takes a file over by renaming it into the store, where it is a partial that survives a restart
+    /// ([`Spool::adopted`]) until it is sealed, discarded or quarantined. The name is durable on return. It has at most
+    /// [`FILE_NAME_BYTES_MAX`] bytes.
+    ///
+    /// # Errors
+    /// [`PartialError::OtherFileSystem`]: copy it into a partial instead. [`PartialError::Full`]: it does not fit into
+    /// the quota, although it is on the disk already.
+    pub fn adopt(&mut self, path: &Path) -> Result<PartialId, PartialError> {
+        self.check_writable()?;
+        self.partials.check_room()?;
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if !is_file_name(name) {
+            return Err(Misuse::Name(path.display().to_string()).into());
+        }
+        let bytes = self.disk.file_bytes(path).map_err(|error| unreadable(path, error))?;
+        self.make_room_beside_the_log(bytes)?;
+        let (id, to) = self.partials.name(Some(name));
+        if let Err(error) = self.disk.rename(path, &to) {
+            if error.kind() == io::ErrorKind::CrossesDevices {
+                return Err(PartialError::OtherFileSystem(path.to_path_buf()));
+            }
+            if error.kind() == io::ErrorKind::NotFound {
+                return Err(unreadable(path, error));
+            }
+            return Err(self.partial_trouble("rename", path, bytes, error));
+        }
+        let from = path.parent().unwrap_or(path);
+        let settled = (self.disk.sync_dir(Path::new(PARTIALS)))
+            .map_err(Fatal::at("sync", Path::new(PARTIALS)))
+            .and_then(|()| self.disk.sync_dir(from).map_err(Fatal::at("sync", from)))
+            .and_then(|()| self.partials.resume(&self.disk, id, to, name.to_owned()));
+        settled.map_err(|fatal| self.fail(fatal))?;
+        self.room.changed();
+        Ok(id)
+    }
+
+    /// Adopted files that are not sealed yet: id, original name, bytes. After a start these are what the run before
+    /// had not finished.
+    pub fn adopted(&self) -> impl Iterator<Item = (PartialId, &str, u64)> {
+        self.partials.iter().filter_map(|partial| {
+            partial.adopted.as_deref().map(|name| (partial.id, name, partial.bytes))
+        })
+    }
+
+    /// Whether a file of this length could be taken now.
+    ///
+    /// # Errors
+    /// [`Full`] with the bytes needed and available; hopeless if `needed` exceeds `limit`.
+    pub fn room_for(&mut self, bytes: u64) -> Result<(), Full> {
+        let used = self.used_bytes();
+        // What cannot be asked now will be asked again when the bytes come.
+        let measure = self.room.measure(&self.disk, used).unwrap_or_else(|_| self.room.last(used));
+        let mut measure = measure.beside(self.settings.segment_bytes);
+        measure.available += self.expendable_bytes();
+        measure.check(bytes)
+    }
+
+    /// Puts a request into quarantine, durable on return.
+    ///
+    /// # Errors
+    /// [`PartialError::Full`] if the quarantine is full.
+    pub fn quarantine_bytes(&mut self, bytes: &[&[u8]], why: &str) -> Result<(), PartialError> {
+        self.check_writable()?;
+        let total = bytes.iter().map(|part| part.len() as u64).sum();
+        let put = self.quarantine.put(&self.disk, total, why, &mut copy_of(bytes));
+        self.poison(put)
+    }
+
+    /// Moves a partial into quarantine, durable on return; the partial is gone.
+    ///
+    /// # Errors
+    /// [`PartialError::Full`] if the quarantine is full: the partial stays.
+    pub fn quarantine_partial(&mut self, id: PartialId, why: &str) -> Result<(), PartialError> {
+        self.check_writable()?;
+        let partial = self.partials.find(id)?;
+        self.quarantine.room_for(partial.bytes + why.len() as u64)?;
+        let moved = partial.settle().map_err(PartialError::from).and_then(|()| {
+            let name = partial.adopted.as_deref();
+            self.quarantine.take(&self.disk, &partial.path, name, partial.bytes, why)
+        });
+        self.poison(moved)?;
+        self.partials.release(id);
+        self.room.changed();
+        Ok(())
+    }
+
+    /// An error of the disk while a partial is written: no room, or the end.
+    fn partial_trouble(
+        &mut self,
+        operation: &'static str,
+        path: &Path,
+        needed: u64,
+        error: io::Error,
+    ) -> PartialError {
+        if is_full(&error) {
+            self.room.refused();
+            return self.full(needed).into();
+        }
+        self.fail(Fatal::at(operation, path)(error)).into()
+    }
+
+    /// A fatal error among these ends everything.
+    fn poison<T>(&mut self, result: Result<T, PartialError>) -> Result<T, PartialError> {
+        result.map_err(|error| match error {
+            PartialError::Fatal(fatal) => self.fail(fatal).into(),
+            PartialError::Full(_)
+            | PartialError::ReadOnly
+            | PartialError::OtherFileSystem(_)
+            | PartialError::Unreadable { .. }
+            | PartialError::Misuse(_) => error,
+        })
+    }
+}
+
+/// A file of the inbox that cannot be looked at is the inbox's trouble, not ours.
+fn unreadable(path: &Path, error: io::Error) -> PartialError {
+    PartialError::Unreadable { path: path.to_path_buf(), source: error }
+}

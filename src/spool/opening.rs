@@ -1,0 +1,327 @@
+//! From what lies on disk to a [`Spool`], and the orderly end.
+//!
+//! ```text
+//!  failing? --yes--> everything is only read                        (state `failing`)
+//!     | no
+//!  directories, lock, origin, state, cursors --> look at the log --> repair its end --> files and partials
+//!     --> state written: one more start --> Spool
+//! ```
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::data::{OriginId, Sequence};
+use crate::spool::cursor::{self, Consumers};
+use crate::spool::entry::ENTRY_HEADER_BYTES;
+use crate::spool::files::{FILES, PARTIALS, Partials};
+use crate::spool::index::Shared;
+use crate::spool::log::Log;
+use crate::spool::owner::{Clock, Counts};
+use crate::spool::quarantine::{self, Quarantine};
+use crate::spool::quota::Room;
+use crate::spool::recovery::{self, HOLES_MAX, Last, Survey};
+use crate::spool::segment::{self, Flaw, Found, SEGMENT_HEADER_BYTES};
+use crate::spool::slots::Slots;
+use crate::spool::state::{self, State};
+use crate::spool::{Disk, Fatal, OpenMode, Settings, Spool, SpoolError, failing, origin};
+
+const LOCK: &str = "spool/lock";
+/// Segments and partials are cut in blocks of the file system.
+const BLOCK_BYTES: u64 = 4096;
+
+/// What opening found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// The spool was made just now.
+    pub created: bool,
+    /// The last run did not close it.
+    pub crashed: bool,
+    /// Bytes at the log's end that a crash had left unfinished, and that were cut or stepped over.
+    pub cut_bytes: u64,
+    /// Entries that are gone although they had been durable; their bytes are in quarantine.
+    pub corrupt_entries: u64,
+    /// Partials and files without an entry that were removed.
+    pub leftovers: u32,
+    /// Consumers whose cursor could not be read and that start over at the oldest entry.
+    pub cursors_lost: u32,
+    /// The disk failed so often that the spool is read-only; the latest error.
+    pub failing: Option<String>,
+}
+
+/// Places of the last segment that were lost before they were durable.
+type Torn = heapless::Vec<Flaw, HOLES_MAX>;
+
+/// What is read before the log.
+struct Known<D: Disk> {
+    lock: Option<D::File>,
+    origin: OriginId,
+    state: State,
+    state_file: Option<Slots<D::File>>,
+    consumers: Consumers<D::File>,
+    created: bool,
+}
+
+impl<D: Disk> Spool<D> {
+    /// Opens the spool, or makes it; recovers what a crash left. After three fatal exits for the same error within ten
+    /// minutes it is read-only ([`Recovery::failing`]).
+    ///
+    /// # Errors
+    /// If the disk fails, another process has it, a setting cannot work, or the format is of a later version.
+    pub fn open(
+        disk: D,
+        settings: Settings,
+        now: Instant,
+        wall_ms: i64,
+    ) -> Result<(Self, Recovery), SpoolError> {
+        check(&settings)?;
+        let failing = failing::verdict(&disk, wall_ms);
+        let mode = if failing.is_some() { OpenMode::Read } else { OpenMode::Write };
+        let known = if mode == OpenMode::Write { prepare(&disk)? } else { read_known(&disk)? };
+        let proved = known.state.synced.max(known.consumers.furthest().0);
+        let mut survey = recovery::look(&disk, proved, mode)?;
+        let mut recovery = Recovery {
+            created: known.created,
+            crashed: !known.created && !known.state.clean,
+            cursors_lost: known.consumers.lost,
+            failing,
+            ..Recovery::default()
+        };
+        let (partials, removed_partials) = match mode {
+            OpenMode::Write => Partials::open(&disk)?,
+            OpenMode::Read | OpenMode::Create => (Partials::new(), 0),
+        };
+        let last = survey.last.take();
+        let mut spool = Self::assemble(disk, settings, (now, wall_ms), known, survey, partials)?;
+        spool.failing = recovery.failing.is_some();
+        let torn = match last {
+            Some(last) => spool.resume(last, proved, &mut recovery)?,
+            None => Torn::new(),
+        };
+        if !spool.failing {
+            recovery.leftovers = removed_partials + spool.settle(&torn)?;
+        }
+        let first = Sequence(spool.shared.index().first(spool.log.next));
+        spool.consumers.raise(first);
+        spool.shared.publish(spool.log.synced);
+        Ok((spool, recovery))
+    }
+
+    fn assemble(
+        disk: D,
+        settings: Settings,
+        (now, wall_ms): (Instant, i64),
+        known: Known<D>,
+        survey: Survey<D::File>,
+        partials: Partials<D::File>,
+    ) -> Result<Self, SpoolError> {
+        let quarantine = Quarantine::open(&disk, settings.quarantine_max_bytes)?;
+        let room = Room::new(settings.max_bytes, settings.reserve_bytes);
+        let next = survey.proved;
+        let mut snapshots = survey.snapshots;
+        snapshots.stale = survey.read_much;
+        Ok(Self {
+            disk,
+            settings,
+            origin: known.origin,
+            log: Log { open: None, next, synced: next },
+            shared: Arc::new(Shared::new(survey.index, 0)),
+            dedup: survey.dedup,
+            snapshots,
+            partials,
+            consumers: known.consumers,
+            quarantine,
+            room,
+            state: known.state,
+            state_file: known.state_file,
+            clock: Clock { now, counted: now, cursors: now, saved: now, wall_ms },
+            counts: Counts::default(),
+            released: 0,
+            front_ended: None,
+            list: Vec::new(),
+            failing: false,
+            broken: false,
+            lock: known.lock,
+        })
+    }
+
+    /// Goes on behind the last segment, after its end was repaired. Returns the places that were never durable.
+    fn resume(
+        &mut self,
+        mut last: Last<D::File>,
+        known: u64,
+        recovery: &mut Recovery,
+    ) -> Result<Torn, SpoolError> {
+        let proved = self.log.next.max(known);
+        let writable = recovery.failing.is_none();
+        if writable && last.is_stillborn(proved) {
+            let path = segment::path(last.first);
+            self.disk.remove(&path).map_err(Fatal::at("remove", &path))?;
+            self.shared.index().segments.pop_back();
+            self.log.next = last.first;
+            self.log.synced = last.first;
+            return Ok(Torn::new());
+        }
+        let lost = last.lost_tail(proved);
+        let mut torn = last.holes.clone();
+        torn.retain(|hole| hole.first >= proved);
+        for hole in &last.holes {
+            if hole.first < proved {
+                self.keep_flaw(hole, Some(recovery))?;
+            } else {
+                recovery.cut_bytes += hole.bytes;
+            }
+        }
+        if let Some(flaw) = &lost {
+            self.keep_flaw(flaw, Some(recovery))?;
+        } else {
+            let path = segment::path(last.first);
+            recovery.cut_bytes += last.unfinished().map_err(Fatal::at("read", &path))?;
+        }
+        let former = match last.header {
+            Found::Header(header) => header.origin,
+            Found::Damaged | Found::Later(_) => self.origin,
+        };
+        if writable {
+            last.repair(self.origin, lost)?;
+            self.log = last.into_log(self.clock.now);
+        } else {
+            self.log = Log { open: None, next: last.end, synced: last.end };
+        }
+        if former != self.origin {
+            self.outlive(former)?;
+        }
+        Ok(torn)
+    }
+
+    /// The node got a new identity: what it wrote under the former one is known, and the next entry begins a segment.
+    fn outlive(&mut self, former: OriginId) -> Result<(), SpoolError> {
+        self.dedup.receive_below(former, self.log.next, self.log.next);
+        if !self.failing {
+            self.end_segment()?;
+        }
+        Ok(())
+    }
+
+    /// Removes leftovers, counts files, and notes this start. Returns how many files were removed.
+    fn settle(&mut self, torn: &Torn) -> Result<u32, SpoolError> {
+        let next = self.log.next;
+        let removed = {
+            let mut index = self.shared.index();
+            recovery::settle_files(&self.disk, &mut index, &mut self.partials, next, torn)?
+        };
+        if std::mem::take(&mut self.snapshots.stale) {
+            self.store_snapshot()?;
+        }
+        self.state.boot = self.state.boot.saturating_add(1);
+        self.state.clean = false;
+        self.save_state()?;
+        Ok(removed)
+    }
+
+    /// Ends in order: everything synced, cursors durable.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn close(mut self, now: Instant) -> Result<(), Fatal> {
+        self.check_whole()?;
+        if self.failing {
+            return Ok(());
+        }
+        self.count_uptime(now);
+        self.sync()?;
+        self.sync_cursors()?;
+        self.state.clean = true;
+        self.save_state()
+    }
+
+    /// Notes a fatal exit (best effort; the disk is failing). Three within ten minutes for the same error open the
+    /// spool in state `failing`.
+    pub fn record_fatal(disk: &D, fatal: &Fatal, wall_ms: i64) {
+        if let Err(error) = failing::record(disk, fatal, wall_ms) {
+            log::error!("event=exit_not_recorded error=\"{error}\"");
+        }
+    }
+
+    /// Gives a stopped node a new identity: `new-id`.
+    ///
+    /// # Errors
+    /// The disk failed, or the node is running.
+    pub fn new_id(disk: &D) -> Result<OriginId, SpoolError> {
+        make_dirs(disk)?;
+        let _lock = lock(disk)?;
+        Ok(origin::make(disk)?)
+    }
+}
+
+fn check(settings: &Settings) -> Result<(), SpoolError> {
+    let wrong = |setting, why| Err(SpoolError::Setting { setting, why });
+    let least = SEGMENT_HEADER_BYTES + ENTRY_HEADER_BYTES as u64;
+    if settings.segment_bytes <= least || !settings.segment_bytes.is_multiple_of(BLOCK_BYTES) {
+        return wrong("segment_bytes", "has to be a multiple of 4096");
+    }
+    if settings.segment_bytes > u64::from(u32::MAX) {
+        return wrong("segment_bytes", "has to be below 4 GiB");
+    }
+    if settings.max_bytes / 2 < settings.segment_bytes {
+        return wrong("max_bytes", "has to be at least two segments");
+    }
+    Ok(())
+}
+
+fn make_dirs<D: Disk>(disk: &D) -> Result<(), Fatal> {
+    for dir in [segment::DIR, FILES, PARTIALS, cursor::DIR, quarantine::DIR].map(Path::new) {
+        disk.create_dir(dir).map_err(Fatal::at("make", dir))?;
+    }
+    for dir in [segment::DIR, "."].map(Path::new) {
+        disk.sync_dir(dir).map_err(Fatal::at("sync", dir))?;
+    }
+    Ok(())
+}
+
+fn lock<D: Disk>(disk: &D) -> Result<D::File, SpoolError> {
+    let path = Path::new(LOCK);
+    disk.lock(path).map_err(|error| {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            return SpoolError::Locked { path: path.to_path_buf() };
+        }
+        Fatal::at("lock", path)(error).into()
+    })
+}
+
+/// Makes what is missing and reads the rest.
+fn prepare<D: Disk>(disk: &D) -> Result<Known<D>, SpoolError> {
+    make_dirs(disk)?;
+    let lock = Some(lock(disk)?);
+    let origin = match origin::load(disk)? {
+        Some(id) => id,
+        None => origin::make(disk)?,
+    };
+    let mut body = Vec::new();
+    let path = Path::new(state::PATH);
+    let (state_file, created) = match Slots::open(disk, path, OpenMode::Write, &mut body) {
+        Ok(slots) => (slots, false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let first = State::default().encode();
+            let made = Slots::create(disk, path, Path::new(state::TEMPORARY), &first);
+            (made.map_err(Fatal::at("make", path))?, true)
+        }
+        Err(error) => return Err(Fatal::at("open", path)(error).into()),
+    };
+    let state = State::decode(&body).unwrap_or_default();
+    let consumers = Consumers::open(disk, OpenMode::Write)?;
+    Ok(Known { lock, origin, state, state_file: Some(state_file), consumers, created })
+}
+
+/// The same for a disk that is left alone.
+fn read_known<D: Disk>(disk: &D) -> Result<Known<D>, SpoolError> {
+    let lock = None;
+    let origin = origin::load(disk)?.unwrap_or(OriginId([0; 16]));
+    let mut body = Vec::new();
+    let path = Path::new(state::PATH);
+    Slots::open(disk, path, OpenMode::Read, &mut body).map_err(Fatal::at("open", path))?;
+    let state = State::decode(&body).unwrap_or_default();
+    let consumers = Consumers::open(disk, OpenMode::Read)?;
+    Ok(Known { lock, origin, state, state_file: None, consumers, created: false })
+}

@@ -1,0 +1,140 @@
+//! The real disk: `std::fs`, with `fallocate` and `pwritev` where the system has them.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, IoSlice};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+
+use crate::spool::{Disk, DiskFile, OpenMode};
+
+/// Files are for the owner, and for the group to read.
+const FILE_MODE: u32 = 0o640;
+/// So are directories.
+const DIR_MODE: u32 = 0o750;
+
+/// A directory of the file system.
+#[derive(Debug, Clone)]
+pub struct RealDisk {
+    root: Arc<Path>,
+}
+
+impl RealDisk {
+    /// The disk below this directory, which need not exist yet.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Joining an absolute path yields that path.
+    fn full(&self, path: &Path) -> PathBuf {
+        self.root.join(path)
+    }
+}
+
+impl Disk for RealDisk {
+    type File = File;
+
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).mode(FILE_MODE);
+        match mode {
+            OpenMode::Read => &mut options,
+            OpenMode::Write => options.write(true),
+            OpenMode::Create => options.write(true).create(true).truncate(true),
+        };
+        options.open(self.full(path))
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<File> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(FILE_MODE)
+            .open(self.full(path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the trait that the lint points to")]
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(self.full(from), self.full(to))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(self.full(path))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(DIR_MODE).create(self.full(path))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(self.full(path))?.sync_all()
+    }
+
+    fn list(&self, path: &Path, found: &mut dyn FnMut(&str)) -> io::Result<()> {
+        for entry in std::fs::read_dir(self.full(path))? {
+            let entry = entry?;
+            if let (true, Some(name)) = (entry.file_type()?.is_file(), entry.file_name().to_str()) {
+                found(name);
+            }
+        }
+        Ok(())
+    }
+
+    fn file_bytes(&self, path: &Path) -> io::Result<u64> {
+        Ok(std::fs::metadata(self.full(path))?.len())
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let state = rustix::fs::statvfs(&*self.root)?;
+        Ok(state.f_bavail.saturating_mul(state.f_frsize))
+    }
+
+    fn entropy(&self, into: &mut [u8]) -> io::Result<()> {
+        let mut done = 0;
+        while let Some(rest) = into.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            done += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())?;
+        }
+        Ok(())
+    }
+}
+
+impl DiskFile for File {
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        FileExt::read_at(self, into, offset)
+    }
+
+    fn write_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(rustix::io::pwritev(self, parts, offset)?)
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(self, FallocateFlags::empty(), 0, bytes) {
+            Ok(()) => Ok(()),
+            // Without it the blocks come one by one: slower, and `write_at` may find no room.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.set_len(bytes),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
+        self.set_len(bytes)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Self::sync_data(self)
+    }
+}

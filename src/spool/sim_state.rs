@@ -1,0 +1,216 @@
+//! What a simulated disk holds, and what a crash makes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::spool::sim_disk::{Calls, Fault};
+
+const SECTOR_BYTES: usize = 512;
+pub(super) const EIO: i32 = 5;
+pub(super) const ENOSPC: i32 = 28;
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) random: u64,
+    pub(super) epoch: u64,
+    pub(super) next_inode: u64,
+    pub(super) inodes: BTreeMap<u64, Inode>,
+    pub(super) names: BTreeMap<PathBuf, u64>,
+    pub(super) durable_names: BTreeMap<PathBuf, u64>,
+    pub(super) pending_names: Vec<NameChange>,
+    pub(super) locks: BTreeSet<PathBuf>,
+    pub(super) capacity: u64,
+    pub(super) calls: Calls,
+    pub(super) fault: Option<(u64, Fault, bool)>,
+    pub(super) sync_time: Duration,
+    pub(super) bytes_per_second: u64,
+    pub(super) elapsed: Duration,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Inode {
+    pub(super) current: Vec<u8>,
+    pub(super) durable: Vec<u8>,
+    pub(super) pending: Vec<Change>,
+}
+
+#[derive(Debug)]
+pub(super) enum Change {
+    Bytes(u64, Vec<u8>),
+    Size(u64),
+}
+
+/// An inode loses a name, gets one, or both at once.
+#[derive(Debug, Clone)]
+pub(super) struct NameChange {
+    pub(super) inode: u64,
+    pub(super) from: Option<PathBuf>,
+    pub(super) to: Option<PathBuf>,
+}
+
+impl State {
+    pub(super) fn new(seed: u64, capacity: u64) -> Self {
+        Self {
+            random: seed,
+            epoch: 0,
+            next_inode: 1,
+            inodes: BTreeMap::new(),
+            names: BTreeMap::new(),
+            durable_names: BTreeMap::new(),
+            pending_names: Vec::new(),
+            locks: BTreeSet::new(),
+            capacity,
+            calls: Calls::default(),
+            fault: None,
+            sync_time: Duration::ZERO,
+            bytes_per_second: u64::MAX,
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    /// The generator `splitmix64`.
+    pub(super) fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        let bound = u64::try_from(bound.max(1)).unwrap_or(u64::MAX);
+        usize::try_from(self.random() % bound).unwrap_or_default()
+    }
+
+    pub(super) fn new_inode(&mut self) -> u64 {
+        let number = self.next_inode;
+        self.next_inode += 1;
+        self.inodes.insert(number, Inode::default());
+        number
+    }
+
+    /// Counts a call; the fault that it meets, if any.
+    pub(super) fn call(&mut self) -> Option<Fault> {
+        let number = self.calls.all;
+        self.calls.all += 1;
+        let (at, fault, lasts) = self.fault?;
+        (number == at || lasts && number > at).then_some(fault)
+    }
+
+    /// For calls that fail with EIO only.
+    pub(super) fn plain_call(&mut self) -> io::Result<()> {
+        match self.call() {
+            Some(Fault::Io) => Err(io::Error::from_raw_os_error(EIO)),
+            Some(Fault::NoSpace | Fault::Short) | None => Ok(()),
+        }
+    }
+
+    /// For calls that may want room.
+    pub(super) fn room_call(&mut self) -> io::Result<()> {
+        match self.call() {
+            Some(Fault::Io) => Err(io::Error::from_raw_os_error(EIO)),
+            Some(Fault::NoSpace) => Err(io::Error::from_raw_os_error(ENOSPC)),
+            Some(Fault::Short) | None => Ok(()),
+        }
+    }
+
+    pub(super) fn used(&self) -> u64 {
+        let linked: BTreeSet<&u64> = self.names.values().collect();
+        linked
+            .into_iter()
+            .filter_map(|number| self.inodes.get(number))
+            .map(|inode| inode.current.len() as u64)
+            .sum()
+    }
+
+    pub(super) fn rename_to(&mut self, change: NameChange) {
+        apply_name(&mut self.names, &change);
+        self.pending_names.push(change);
+    }
+
+    pub(super) fn crash(&mut self) {
+        self.epoch += 1;
+        self.locks.clear();
+        self.crash_names();
+        let mut inodes = std::mem::take(&mut self.inodes);
+        inodes.retain(|number, _| self.names.values().any(|linked| linked == number));
+        for inode in inodes.values_mut() {
+            for change in std::mem::take(&mut inode.pending) {
+                self.crash_change(&mut inode.durable, change);
+            }
+            inode.current.clone_from(&inode.durable);
+        }
+        self.inodes = inodes;
+    }
+
+    /// Either a prefix of all changes is there, as with a journal, or of each file's own changes a prefix.
+    pub(super) fn crash_names(&mut self) {
+        let pending = std::mem::take(&mut self.pending_names);
+        let journal = self.random().is_multiple_of(2);
+        let kept = self.below(pending.len() + 1);
+        let mut gone = BTreeSet::new();
+        for (index, change) in pending.iter().enumerate() {
+            let keeps = if journal { index < kept } else { !self.random().is_multiple_of(3) };
+            if keeps && !gone.contains(&change.inode) {
+                apply_name(&mut self.durable_names, change);
+            } else {
+                gone.insert(change.inode);
+            }
+        }
+        self.names.clone_from(&self.durable_names);
+    }
+
+    pub(super) fn crash_change(&mut self, image: &mut Vec<u8>, change: Change) {
+        let (offset, bytes) = match change {
+            Change::Size(size) => {
+                if self.random().is_multiple_of(2) {
+                    resize(image, size);
+                }
+                return;
+            }
+            Change::Bytes(offset, bytes) => (offset, bytes),
+        };
+        match self.below(4) {
+            0 => {}
+            1 => {
+                let cut = self.below(bytes.len() + 1);
+                put(image, offset, bytes.get(..cut).unwrap_or_default());
+            }
+            2 => {
+                let sectors = (offset..).step_by(SECTOR_BYTES).zip(bytes.chunks(SECTOR_BYTES));
+                sectors
+                    .filter(|_| self.random().is_multiple_of(2))
+                    .for_each(|(at, sector)| put(image, at, sector));
+            }
+            _ => put(image, offset, &bytes),
+        }
+    }
+}
+
+pub(super) fn apply_name(names: &mut BTreeMap<PathBuf, u64>, change: &NameChange) {
+    if let Some(from) = &change.from
+        && names.get(from) == Some(&change.inode)
+    {
+        names.remove(from);
+    }
+    if let Some(to) = &change.to {
+        names.insert(to.clone(), change.inode);
+    }
+}
+
+pub(super) fn resize(image: &mut Vec<u8>, bytes: u64) {
+    image.resize(usize::try_from(bytes).unwrap_or_default(), 0);
+}
+
+pub(super) fn put(image: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
+    let offset = usize::try_from(offset).unwrap_or_default();
+    let end = offset + bytes.len();
+    if image.len() < end && !bytes.is_empty() {
+        image.resize(end, 0);
+    }
+    if let Some(place) = image.get_mut(offset..end) {
+        place.copy_from_slice(bytes);
+    }
+}

@@ -1,0 +1,483 @@
+//! What has to be done from time to time: cursors, closing by age, release, retention, room.
+//!
+//! ```text
+//!  oldest                                                                  newest
+//!  | retained | retained | released |  held by a consumer  | ... | open or last |
+//!   `-- given up first, when room is needed  `-- waits, or is dropped (`drop-oldest`)
+//! ```
+
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::data::Sequence;
+use crate::limits::{CURSOR_SYNC_INTERVAL, ENTRY_BYTES_MAX, MIB, SEGMENTS_AGED_MAX, SEGMENTS_MAX};
+use crate::spool::disk::is_full;
+use crate::spool::files::{FILES, names, parse_file_name};
+use crate::spool::index::Segment;
+use crate::spool::segment::{self, Flaw, Found, SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::spool::{
+    ConsumerId, Cursor, Disk, DiskFile, Fatal, Misuse, OpenMode, PartialError, Recovery, Spool,
+    Start, WhenFull, read_full_at, write_all_at,
+};
+
+/// The state is written this often.
+const STATE_INTERVAL: Duration = Duration::from_secs(60);
+/// What was released is looked at this often.
+const RELEASE_INTERVAL: Duration = Duration::from_secs(1);
+/// Bytes of a flaw that go to quarantine: one entry, and what was around it.
+const FLAW_BYTES_MAX: u64 = ENTRY_BYTES_MAX as u64 + 4096;
+const DROPPED: &str = "spool/dropped";
+const DROPPED_BEFORE: &str = "spool/dropped.1";
+/// The list of what was dropped is begun anew at this length; the one before is kept.
+const DROPPED_BYTES_MAX: u64 = MIB as u64;
+
+impl<D: Disk> Spool<D> {
+    /// Makes a consumer durable, or finds the one of that name (which keeps its place).
+    ///
+    /// # Errors
+    /// [`Misuse::Name`], [`Misuse::TooMany`], or the disk's.
+    pub fn create_consumer(
+        &mut self,
+        name: &str,
+        start: Start,
+    ) -> Result<ConsumerId, PartialError> {
+        if let Some(id) = self.consumers.find(name) {
+            return Ok(id);
+        }
+        self.check_writable()?;
+        self.consumers.check(name)?;
+        // A position is proof that everything below was durable.
+        self.sync()?;
+        let first = self.shared.index().first(self.log.next);
+        let start = match start {
+            Start::Oldest => first,
+            Start::Next => self.log.next,
+            Start::At(sequence) => sequence.0.clamp(first, self.log.next),
+        };
+        match self.consumers.create(&self.disk, name, Sequence(start)) {
+            Ok(id) => Ok(id),
+            Err(fatal) if is_full(&fatal.source) => Err(self.full(0).into()),
+            Err(fatal) => Err(self.fail(fatal).into()),
+        }
+    }
+
+    /// Drops a consumer. With the last one gone nothing is released any more.
+    ///
+    /// # Errors
+    /// [`Misuse::UnknownConsumer`], or the disk's.
+    pub fn drop_consumer(&mut self, id: ConsumerId) -> Result<(), PartialError> {
+        self.check_writable()?;
+        match self.consumers.remove(&self.disk, id) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Misuse::UnknownConsumer.into()),
+            Err(fatal) => Err(self.fail(fatal).into()),
+        }
+    }
+
+    /// All consumers: id, name, cursor.
+    pub fn consumers(&self) -> impl Iterator<Item = (ConsumerId, &str, &Cursor)> {
+        self.consumers.iter()
+    }
+
+    /// A consumer's cursor, as last advanced.
+    pub fn cursor(&self, id: ConsumerId) -> Option<&Cursor> {
+        self.consumers.cursor(id)
+    }
+
+    /// Notes how far a consumer has come. Durable with the next [`Spool::maintain`] that finds 100 ms gone.
+    ///
+    /// # Errors
+    /// [`Misuse::UnknownConsumer`]; [`Misuse::Position`] if it goes back, or beyond what is synced.
+    pub fn advance(&mut self, id: ConsumerId, cursor: &Cursor) -> Result<(), Misuse> {
+        self.consumers.advance(id, cursor, Sequence(self.log.synced))
+    }
+
+    /// Entries and bytes (of segments and files) at or beyond a position. Exact in entries; in bytes the share of the
+    /// position's own segment is estimated.
+    pub fn remaining(&self, position: Sequence) -> (u64, u64) {
+        let index = self.shared.index();
+        let position = position.0.max(index.first(self.log.next));
+        let entries = self.log.next.saturating_sub(position);
+        let Some(begin) = index.position(position) else { return (entries, 0) };
+        let mut bytes = 0;
+        let mut end = self.log.next;
+        for (number, segment) in index.segments.iter().enumerate().skip(begin).rev() {
+            let is_last = number + 1 == index.segments.len();
+            let used =
+                if is_last && self.log.open.is_some() { self.log.used() } else { segment.bytes };
+            let all = used.saturating_sub(SEGMENT_HEADER_BYTES) + segment.file_bytes;
+            let count = end.saturating_sub(segment.first).max(1);
+            let wanted = end.saturating_sub(segment.first.max(position)).min(count);
+            let share = u128::from(all) * u128::from(wanted) / u128::from(count);
+            bytes += u64::try_from(share).unwrap_or(all);
+            end = segment.first;
+        }
+        (entries, bytes)
+    }
+
+    /// Does what is due: cursors, closing by age, release, retention, flaws that readers met. Returns when to call
+    /// again at the latest.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn maintain(&mut self, now: Instant) -> Result<Instant, Fatal> {
+        self.check_whole()?;
+        self.count_uptime(now);
+        if self.failing {
+            return Ok(now + STATE_INTERVAL);
+        }
+        self.room.changed();
+        let mut changed = false;
+        while let Some(flaw) = self.shared.next_flaw() {
+            self.keep_flaw(&flaw, None)?;
+            changed = true;
+        }
+        if now.duration_since(self.clock.cursors) >= CURSOR_SYNC_INTERVAL {
+            self.sync_cursors()?;
+        }
+        let closes = self.closes_at();
+        if closes.is_some_and(|at| at <= now) {
+            self.sync()?;
+            self.end_segment()?;
+        }
+        self.release()?;
+        if changed || now.duration_since(self.clock.saved) >= STATE_INTERVAL {
+            self.save_state()?;
+        }
+        let cursors = self.consumers.is_dirty().then(|| self.clock.cursors + CURSOR_SYNC_INTERVAL);
+        let due = [self.closes_at(), cursors, Some(now + RELEASE_INTERVAL)];
+        Ok(due.into_iter().flatten().min().unwrap_or(now).max(now))
+    }
+
+    /// Lets everything go that no consumer holds and that is in a closed segment, retained or not: `spool release`.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn release_unclaimed(&mut self) -> Result<(), Fatal> {
+        self.check_whole()?;
+        if self.failing {
+            return Ok(());
+        }
+        self.sync()?;
+        if self.consumers.floor().is_none() {
+            self.end_segment()?;
+        }
+        self.released = self.consumers.floor().map_or(self.log.synced, |floor| floor.0);
+        while self.front_end().is_some_and(|end| end <= self.released) {
+            self.remove_front()?;
+        }
+        Ok(())
+    }
+
+    /// Makes changed cursors durable. Without room they stay as they are, and are tried again.
+    pub(super) fn sync_cursors(&mut self) -> Result<(), Fatal> {
+        self.clock.cursors = self.clock.now;
+        match self.consumers.sync() {
+            Err(fatal) if !is_full(&fatal.source) => Err(self.fail(fatal)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn count_uptime(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.clock.counted).as_millis();
+        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
+        self.state.uptime_ms = self.state.uptime_ms.saturating_add(passed);
+        self.clock.counted += Duration::from_millis(passed);
+        self.clock.now = self.clock.now.max(now);
+    }
+
+    pub(super) fn save_state(&mut self) -> Result<(), Fatal> {
+        self.clock.saved = self.clock.now;
+        self.state.synced = self.log.synced;
+        let record = self.state.encode();
+        let Some(file) = &mut self.state_file else { return Ok(()) };
+        match file.store(&record) {
+            Err(error) if !is_full(&error) => {
+                Err(self.fail(Fatal::at("write", Path::new("spool/state"))(error)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// When the open segment closes by age.
+    fn closes_at(&self) -> Option<Instant> {
+        let open = self.log.open.as_ref().filter(|open| open.offset > SEGMENT_HEADER_BYTES)?;
+        if self.shared.index().segments.len() > SEGMENTS_AGED_MAX {
+            return None;
+        }
+        open.opened.checked_add(self.settings.segment_max_age)
+    }
+
+    /// Puts a flawed place into quarantine and counts it, unless it was counted before.
+    pub(super) fn keep_flaw(
+        &mut self,
+        flaw: &Flaw,
+        recovery: Option<&mut Recovery>,
+    ) -> Result<(), Fatal> {
+        let fresh = if recovery.as_ref().is_some_and(|recovery| recovery.failing.is_some()) {
+            true
+        } else {
+            self.quarantine_flaw(flaw)?
+        };
+        if fresh {
+            self.quarantine_files(flaw)?;
+            self.state.corrupt_entries += flaw.entries;
+            self.state.resynchronised += u64::from(flaw.searched);
+            if let Some(recovery) = recovery {
+                recovery.corrupt_entries += flaw.entries;
+            }
+        }
+        Ok(())
+    }
+
+    fn quarantine_flaw(&mut self, flaw: &Flaw) -> Result<bool, Fatal> {
+        let path = segment::path(flaw.segment);
+        let file = match self.disk.open(&path, OpenMode::Read) {
+            Ok(file) => file,
+            // Released since it was met.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) => return Err(self.fail(Fatal::at("open", &path)(error))),
+        };
+        let bytes = flaw.bytes.min(FLAW_BYTES_MAX);
+        let why = format!(
+            "what: entries of the spool that cannot be read\nsegment: {}\noffset: {}\nbytes: {}\n\
+             first sequence: {}\nentries: {}\n",
+            path.display(),
+            flaw.offset,
+            flaw.bytes,
+            flaw.first,
+            flaw.entries
+        );
+        let mut fill = |done: u64, into: &mut [u8]| {
+            let left = usize::try_from(bytes.saturating_sub(done)).unwrap_or(usize::MAX);
+            let count = into.len().min(left);
+            read_full_at(&file, flaw.offset + done, into.get_mut(..count).unwrap_or_default())
+        };
+        let place = (flaw.segment, flaw.offset);
+        match self.quarantine.put_place(&self.disk, place, bytes, &why, &mut fill) {
+            Ok(fresh) => Ok(fresh),
+            Err(PartialError::Fatal(fatal)) => Err(self.fail(fatal)),
+            // It stays where it is, and counts.
+            Err(_) => Ok(true),
+        }
+    }
+
+    /// The files of entries that cannot be read: nobody else knows of them any more.
+    fn quarantine_files(&mut self, flaw: &Flaw) -> Result<(), Fatal> {
+        if self.failing {
+            return Ok(());
+        }
+        let dir = Path::new(FILES);
+        for name in names(&self.disk, dir).map_err(|fatal| self.fail(fatal))? {
+            if !parse_file_name(&name).is_some_and(|(sequence, _)| flaw.covers(sequence)) {
+                continue;
+            }
+            let path = dir.join(&name);
+            let bytes = self.disk.file_bytes(&path).unwrap_or_default();
+            let why = format!("what: a file whose entry cannot be read\nfile: {name}\n");
+            let taken = self.quarantine.take(&self.disk, &path, Some(&name), bytes, &why);
+            // With no room there it stays in the store, until its segment is released.
+            if let Err(PartialError::Fatal(fatal)) = taken {
+                return Err(self.fail(fatal));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sequence where the oldest segment ends; `None` if it is the last one, which always stays.
+    fn front_end(&self) -> Option<u64> {
+        self.shared.index().segments.get(1).map(|segment| segment.first)
+    }
+
+    /// Lets go what every consumer has passed, as far as retention does not keep it. Returns whether anything went.
+    fn release(&mut self) -> Result<bool, Fatal> {
+        if let Some(floor) = self.consumers.floor() {
+            self.released = floor.0;
+        }
+        let mut any = false;
+        while let Some(end) = self.front_end().filter(|end| *end <= self.released) {
+            if self.is_retained(end)? {
+                break;
+            }
+            // What is gone must not be asked for again after a crash.
+            if self.consumers.is_dirty() {
+                self.sync_cursors()?;
+            }
+            self.remove_front()?;
+            any = true;
+        }
+        Ok(any)
+    }
+
+    /// Whether retention keeps the oldest segment, which is released and ends here.
+    fn is_retained(&mut self, end: u64) -> Result<bool, Fatal> {
+        let (limit, age) = (self.settings.retain_bytes, self.settings.retain);
+        if limit == 0 && age.is_zero() {
+            return Ok(false);
+        }
+        if limit > 0 && self.retained_bytes() > limit {
+            return Ok(false);
+        }
+        if age.is_zero() {
+            return Ok(true);
+        }
+        let ended = self.uptime_at(end)?;
+        Ok(Duration::from_millis(self.state.uptime_ms.saturating_sub(ended)) < age)
+    }
+
+    /// Uptime when the segment that begins here was made: that is when the one before ended.
+    fn uptime_at(&mut self, first: u64) -> Result<u64, Fatal> {
+        if let Some((_, uptime_ms)) = self.front_ended.filter(|known| known.0 == first) {
+            return Ok(uptime_ms);
+        }
+        let path = segment::path(first);
+        let found = self
+            .disk
+            .open(&path, OpenMode::Read)
+            .and_then(|file| SegmentHeader::read(&file))
+            .map_err(Fatal::at("read", &path));
+        let uptime_ms = match found {
+            Ok(Found::Header(header)) => header.uptime_ms,
+            Ok(Found::Damaged | Found::Later(_)) => self.state.uptime_ms,
+            Err(fatal) => return Err(self.fail(fatal)),
+        };
+        self.front_ended = Some((first, uptime_ms));
+        Ok(uptime_ms)
+    }
+
+    fn retained_bytes(&self) -> u64 {
+        let index = self.shared.index();
+        let ends = index.segments.iter().skip(1).map(|next| next.first);
+        let closed = index.segments.iter().zip(ends);
+        closed.take_while(|(_, end)| *end <= self.released).map(|(one, _)| size(one)).sum()
+    }
+
+    /// Bytes that could be given up for new data.
+    pub(super) fn expendable_bytes(&self) -> u64 {
+        if self.settings.when_full == WhenFull::Block {
+            return self.retained_bytes();
+        }
+        let index = self.shared.index();
+        let count = index.segments.len().saturating_sub(1);
+        index.segments.iter().take(count).map(size).sum()
+    }
+
+    /// Removes the oldest segment and its files; it is not the last one.
+    fn remove_front(&mut self) -> Result<(), Fatal> {
+        let Some(end) = self.front_end() else { return Ok(()) };
+        // Out of the index first: no reader opens it any more.
+        let Some(front) = self.shared.index().segments.pop_front() else { return Ok(()) };
+        let path = segment::path(front.first);
+        let log = Path::new(segment::DIR);
+        let removed = (self.disk.remove(&path).map_err(Fatal::at("remove", &path)))
+            // Its files go when it cannot come back; what a crash leaves of them is removed at the next start.
+            .and_then(|()| self.disk.sync_dir(log).map_err(Fatal::at("sync", log)))
+            .and_then(|()| if front.files > 0 { remove_files(&self.disk, end) } else { Ok(()) });
+        removed.map_err(|fatal| self.fail(fatal))?;
+        self.consumers.raise(Sequence(end));
+        self.room.changed();
+        self.room.full = false;
+        Ok(())
+    }
+
+    /// Makes one segment's worth of room: released things first, then retained ones, then, if the operator wrote so,
+    /// the oldest ones whether read or not. Returns false if there is nothing that may go.
+    fn give_up_oldest(&mut self) -> Result<bool, Fatal> {
+        if self.release()? {
+            return Ok(true);
+        }
+        let Some(end) = self.front_end() else { return Ok(false) };
+        if end <= self.released {
+            self.counts.given_up += 1;
+        } else if self.settings.when_full == WhenFull::DropOldest {
+            self.note_drop(end)?;
+        } else {
+            return Ok(false);
+        }
+        self.remove_front()?;
+        Ok(true)
+    }
+
+    /// Counts and lists what `drop-oldest` is about to drop.
+    fn note_drop(&mut self, end: u64) -> Result<(), Fatal> {
+        let Some(front) = self.shared.index().segments.front().copied() else { return Ok(()) };
+        let entries = end - front.first;
+        self.state.dropped_entries += entries;
+        self.state.dropped_bytes += size(&front);
+        let line = format!(
+            "wall_ms={} first={} last={} entries={entries} bytes={}\n",
+            self.clock.wall_ms,
+            front.first,
+            end - 1,
+            size(&front)
+        );
+        log::warn!("event=dropped {}", line.trim_end());
+        match list_drop(&self.disk, &line) {
+            // Without room for the line the count has to do.
+            Err(error) if !is_full(&error) => {
+                return Err(self.fail(Fatal::at("write", Path::new(DROPPED))(error)));
+            }
+            _ => {}
+        }
+        self.save_state()
+    }
+
+    /// Makes sure that so many bytes may be written, with `headroom` left beside them.
+    pub(super) fn make_room(&mut self, needed: u64, headroom: u64) -> Result<(), PartialError> {
+        if self.shared.index().segments.len() >= SEGMENTS_MAX && !self.give_up_oldest()? {
+            return Err(self.full(needed).into());
+        }
+        loop {
+            let used = self.used_bytes();
+            let measured = self.room.measure(&self.disk, used);
+            let measure = measured.map_err(|fatal| self.fail(fatal))?.beside(headroom);
+            let Err(full) = measure.check(needed) else { return Ok(()) };
+            // Nothing is given up for what will never fit.
+            if needed > measure.limit || !self.give_up_oldest()? {
+                self.room.full = true;
+                return Err(full.into());
+            }
+        }
+    }
+
+    /// The same for partials: they leave room for a segment, without which nothing could ever be sealed or released.
+    pub(super) fn make_room_beside_the_log(&mut self, needed: u64) -> Result<(), PartialError> {
+        self.make_room(needed, self.settings.segment_bytes)
+    }
+}
+
+const fn size(segment: &Segment) -> u64 {
+    segment.bytes + segment.file_bytes
+}
+
+/// Removes the files of all entries below a sequence.
+fn remove_files<D: Disk>(disk: &D, end: u64) -> Result<(), Fatal> {
+    let dir = Path::new(FILES);
+    for name in names(disk, dir)? {
+        if parse_file_name(&name).is_some_and(|(sequence, _)| sequence < end) {
+            let path: PathBuf = dir.join(&name);
+            disk.remove(&path).map_err(Fatal::at("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Appends a line to the list of what was dropped, durably.
+fn list_drop<D: Disk>(disk: &D, line: &str) -> io::Result<()> {
+    let path = Path::new(DROPPED);
+    let mut at = match disk.file_bytes(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    if at >= DROPPED_BYTES_MAX {
+        disk.rename(path, Path::new(DROPPED_BEFORE))?;
+        at = 0;
+    }
+    let mode = if at == 0 { OpenMode::Create } else { OpenMode::Write };
+    let file = disk.open(path, mode)?;
+    write_all_at(&file, at, &mut [IoSlice::new(line.as_bytes())])?;
+    file.sync_data()?;
+    disk.sync_dir(Path::new(segment::DIR))
+}
