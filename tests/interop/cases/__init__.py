@@ -4,14 +4,14 @@ CASES = {}
 
 
 class Case:
-    def __init__(self, run, seconds, by_default):
-        self.run, self.seconds, self.by_default = run, seconds, by_default
+    def __init__(self, run, seconds, by_default, needs_stock):
+        self.run, self.seconds, self.by_default, self.needs_stock = run, seconds, by_default, needs_stock
         self.title = (run.__doc__ or "").strip().splitlines()[0]
 
 
-def case(seconds, by_default=True):
+def case(seconds, by_default=True, needs_stock=True):
     """Registers a function `(world, figures)` under its name; it fails by raising."""
     def register(run):
-        CASES[run.__name__] = Case(run, seconds, by_default)
+        CASES[run.__name__] = Case(run, seconds, by_default, needs_stock)
         return run
     return register

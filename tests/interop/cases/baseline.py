@@ -45,6 +45,7 @@ def control(world, figures):
     figures("given up after %d refusals: %s..." % (tap.refused(), source.given_up()[0][:160]))
     for leg in lanes:
         source.run("DROP PIPE to_" + leg.name)
+    source.forgive()
     world.wipe(source)
 
 

@@ -113,6 +113,7 @@ class Stock:
         self.properties.update(settings or {})
         self.children = {}
         self.connection = None
+        self.forgiven = set()
 
     rpc_port = property(lambda self: int(self.properties["dn_rpc_port"]))
     gate_port = property(lambda self: int(self.properties["pipe_air_gap_receiver_port"]))
@@ -163,8 +164,8 @@ class Stock:
         command = ["java"] + ["--add-opens=%s=ALL-UNNAMED" % package for package in OPENED_PACKAGES]
         command += ["-Xms" + (heap if self.as_shipped else "128m"), "-Xmx" + heap, "-Xss512k",
                     "-XX:MaxDirectMemorySize=" + heap, "-XX:+ExitOnOutOfMemoryError",
-                    "-Dfile.encoding=UTF-8", "-Dsun.jnu.encoding=UTF-8", "-Djdk.nio.maxCachedBufferSize=262144", "-Diotdb-foreground=yes",
-                    "-DTSFILE_HOME=" + self.folder, "-DTSFILE_CONF=" + conf,
+                    "-Dfile.encoding=UTF-8", "-Dsun.jnu.encoding=UTF-8", "-Djdk.nio.maxCachedBufferSize=262144",
+                    "-Diotdb-foreground=yes", "-DTSFILE_HOME=" + self.folder, "-DTSFILE_CONF=" + conf,
                     "-Dlogback.configurationFile=" + os.path.join(conf, "logback-%s.xml" % who)]
         if not self.as_shipped:
             command += ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
@@ -241,7 +242,11 @@ class Stock:
         return found
 
     def given_up(self):
-        return self.log_lines(GIVEN_UP)
+        return [line for line in self.log_lines(GIVEN_UP) if line not in self.forgiven]
+
+    def forgive(self):
+        """What was given up until now was meant to be."""
+        self.forgiven.update(self.given_up())
 
     def memory_peak(self):
         """MiB at most, of both JVMs together."""

@@ -32,6 +32,13 @@ def request_type(payload):
     return struct.unpack(">h", payload[1:3])[0]
 
 
+def read_payload(raw):
+    """The payload of a whole frame."""
+    start = len(PREFIX) if raw[:8] == PREFIX[:8] else 0
+    length = struct.unpack(">i", raw[start:start + 4])[0]
+    return raw[start + HEADER_BYTES:start + 8 + length]
+
+
 def exactly(connection, count):
     parts = []
     while count:

@@ -1,0 +1,160 @@
+"""Frames captured from real nodes, played to the receiver; and the sender's frames held against them."""
+
+import collections
+import glob
+import os
+import shutil
+import socket
+import struct
+
+from harness.penstock import ROOT, Node, air_gap_pipe
+from harness.process import Failure, wait_for
+from harness.rpc import STRING, Reader
+from harness.tap import ACCEPTED, PREFIX, Tap, exactly, frame_of, read_payload, request_type
+
+from . import case
+from .receive import KEEP
+
+GOLDEN = os.path.join(ROOT, "tests", "golden")
+# Requests of 1.3.3 that are played in their order on one connection, and folders of 2.0.10 with one each.
+CONVERSATIONS = ["iotdb-1.3.3", "iotdb-2.0.10/airgap/*", "iotdb-2.0.10/serializer", "iotdb-2.0.10/thrift/*"]
+HANDSHAKE, PIECES, SEALS, COMPRESSED = 51, {4, 8}, {5, 9}, 300
+TABLET_TAIL_BYTES = 48
+ANSWER_SECONDS = 20
+
+
+@case(seconds=120, needs_stock=False)
+def captures(world, figures):
+    """captured frames of 1.3.3 and 2.0.10 to our receiver: each answered 0x00, files landed byte for byte"""
+    world.programs()
+    receiver = Node("receiver", world.place("captures"), KEEP).start()
+    frames, files = collections.Counter(), {}
+    folders = sorted(path for pattern in CONVERSATIONS for path in glob.glob(os.path.join(GOLDEN, pattern)))
+    for number, folder in enumerate(folders):
+        frames += play(receiver, folder, number, files)
+    wait_for("everything is landed", 30, lambda: receiver.status()["landing"]["pending_entries"] == 0)
+    landed = collections.Counter(read(line["path"]) for line in receiver.landed())
+    missing = [name for name, content in files.items() if not landed[content]]
+    if missing:
+        raise Failure("%d of %d files not landed as sent: %s" % (len(missing), len(files), missing[:3]))
+    if receiver.status()["quarantine"]["things"] or receiver.intake("gate")["refused"]:
+        raise Failure("trouble: %s" % receiver.trouble())
+    figures("%d frames of %d types in %d conversations, %d files landed as sent" % (
+        sum(frames.values()), len(frames), len(folders), len(files)))
+    receiver.stop()
+    figures(compare_tablets(world, receiver))
+    figures(compare_files(world))
+
+
+def requests(folder):
+    """(name, frame) of every request of a folder, thrift calls turned into frames."""
+    for path in sorted(glob.glob(os.path.join(folder, "*.bin"))):
+        name = os.path.basename(path)
+        raw = read(path)
+        if raw[:4] == raw[4:8] or raw[:8] == PREFIX[:8]:
+            yield name, raw
+        elif not name.endswith(("-reply.bin", "-ans.bin")):
+            yield name, frame_of(thrift_payload(raw))
+
+
+def thrift_payload(raw):
+    """Version, type and body of a `pipeTransfer` call."""
+    reader = Reader(raw)
+    reader.take(8)
+    reader.value(STRING)
+    reader.take(4)
+    call = reader.struct()[-1]
+    return struct.pack(">bh", call[1], call[2]) + call[3]
+
+
+def play(receiver, folder, number, files):
+    """One conversation on one connection; what it seals is added to `files`."""
+    counted, arriving = collections.Counter(), {}
+    with socket.create_connection(("127.0.0.1", receiver.gate_port), timeout=ANSWER_SECONDS) as connection:
+        hello = handshake({"clusterID": "captures-%d" % number, "timestampPrecision": "ms"})
+        for name, frame in [("handshake", frame_of(hello)), *requests(folder)]:
+            connection.sendall(frame)
+            try:
+                answer = exactly(connection, 1)
+            except (OSError, EOFError) as error:
+                raise Failure("%s/%s: no answer (%r)" % (folder, name, error)) from None
+            if answer != ACCEPTED:
+                raise Failure("%s/%s answered with %s" % (folder, name, answer.hex()))
+            payload = read_payload(frame)
+            counted[request_type(payload)] += 1
+            follow(payload, arriving, files, "%d/%s" % (number, name))
+    return counted
+
+
+def follow(payload, arriving, files, where):
+    """Puts pieces together, and notes a whole TsFile at its seal."""
+    kind, cut = request_type(payload), Reader(payload[3:])
+    if kind in PIECES:
+        name, start = cut.value(STRING), cut.number(">q")
+        arriving[name] = arriving.get(name, b"")[:start] + cut.value(STRING)
+    elif kind in SEALS:
+        names = [cut.value(STRING) for _ in range(cut.number(">i"))] if kind == 9 else [cut.value(STRING)]
+        if arriving.get(names[-1]):
+            files[where] = arriving[names[-1]]
+        arriving.clear()
+
+
+def handshake(pairs):
+    body = struct.pack(">i", len(pairs))
+    for text in (text for pair in pairs.items() for text in pair):
+        body += struct.pack(">i", len(text)) + text.encode()
+    return struct.pack(">bh", 1, HANDSHAKE) + body
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def compare_tablets(world, receiver):
+    """What the sender makes of the captured tablets of type 2: the same bytes up to the plan node id."""
+    tap = Tap(keep={2})
+    sender = Node("sender", world.place("captures-out"), KEEP + air_gap_pipe("out", tap.port), receiver.data).start()
+    sender.wait_pipes_empty(60)
+    sender.stop()
+    captured = [read_payload(read(path)) for path in sorted(glob.glob(os.path.join(GOLDEN, "iotdb-1.3.3", "*.bin")))
+                if "-2-tablet" in path and "thrift" not in path]
+    for payload in captured:
+        shared = max(len(os.path.commonprefix([payload, sent])) for sent in tap.payloads)
+        if shared < len(payload.rstrip(b"\0")) - TABLET_TAIL_BYTES:
+            raise Failure("a captured tablet of %d bytes is sent with only %d of them" % (len(payload), shared))
+    return "%d captured tablets sent on with the same fields, %d frames in all" % (len(captured), tap.frames)
+
+
+def compare_files(world):
+    """The sender's pieces and seals of captured files have the fields that stock writes, in stock's order."""
+    tap = Tap(keep={HANDSHAKE} | PIECES | SEALS)
+    inbox = world.place("captures-files", "inbox")
+    settings = '[inbox]\ndir = "%s"\n' % inbox + air_gap_pipe("out", tap.port)
+    sender = Node("sender", world.place("captures-files"), settings).start()
+    content = {}
+    for name, frame in requests(os.path.join(GOLDEN, "iotdb-1.3.3")):
+        payload = read_payload(frame)
+        if name[:3] in ("002", "013", "014"):
+            cut = Reader(payload[3:])
+            file = cut.value(STRING).decode()
+            cut.number(">q")
+            content[file] = cut.value(STRING)
+    for file in sorted(content, reverse=True):
+        aside = os.path.join(world.folder, "aside")
+        with open(aside, "wb") as out:
+            out.write(content[file])
+        shutil.move(aside, os.path.join(inbox, file))
+    wait_for("the inbox is empty", 30, lambda: not os.listdir(inbox))
+    sender.wait_pipes_empty(30)
+    sender.stop()
+    sealed, arriving = {}, {}
+    for number, payload in enumerate(tap.payloads):
+        follow(payload, arriving, sealed, str(number))
+    wanted = sorted(raw for name, raw in content.items() if name.endswith(".tsfile"))
+    if sorted(sealed.values()) != wanted:
+        raise Failure("%d files sealed of %d, types %s" % (len(sealed), len(wanted), dict(tap.types)))
+    order = [request_type(payload) for payload in tap.payloads if request_type(payload) != HANDSHAKE]
+    if tap.types[8] and order.index(9) < order.index(8):
+        raise Failure("a seal before its pieces: %s" % order)
+    return "%d captured files sent as %s" % (len(wanted), order)
