@@ -24,6 +24,12 @@ fn the_request_decoder_keeps_its_rules_on_the_corpus() {
     assert!(run("request", checks::request) >= 40);
 }
 
+#[test]
+fn the_splitter_keeps_its_rules_on_the_corpus() {
+    assert!(run("split", checks::split) >= 30);
+    assert!(run("request", checks::split) >= 40);
+}
+
 /// Every file of a corpus, also cut off at every byte of its first hundred; returns how many there are.
 fn run(target: &str, check: fn(&[u8])) -> usize {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target);

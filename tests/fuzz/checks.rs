@@ -1,9 +1,12 @@
 //! What holds for any input: shared by the fuzz targets and by the test that runs their corpus.
 
+use penstock::data::ReadAt;
 use penstock::wire::bytes::Writer;
+use penstock::wire::cursor::ReadError;
 use penstock::wire::frame::{self, Decoder, Event, FrameError};
 use penstock::wire::piece::{HEAD_BYTES_MAX, PieceHead};
 use penstock::wire::request::Request;
+use penstock::wire::split::{Content, PART_BYTES_MAX, Part, Scratch, Splitter};
 
 /// Small enough for the fuzzer to reach.
 const PAYLOAD_BYTES_MAX: u32 = 1 << 16;
@@ -75,4 +78,49 @@ fn decode(bytes: &[u8], step: usize) -> Decoded {
         }
     }
     (frames, None)
+}
+
+/// A request of rows is refused as a whole, or gives parts within the limit, each of which is a request
+/// that gives itself; from disk they are the same as from memory.
+pub(crate) fn split(bytes: &[u8]) {
+    let Ok(parts) = cut(&bytes) else {
+        assert!(cut(&Spilled(bytes)).is_err());
+        return;
+    };
+    assert_eq!(cut(&Spilled(bytes)).expect("it is no other from disk"), parts);
+    for (part, mut payload) in parts {
+        assert!(payload.len() <= PART_BYTES_MAX && part.rows > 0);
+        match part.content {
+            Content::Large { .. } => continue,
+            Content::Tablet => payload.extend([0; 8]),
+            Content::Opaque => {}
+        }
+        let again = cut(&payload.as_slice()).expect("a part is a request");
+        assert_eq!(again.len(), 1);
+        assert!(payload.starts_with(&again[0].1));
+        assert_eq!((again[0].0.rows, again[0].0.time_range), (part.rows, part.time_range));
+    }
+}
+
+/// A request as it lies in a spill file.
+struct Spilled<'a>(&'a [u8]);
+
+impl ReadAt for Spilled<'_> {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read_at(offset, into)
+    }
+}
+
+fn cut(request: &dyn ReadAt) -> Result<Vec<(Part, Vec<u8>)>, ReadError> {
+    let (mut scratch, mut out) = (Scratch::new(), Vec::new());
+    let mut splitter = Splitter::new(request, &mut scratch)?;
+    let mut parts = Vec::new();
+    while let Some(part) = splitter.next(&mut out)? {
+        parts.push((part, out.clone()));
+    }
+    Ok(parts)
 }

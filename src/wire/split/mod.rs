@@ -143,6 +143,8 @@ pub struct Splitter<'r> {
     current: Current,
     behind: usize,
     number: u32,
+    /// Whether an error left a part half done.
+    is_broken: bool,
 }
 
 impl<'r> Splitter<'r> {
@@ -172,6 +174,7 @@ impl<'r> Splitter<'r> {
             current,
             behind,
             number: 0,
+            is_broken: false,
         };
         match (splitter.check(), begin.with_other_layout()) {
             (Err(ReadError::Malformed(first)), Some(other)) => {
@@ -190,6 +193,13 @@ impl<'r> Splitter<'r> {
     /// [`Splitter::skip_to`] goes on.
     pub fn next(&mut self, out: &mut Vec<u8>) -> Result<Option<Part>, ReadError> {
         out.clear();
+        self.is_broken = true;
+        let part = self.next_part(out)?;
+        self.is_broken = false;
+        Ok(part)
+    }
+
+    fn next_part(&mut self, out: &mut Vec<u8>) -> Result<Option<Part>, ReadError> {
         let Some((part, is_done)) = self.write(out)? else { return Ok(None) };
         debug_assert!(out.len() <= PART_BYTES_MAX, "{} bytes", out.len());
         let number = self.number;
@@ -208,7 +218,9 @@ impl<'r> Splitter<'r> {
     /// # Errors
     /// As [`Splitter::next`].
     pub fn skip_to(&mut self, number: u32, out: &mut Vec<u8>) -> Result<bool, ReadError> {
-        self.rewind()?;
+        if number < self.number || self.is_broken {
+            self.rewind()?;
+        }
         while self.number < number {
             if self.next(out)?.is_none() {
                 return Ok(false);
@@ -245,7 +257,9 @@ impl<'r> Splitter<'r> {
         self.items = self.begin;
         self.number = 0;
         self.cursor.seek(self.body_at);
-        self.load()
+        self.load()?;
+        self.is_broken = false;
+        Ok(())
     }
 
     /// Goes to the next item that has a value.
