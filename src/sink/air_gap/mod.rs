@@ -16,11 +16,13 @@
 //! One task on the main loop; nothing in it takes longer than reading 1 MiB, but for the check of a
 //! TsFile's metadata before it is sent.
 
+mod dead_letters;
 mod feed;
 mod frame_buffer;
 mod line;
 mod outgoing;
 mod settings;
+mod spool_feed;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -37,6 +39,7 @@ use self::frame_buffer::{BuildError, FrameBuffer};
 use self::line::Line;
 use self::outgoing::Outgoing;
 pub use self::settings::{AirGapSettings, Packing};
+pub use self::spool_feed::{Advance, SpoolFeed};
 use self::transfer::Transfer;
 use crate::data::Precision;
 use crate::link::sender::{Command, Event, Failure, Frame, Sender};
@@ -235,7 +238,11 @@ impl<F: Feed> AirGapSink<F> {
         if header.kind != Kind::File {
             return Ok(Ok(Transfer::stored(header)));
         }
-        let files = self.feed.open_files()?;
+        let files = match self.feed.open_files() {
+            Ok(files) => files,
+            Err(gone @ ReadError::File { .. }) => return Ok(Err(gone.to_string())),
+            Err(error) => return Err(error.into()),
+        };
         let transfer = match Transfer::of_files(header.identity, files) {
             Ok(transfer) => transfer,
             Err(unsendable) => return Ok(Err(unsendable.to_string())),

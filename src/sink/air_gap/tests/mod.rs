@@ -1,6 +1,7 @@
 //! The driver against a scripted far side over loopback.
 
 mod rig;
+mod spool;
 
 use std::time::Duration;
 

@@ -282,18 +282,35 @@ pub(super) async fn read_frame(socket: &mut TcpStream, connection: usize) -> Opt
 
 // The sink.
 
-pub(super) struct Running {
+pub(super) struct Running<F = Shelves> {
     pub(super) shelves: Shelves,
     pub(super) board: Arc<Board>,
     pub(super) row: Arc<PipeRow>,
     stop: watch::Sender<bool>,
-    task: JoinHandle<Shelves>,
+    task: JoinHandle<F>,
 }
 
 impl Running {
     pub(super) fn new(
         ports: &[u16],
         shelves: &Shelves,
+        change: impl FnOnce(&mut AirGapSettings),
+    ) -> Self {
+        let running = Self::with_feed(ports, shelves.clone(), change);
+        Self { shelves: shelves.clone(), ..running }
+    }
+
+    /// Waits until the sink has finished these entries, in this order.
+    pub(super) async fn until_advanced(&self, entries: &[u64]) {
+        self.until(|running| running.shelves.advanced().len() >= entries.len()).await;
+        assert_eq!(self.shelves.advanced(), entries);
+    }
+}
+
+impl<F: Feed + 'static> Running<F> {
+    pub(super) fn with_feed(
+        ports: &[u16],
+        feed: F,
         change: impl FnOnce(&mut AirGapSettings),
     ) -> Self {
         let list = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>();
@@ -311,14 +328,8 @@ impl Running {
             seed: 1,
             stop: stopped,
         };
-        let sink = AirGapSink::new(parts, shelves.clone());
-        Self { shelves: shelves.clone(), board, row, stop, task: tokio::spawn(sink.run()) }
-    }
-
-    /// Waits until the sink has finished these entries, in this order.
-    pub(super) async fn until_advanced(&self, entries: &[u64]) {
-        self.until(|running| running.shelves.advanced().len() >= entries.len()).await;
-        assert_eq!(self.shelves.advanced(), entries);
+        let task = tokio::spawn(AirGapSink::new(parts, feed).run());
+        Self { shelves: Shelves::default(), board, row, stop, task }
     }
 
     pub(super) async fn until(&self, is_so: impl Fn(&Self) -> bool) {

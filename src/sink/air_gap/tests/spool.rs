@@ -1,0 +1,171 @@
+//! The sink on a real spool over a simulated disk.
+
+use std::path::Path;
+
+use super::rig::{FAIL, FarSide, OK, Running, ts_file};
+use super::*;
+use crate::data::{Identity, OriginId, Sequence};
+use crate::spool::{
+    Arrival, Cursor, NewEntry, NewFileEntry, Outcome, SealedFile, Settings, SimDisk, Source, Spool,
+};
+
+const ARRIVAL: Arrival = Arrival { wall_ms: 1, trusted: true };
+
+struct Bench {
+    disk: SimDisk,
+    spool: Spool<SimDisk>,
+    synced: watch::Sender<Sequence>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let disk = SimDisk::new(7, 1 << 30);
+        let settings =
+            Settings { segment_bytes: 1 << 21, max_bytes: 1 << 29, ..Settings::default() };
+        let (spool, _) = Spool::open(disk.clone(), settings, clock::now(), 1).unwrap();
+        let synced = watch::Sender::new(spool.synced());
+        Self { disk, spool, synced }
+    }
+
+    fn append(&mut self, payload: &[u8]) -> Sequence {
+        let source = Source::Own;
+        let entry = NewEntry {
+            kind: Kind::Tablet,
+            source,
+            hops: 0,
+            precision: None,
+            time_range: None,
+            payload,
+        };
+        let outcome = self.spool.append(entry, ARRIVAL).unwrap();
+        self.sync(outcome)
+    }
+
+    /// Seals files, as a peer's if it has an identity.
+    fn seal(&mut self, source: Source, request_type: u16, files: &[(&str, &[u8])]) -> Sequence {
+        let sealed: Vec<_> = files
+            .iter()
+            .map(|(name, bytes)| {
+                let id = self.spool.create_partial().unwrap();
+                self.spool.write_partial(id, 0, bytes).unwrap();
+                let hash = *blake3::hash(bytes).as_bytes();
+                SealedFile { name: Some(name), partial: Some(id), bytes: bytes.len() as u64, hash }
+            })
+            .collect();
+        let entry = NewFileEntry {
+            source,
+            hops: 0,
+            precision: None,
+            time_range: None,
+            request_type,
+            files: &sealed,
+            parameters: &[],
+        };
+        let outcome = self.spool.seal(entry, ARRIVAL).unwrap();
+        self.sync(outcome)
+    }
+
+    fn sync(&mut self, outcome: Outcome) -> Sequence {
+        let Outcome::Appended(sequence) = outcome else { panic!("{outcome:?}") };
+        self.synced.send_replace(self.spool.sync().unwrap());
+        sequence
+    }
+
+    /// A feed from the start, and where its cursor goes.
+    fn feed(&self) -> (SpoolFeed<SimDisk>, watch::Receiver<Cursor>) {
+        let start = Cursor::at(Sequence(1));
+        let (told, cursor) = watch::channel(start.clone());
+        let advance = Box::new(move |cursor: &Cursor| {
+            told.send_replace(cursor.clone());
+        });
+        let reader = self.spool.reader(start.position);
+        let synced = self.synced.subscribe();
+        (SpoolFeed::new(reader, start, synced, advance, (self.disk.clone(), "p/1")), cursor)
+    }
+}
+
+#[tokio::test]
+async fn spooled_entries_cross_and_the_cursor_follows() {
+    let far = FarSide::new(|_, _, _| OK).await;
+    let mut bench = Bench::new();
+    let first = bench.append(b"\x01\0\x02node one");
+    let (feed, mut cursor) = bench.feed();
+    let running = Running::with_feed(&[far.port], feed, |settings| settings.piece_bytes = 1000);
+    cursor.wait_for(|cursor| cursor.position > first).await.unwrap();
+    let peer = Identity { origin: OriginId([9; 16]), sequence: Sequence(77) };
+    let name = format!("{}x.tsfile", peer.file_prefix());
+    let second = bench.seal(Source::Peer(peer), 5, &[(&name, ts_file())]);
+    let mods = [("y.tsfile.mods2", &b"mods"[..]), ("y.tsfile", ts_file())];
+    let third = bench.seal(Source::Own, 0, &mods);
+    cursor.wait_for(|cursor| cursor.position > third).await.unwrap();
+    assert_eq!((first, second, third), (Sequence(1), Sequence(2), Sequence(3)));
+    let codes: Vec<_> = far.codes().iter().map(|(_, code)| *code).collect();
+    assert_eq!(codes, [51, 2, 4, 4, 4, 5, 8, 8, 8, 8, 9]);
+    let frames = far.frames();
+    let identity = Identity { origin: bench.spool.origin(), sequence: first };
+    let tail = [&[0, 0, 0, 56], identity.plan_node_id().as_bytes(), &[0; 4]].concat();
+    assert_eq!(frames[1].payload, [b"\x01\0\x02node one", tail.as_slice()].concat());
+    assert_eq!(content_of(&frames, 4), ts_file());
+    assert_eq!(&frames[2].payload[7..7 + name.len()], name.as_bytes(), "a peer's name is kept");
+    let own = Identity { origin: bench.spool.origin(), sequence: third };
+    let own = format!("{}y.tsfile.mods2", own.file_prefix());
+    assert_eq!(&frames[6].payload[7..7 + own.len()], own.as_bytes());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn finished_ranges_of_a_cursor_are_not_sent_again() {
+    let far = FarSide::new(|_, _, _| OK).await;
+    let mut bench = Bench::new();
+    for index in 0..4 {
+        bench.append(&[1, 0, 2, index]);
+    }
+    let (mut feed, _) = bench.feed();
+    let mut cursor = Cursor::at(Sequence(1));
+    assert!(cursor.finish(Sequence(2)) && cursor.finish(Sequence(3)));
+    feed = {
+        let (told, _) = watch::channel(cursor.clone());
+        drop(feed);
+        let advance = Box::new(move |cursor: &Cursor| {
+            told.send_replace(cursor.clone());
+        });
+        let synced = bench.synced.subscribe();
+        let disk = (bench.disk.clone(), "p");
+        SpoolFeed::new(bench.spool.reader(Sequence(1)), cursor, synced, advance, disk)
+    };
+    let running = Running::with_feed(&[far.port], feed, |_| ());
+    for _ in 0..500 {
+        if far.frames().len() == 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    running.stop().await;
+    let sent: Vec<_> = far.frames()[1..].iter().map(|seen| seen.payload[3]).collect();
+    assert_eq!(sent, [0, 3]);
+}
+
+#[tokio::test]
+async fn what_is_put_aside_lies_in_the_dead_letters_with_its_reason() {
+    let far = FarSide::new(|_, _, seen| if seen.code() == 2 { FAIL } else { OK }).await;
+    let mut bench = Bench::new();
+    bench.append(b"\x01\0\x02refused");
+    let last = bench.seal(Source::Own, 0, &[("half.tsfile", &ts_file()[..999])]);
+    let (feed, mut cursor) = bench.feed();
+    let running = Running::with_feed(&[far.port], feed, |settings| {
+        settings.give_up_after = Some(Duration::from_millis(1));
+    });
+    cursor.wait_for(|cursor| cursor.position > last).await.unwrap();
+    running.stop().await;
+    bench.disk.crash();
+    let kept = |name: &str| {
+        let path = Path::new("dead-letter/p_1").join(name);
+        bench.disk.contents(&path).unwrap_or_else(|| panic!("{name} is not there"))
+    };
+    assert!(kept("00000000000000000001.payload").starts_with(b"\x01\0\x02refused\0\0\0\x38P1:"));
+    assert_eq!(kept("00000000000000000002-0-half.tsfile"), ts_file()[..999]);
+    let why = String::from_utf8(kept("00000000000000000001.why")).unwrap();
+    assert!(why.contains("refused it for too long") && why.contains("identity P1:"), "{why}");
+    let why = String::from_utf8(kept("00000000000000000002.why")).unwrap();
+    assert!(why.contains("not a whole TsFile"), "{why}");
+}
