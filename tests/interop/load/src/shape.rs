@@ -1,5 +1,6 @@
 //! What the load is made of.
 
+use std::fs;
 use std::io;
 
 use penstock_test_support::frames::{self as wire, TabletShape};
@@ -63,8 +64,10 @@ impl Files {
     /// # Errors
     /// When the file cannot be made.
     pub(crate) fn new(index: usize, file_bytes: u64, piece_bytes: usize) -> io::Result<Self> {
-        let mut content = Vec::new();
-        TsFileShape::of_size(file_bytes, seed(index)).write_to(&mut content)?;
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("load.tsfile");
+        TsFileShape::of_size(file_bytes, seed(index)).write(&path)?;
+        let content = fs::read(path)?;
         let name = format!("load-{index}.tsfile");
         let mut start = 0;
         let mut frames = Vec::new();
