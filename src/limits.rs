@@ -141,6 +141,18 @@ pub const CROSSINGS_MAX: usize = 16;
 pub const TROUBLES_MAX: usize = 64;
 /// Longest text of a message, a trouble or a name on the status, in bytes; longer ones are cut.
 pub const STATUS_TEXT_BYTES_MAX: usize = 512;
+/// Connections to the status page, and as many to the control socket.
+pub const STATUS_CONNECTIONS_MAX: usize = 8;
+/// A request to status or control is over within this time.
+pub const STATUS_DEADLINE: Duration = Duration::from_secs(10);
+/// Buffer of such a connection: what hyper takes at least.
+pub const STATUS_BUFFER_BYTES: usize = 8 * KIB;
+/// Body of a request: a statement or the name of a trouble.
+pub const STATUS_BODY_BYTES_MAX: usize = 64 * KIB;
+/// Answer that the command line reads: full tables of the status, with room.
+pub const STATUS_REPLY_BYTES_MAX: usize = MIB;
+/// How long an alarm command may run before it is killed.
+pub const ALARM_DEADLINE: Duration = Duration::from_secs(30);
 
 const _: () = assert!(TURN_PERIOD_MAX.as_millis() * 3 < TURN_AGE_MAX.as_millis());
 const _: () = assert!(OPERATION_SHOWN_AFTER.as_millis() < OPERATION_AGE_MAX.as_millis());

@@ -9,6 +9,13 @@
 //!
 //! The [`board`] is the only thing that all threads share for people's sake; nothing decides by it.
 
+pub mod alarm;
 pub mod board;
 pub mod clock;
+pub mod human;
+pub mod log;
+pub mod signals;
 pub mod stamp;
+pub mod status;
+pub mod systemd;
+pub mod watch;

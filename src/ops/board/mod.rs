@@ -21,6 +21,7 @@ mod pipe;
 mod trouble;
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 pub use crossing::{Crossing, CrossingView, Crossings};
@@ -40,6 +41,7 @@ pub struct Board {
     name: String,
     start: Instant,
     origin_id: OnceLock<String>,
+    phase: AtomicU8,
     /// What came through the gate, by sessions and by the inbox.
     intakes: [Intake; IntakeKind::ALL.len()],
     /// What lies in the spool.
@@ -56,6 +58,17 @@ pub struct Board {
     pub troubles: Troubles,
     /// Progress of the loops.
     pub stamps: Stamps,
+}
+
+/// Where a node is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The spool is read back, listeners are bound.
+    Starting,
+    /// It works.
+    Running,
+    /// It takes no more and finishes what is under way.
+    Stopping,
 }
 
 /// What lies in the quarantine directory.
@@ -75,6 +88,7 @@ impl Board {
             name: shortened(name),
             start,
             origin_id: OnceLock::new(),
+            phase: AtomicU8::new(0),
             intakes: IntakeKind::ALL.map(|_| Intake::new(start)),
             spool: SpoolGauges::default(),
             quarantine: Quarantine::default(),
@@ -109,6 +123,25 @@ impl Board {
     /// The node's identity, empty until the spool was opened.
     pub fn origin_id(&self) -> &str {
         self.origin_id.get().map_or("", String::as_str)
+    }
+
+    /// Where the node is in its life.
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Relaxed) {
+            0 => Phase::Starting,
+            1 => Phase::Running,
+            _ => Phase::Stopping,
+        }
+    }
+
+    /// Writes down where the node is in its life.
+    pub fn set_phase(&self, phase: Phase) {
+        let code = match phase {
+            Phase::Starting => 0,
+            Phase::Running => 1,
+            Phase::Stopping => 2,
+        };
+        self.phase.store(code, Ordering::Relaxed);
     }
 
     /// Counters of one intake.
@@ -153,6 +186,17 @@ fn shorten(text: &mut String) {
 
 const ELLIPSIS: &str = "...";
 
+impl Phase {
+    /// The name in the status.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
 /// Locks a list. A thread that panicked while it held the lock leaves at worst a stale row.
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -171,6 +215,16 @@ mod tests {
         assert!(cut.len() <= STATUS_TEXT_BYTES_MAX && cut.len() > STATUS_TEXT_BYTES_MAX - 6);
         assert!(cut.ends_with("..."));
         assert_eq!(shortened("plant7"), "plant7");
+    }
+
+    #[test]
+    fn phase_is_read_as_written() {
+        let board = Board::new(Role::Sender, "", clock::now());
+        assert_eq!(board.phase(), Phase::Starting);
+        for phase in [Phase::Running, Phase::Stopping, Phase::Starting] {
+            board.set_phase(phase);
+            assert_eq!(board.phase(), phase);
+        }
     }
 
     #[test]

@@ -202,6 +202,11 @@ impl Troubles {
         seen
     }
 
+    /// Whether there is such trouble.
+    pub fn has(&self, kind: TroubleKind, subject: &str) -> bool {
+        lock(&self.list).position(kind, subject).is_some()
+    }
+
     /// All of them, oldest first.
     pub fn all(&self) -> Vec<Trouble> {
         lock(&self.list).troubles.clone()

@@ -1,0 +1,91 @@
+//! Numbers as people read them: sizes, rates, ages. For screens, never for scripts.
+
+use std::fmt;
+
+/// Bytes in binary units with three digits or so: `1.25 MiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+/// Bytes per second, likewise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate(pub u64);
+
+/// Seconds in the two largest units that matter: `2 h 05 min`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Age(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [("KiB", 1_u64 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
+        let fits = |(_, size): &&(&str, u64)| self.0 >= *size;
+        let text = match units.iter().rev().find(fits) {
+            None => format!("{} B", self.0),
+            Some((unit, size)) => {
+                let (whole, rest) = (self.0 / size, self.0 % size);
+                // 128 bits: the rest of a TiB times 100 does not fit 64 with room to spare.
+                let hundredths = u128::from(rest) * 100 / u128::from(*size);
+                match whole {
+                    0..10 => format!("{whole}.{hundredths:02} {unit}"),
+                    10..100 => format!("{whole}.{} {unit}", hundredths / 10),
+                    _ => format!("{whole} {unit}"),
+                }
+            }
+        };
+        out.pad(&text)
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(&format!("{}/s", Bytes(self.0)))
+    }
+}
+
+impl fmt::Display for Age {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0;
+        let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+        let text = match seconds {
+            0..60 => format!("{seconds} s"),
+            60..3600 => format!("{minutes} min {:02} s", seconds % 60),
+            3600..86_400 => format!("{hours} h {:02} min", minutes % 60),
+            _ => format!("{days} d {:02} h", hours % 24),
+        };
+        out.pad(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_about_three_digits() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.00 KiB"),
+            (1_310_720, "1.25 MiB"),
+            (13_107_200, "12.5 MiB"),
+            (700 << 20, "700 MiB"),
+            (u64::MAX, "16777215 TiB"),
+        ] {
+            assert_eq!(Bytes(bytes).to_string(), text);
+        }
+        assert_eq!(Rate(2048).to_string(), "2.00 KiB/s");
+        assert_eq!(format!("{:>10}|", Bytes(5)), "       5 B|");
+    }
+
+    #[test]
+    fn ages_have_two_units() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (61, "1 min 01 s"),
+            (7_500, "2 h 05 min"),
+            (180_000, "2 d 02 h"),
+        ] {
+            assert_eq!(Age(seconds).to_string(), text);
+        }
+    }
+}

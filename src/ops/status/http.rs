@@ -1,0 +1,204 @@
+//! The HTTP side: bounded connections, bounded time, small buffers, one request after the other.
+
+use std::convert::Infallible;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task;
+use tokio::time;
+
+use super::{Command, Service, illness, metrics, page, report_now};
+use crate::limits::{
+    STATUS_BODY_BYTES_MAX, STATUS_BUFFER_BYTES, STATUS_CONNECTIONS_MAX, STATUS_DEADLINE,
+};
+use crate::ops::clock;
+use crate::ops::log::Repeating;
+use crate::ops::status::report::TroubleReport;
+
+type Body = Full<Bytes>;
+
+/// Where people and scripts come in.
+#[derive(Debug)]
+pub enum Listener {
+    /// The read-only part.
+    Status(TcpListener),
+    /// The control socket.
+    Control(UnixListener),
+}
+
+/// Serves until it is dropped. Runs on a `LocalSet`; each connection is a task of it. One above
+/// [`STATUS_CONNECTIONS_MAX`] waits in the kernel's queue.
+pub async fn serve(listener: Listener, service: Service) {
+    let service = Rc::new(service);
+    let places = std::sync::Arc::new(Semaphore::new(STATUS_CONNECTIONS_MAX));
+    let mut trouble = Repeating::default();
+    loop {
+        let Ok(place) = std::sync::Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept_into(&service, place).await {
+            Ok(()) => {
+                if let Some(times) = trouble.ended() {
+                    log::info!("status=accepting failures={times}");
+                }
+            }
+            Err(error) => {
+                if let Some(times) = trouble.failed() {
+                    log::warn!("status=accept-failed error={error:?} times={times}");
+                }
+                time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Listener {
+    async fn accept_into(
+        &self,
+        service: &Rc<Service>,
+        place: OwnedSemaphorePermit,
+    ) -> io::Result<()> {
+        match self {
+            Self::Status(listener) => spawn(listener.accept().await?.0, service, place),
+            Self::Control(listener) => spawn(listener.accept().await?.0, service, place),
+        }
+        Ok(())
+    }
+}
+
+fn spawn<S>(stream: S, service: &Rc<Service>, place: OwnedSemaphorePermit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let service = Rc::clone(service);
+    task::spawn_local(async move {
+        let answer = service_fn(move |request| {
+            let service = Rc::clone(&service);
+            async move { Ok::<_, Infallible>(service.answer(request).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(STATUS_DEADLINE)
+            .max_buf_size(STATUS_BUFFER_BYTES)
+            .keep_alive(false)
+            .half_close(true)
+            .serve_connection(TokioIo::new(stream), answer);
+        match time::timeout(STATUS_DEADLINE, connection).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::debug!("status=connection-failed error={error:?}"),
+            Err(_) => log::debug!("status=connection-too-slow"),
+        }
+        drop(place);
+    });
+}
+
+impl Service {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        match *request.method() {
+            Method::GET | Method::HEAD => {
+                let query = request.uri().query().unwrap_or_default();
+                let languages = request.headers().get(ACCEPT_LANGUAGE);
+                let languages = languages.and_then(|value| value.to_str().ok()).unwrap_or_default();
+                self.show(&path, query, languages)
+            }
+            Method::POST if self.commands.is_some() => match text_of(request).await {
+                Some(body) => self.change(&path, body.trim()).await,
+                None => line(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long, or no text"),
+            },
+            _ => {
+                line(StatusCode::METHOD_NOT_ALLOWED, "only GET here; the control socket takes POST")
+            }
+        }
+    }
+
+    /// What only shows.
+    fn show(&self, path: &str, query: &str, languages: &str) -> Response<Body> {
+        match path {
+            "/" => {
+                let language = page::Language::of(query, languages);
+                let text = page::render(&report_now(&self.board), language);
+                answer(StatusCode::OK, "text/html; charset=utf-8", text)
+            }
+            "/status" => json(&report_now(&self.board)),
+            "/metrics" => match metrics::text(&self.board) {
+                Ok(text) => answer(StatusCode::OK, metrics::MEDIA_TYPE, text),
+                Err(_) => line(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written"),
+            },
+            "/healthz" => match illness(&self.board, clock::now()) {
+                None => line(StatusCode::OK, "ok"),
+                Some(why) => line(StatusCode::SERVICE_UNAVAILABLE, &why),
+            },
+            _ => line(StatusCode::NOT_FOUND, "there are: / /status /metrics /healthz"),
+        }
+    }
+
+    /// What changes something; comes by the control socket only.
+    async fn change(&self, path: &str, body: &str) -> Response<Body> {
+        match path {
+            "/ack" => {
+                let what = (!body.is_empty()).then_some(body);
+                let seen = self.board.troubles.acknowledge(what);
+                json(&seen.into_iter().map(TroubleReport::of).collect::<Vec<_>>())
+            }
+            "/spool/release" => self.ask(Command::Release).await,
+            "/sql" => line(StatusCode::NOT_IMPLEMENTED, "statements come with a later version"),
+            _ => line(StatusCode::NOT_FOUND, "there are: /ack /spool/release /sql"),
+        }
+    }
+
+    /// Asks the node, and says what it said.
+    async fn ask(&self, command: fn(super::Reply) -> Command) -> Response<Body> {
+        let Some(commands) = &self.commands else {
+            return line(StatusCode::METHOD_NOT_ALLOWED, "only on the control socket");
+        };
+        let (reply, answer) = oneshot::channel();
+        if commands.try_send(command(reply)).is_err() {
+            return line(StatusCode::SERVICE_UNAVAILABLE, "the node is busy or stopping");
+        }
+        match answer.await {
+            Ok(Ok(done)) => line(StatusCode::OK, &done),
+            Ok(Err(why)) => line(StatusCode::CONFLICT, &why),
+            Err(_) => line(StatusCode::SERVICE_UNAVAILABLE, "the node stopped before it answered"),
+        }
+    }
+}
+
+/// The body, if it is a text that is not too long.
+async fn text_of(request: Request<Incoming>) -> Option<String> {
+    let body = Limited::new(request.into_body(), STATUS_BODY_BYTES_MAX);
+    let bytes = body.collect().await.ok()?.to_bytes();
+    String::from_utf8(bytes.into()).ok()
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Response<Body> {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => answer(StatusCode::OK, "application/json", text + "\n"),
+        Err(_) => line(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be written"),
+    }
+}
+
+fn line(status: StatusCode, text: &str) -> Response<Body> {
+    answer(status, "text/plain; charset=utf-8", format!("{text}\n"))
+}
+
+fn answer(status: StatusCode, media_type: &'static str, text: String) -> Response<Body> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// After a failed accept: handles are short, and others may free some.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
