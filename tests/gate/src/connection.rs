@@ -145,7 +145,8 @@ impl Connection {
         true
     }
 
-    /// When [`Connection::drive`] has something to do without news from the poller.
+    /// When [`Connection::drive`] has something to do without news from the poller, after it was
+    /// driven at `now`.
     pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let idle = self.idle_kill.filter(|_| self.is_moving()).map(|idle| self.last_traffic + idle);
         let own = match self.state {

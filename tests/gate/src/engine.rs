@@ -62,6 +62,8 @@ pub(crate) struct Engine {
     accept_again: Option<Instant>,
     scratch: Vec<u8>,
     busy: bool,
+    /// The time as the connections last saw it: what became due since then is still to be done.
+    driven_at: Instant,
 }
 
 impl Engine {
@@ -78,8 +80,9 @@ impl Engine {
         report: Report,
     ) -> io::Result<Self> {
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let now = clock::now();
         Ok(Self {
-            shared: Shared::new(&config, report, clock::now()),
+            shared: Shared::new(&config, report, now),
             config,
             poll,
             listener,
@@ -92,6 +95,7 @@ impl Engine {
             accept_again: None,
             scratch: vec![0; SCRATCH_BYTES],
             busy: false,
+            driven_at: now,
         })
     }
 
@@ -120,7 +124,7 @@ impl Engine {
     /// whole milliseconds, and a nap takes the rest.
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let now = clock::now();
-        let left = self.next_deadline(now).map(|deadline| deadline.saturating_duration_since(now));
+        let left = self.next_deadline().map(|deadline| deadline.saturating_duration_since(now));
         let whole = left.map(|left| left.saturating_sub(fraction(left)));
         match self.poll.poll(events, whole) {
             Ok(()) => {}
@@ -133,12 +137,13 @@ impl Engine {
         Ok(())
     }
 
-    fn next_deadline(&self, now: Instant) -> Option<Instant> {
+    fn next_deadline(&self) -> Option<Instant> {
         if self.busy {
-            return Some(now);
+            return Some(self.driven_at);
         }
         let connections = self.connections.iter().flatten();
-        let connections = connections.filter_map(|connection| connection.poll_timeout(now)).min();
+        let connections =
+            connections.filter_map(|connection| connection.poll_timeout(self.driven_at)).min();
         earlier(earlier(connections, self.shared.next_time()), self.accept_again)
     }
 
@@ -308,6 +313,7 @@ impl Engine {
 
     fn drive(&mut self, now: Instant) {
         self.busy = false;
+        self.driven_at = now;
         for place in &mut self.connections {
             let Some(connection) = place else { continue };
             self.busy |= connection.drive(now, &mut self.shared, &mut self.scratch);

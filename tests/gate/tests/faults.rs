@@ -197,6 +197,22 @@ fn the_wire_has_its_speed_and_its_length() {
 }
 
 #[test]
+fn a_paced_transfer_never_stands_still() {
+    let bench = Bench::new(|config| {
+        config.bandwidth = penstock_gate::parse_rate("400Mbit").ok();
+        config.round_trip = Duration::from_millis(1);
+        config.buffer_bytes = 40_000;
+    });
+    let mut pair = bench.pair();
+    let sent = vec![0x5a; 8_000_000];
+    let mut inner = pair.inner.try_clone().unwrap();
+    let copy = sent.clone();
+    let writer = std::thread::spawn(move || inner.write_all(&copy).unwrap());
+    assert!(take(&mut pair.outer, sent.len()) == sent);
+    writer.join().unwrap();
+}
+
+#[test]
 fn bandwidth_and_round_trip_change_live() {
     let bench = Bench::new(|_| {});
     let mut pair = bench.pair();
