@@ -14,6 +14,7 @@ pub mod board;
 pub mod clock;
 pub mod human;
 pub mod log;
+pub mod secret;
 pub mod signals;
 pub mod stamp;
 pub mod status;

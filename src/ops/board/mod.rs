@@ -20,8 +20,9 @@ mod meter;
 mod pipe;
 mod trouble;
 
-use std::sync::OnceLock;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 pub use crossing::{Crossing, CrossingView, Crossings};
@@ -42,6 +43,8 @@ pub struct Board {
     start: Instant,
     origin_id: OnceLock<String>,
     phase: AtomicU8,
+    /// What is bound, and where: one or two, as ports may be the system's choice.
+    listeners: Mutex<Vec<(&'static str, SocketAddr)>>,
     /// What came through the gate, by sessions and by the inbox.
     intakes: [Intake; IntakeKind::ALL.len()],
     /// What lies in the spool.
@@ -89,6 +92,7 @@ impl Board {
             start,
             origin_id: OnceLock::new(),
             phase: AtomicU8::new(0),
+            listeners: Mutex::default(),
             intakes: IntakeKind::ALL.map(|_| Intake::new(start)),
             spool: SpoolGauges::default(),
             quarantine: Quarantine::default(),
@@ -142,6 +146,18 @@ impl Board {
             Phase::Stopping => 2,
         };
         self.phase.store(code, Ordering::Relaxed);
+    }
+
+    /// Makes known where the listener `kind` (`gate`, `status`) is bound; an earlier one is replaced.
+    pub fn set_listener(&self, kind: &'static str, address: SocketAddr) {
+        let mut listeners = lock(&self.listeners);
+        listeners.retain(|(known, _)| *known != kind);
+        listeners.push((kind, address));
+    }
+
+    /// What is bound, and where.
+    pub fn listeners(&self) -> Vec<(&'static str, SocketAddr)> {
+        lock(&self.listeners).clone()
     }
 
     /// Counters of one intake.
@@ -198,7 +214,7 @@ impl Phase {
 }
 
 /// Locks a list. A thread that panicked while it held the lock leaves at worst a stale row.
-fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 

@@ -24,8 +24,8 @@ use tokio::sync::mpsc;
 pub use control::{Bind, ControlError, bind_control, control_path, request};
 pub use http::{Listener, serve};
 pub use report::{
-    CrossingReport, IntakeReport, LandingReport, NodeReport, PipeReport, QuarantineReport,
-    SpoolReport, Status, TroubleReport,
+    CrossingReport, IntakeReport, LandingReport, ListenerReport, NodeReport, PipeReport,
+    QuarantineReport, SpoolReport, Status, TroubleReport,
 };
 
 use crate::ops::board::{Board, Phase, SpoolState};

@@ -5,6 +5,7 @@
 //! something that stands still.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ use crate::ops::board::{Board, CrossingView, Intake, IntakeKind, PipeRow, Troubl
 pub struct Status {
     /// The node itself.
     pub node: NodeReport,
+    /// Where it listens.
+    pub listeners: Vec<ListenerReport>,
     /// What lies in the spool.
     pub spool: SpoolReport,
     /// What lies in quarantine.
@@ -53,6 +56,15 @@ pub struct NodeReport {
     pub memory_bytes: u64,
     /// Resident at most.
     pub memory_peak_bytes: u64,
+}
+
+/// A listener.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerReport {
+    /// `gate` or `status`.
+    pub kind: String,
+    /// Address and port.
+    pub address: String,
 }
 
 /// What lies in the spool.
@@ -170,6 +182,7 @@ impl Status {
     pub fn of(board: &Board, now: Instant) -> Self {
         Self {
             node: NodeReport::of(board, now),
+            listeners: board.listeners().into_iter().map(ListenerReport::of).collect(),
             spool: SpoolReport::of(board),
             quarantine: QuarantineReport {
                 things: board.quarantine.things.get(),
@@ -211,6 +224,12 @@ impl NodeReport {
             memory_bytes,
             memory_peak_bytes,
         }
+    }
+}
+
+impl ListenerReport {
+    fn of((kind, address): (&str, SocketAddr)) -> Self {
+        Self { kind: kind.to_owned(), address: address.to_string() }
     }
 }
 
@@ -373,12 +392,16 @@ mod tests {
     fn report_has_every_promised_key() {
         let now = clock::now();
         let board = board(now);
+        board.set_listener("gate", "127.0.0.1:1".parse().unwrap());
+        board.set_listener("gate", "127.0.0.1:9780".parse().unwrap());
         let _crossing = board.crossings.begin("to_zone_3", "a.tsfile", Some(200), now);
         let found = serde_json::to_value(Status::of(&board, now)).unwrap();
         assert_has(&found, &serde_json::from_str(SHAPE).unwrap(), "");
         let kinds: Vec<_> =
             found["intakes"].as_array().unwrap().iter().map(|intake| &intake["kind"]).collect();
         assert_eq!(kinds, ["gate", "session", "inbox"]);
+        let listeners = serde_json::json!([{"kind": "gate", "address": "127.0.0.1:9780"}]);
+        assert_eq!(found["listeners"], listeners);
         assert_eq!(found["pipes"][0]["last_answer_age_seconds"], serde_json::Value::Null);
         assert_eq!(found["trouble"][0]["do"], TroubleKind::Refused.remedy());
     }
