@@ -76,7 +76,7 @@ impl Half {
     /// The file that is crossing, if one is and the half says so.
     pub(crate) fn crossing(&self) -> Option<Crossing> {
         let status = self.node.status().ok()?;
-        let crossing = status.get("crossings")?.as_array()?.first()?;
+        let crossing = status.get("crossing")?.as_array()?.first()?;
         let number = |key: &str| crossing.get(key).and_then(Value::as_u64);
         Some(Crossing {
             file: crossing.get("file")?.as_str()?.into(),

@@ -13,3 +13,11 @@ pub(crate) fn now() -> Instant {
 pub(crate) fn nap(time: Duration) {
     std::thread::sleep(time);
 }
+
+/// The earlier of two moments that may not be.
+pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

@@ -12,15 +12,17 @@ use std::time::{Duration, Instant};
 use mio::Registry;
 
 use crate::answers::{AnswerFaults, Fate};
+use crate::clock::earlier;
 use crate::config::Config;
+use crate::delivery::{Given, give};
 use crate::event::{Ending, What};
 use crate::fault::Fault;
 use crate::frames::{FrameWatch, Sight};
-use crate::lane::{Arrival, Lane};
+use crate::lane::Lane;
 use crate::replies::{OnViolation, ReplyGuard, Violation};
 use crate::script::Unit;
 use crate::shared::Shared;
-use crate::side::{Gave, Side, Took};
+use crate::side::{Side, Took};
 
 /// How long the target may take to accept a connection.
 const DIAL_MAX: Duration = Duration::from_secs(10);
@@ -492,43 +494,5 @@ impl Connection {
             Given::Nothing => false,
             Given::Broken => self.handle_broken(true, now, shared),
         }
-    }
-}
-
-enum Given {
-    Moved,
-    Nothing,
-    Broken,
-}
-
-/// Hands one segment of what has arrived to the socket.
-fn give(lane: &mut Lane, side: &mut Side, segment_bytes: usize, now: Instant) -> Given {
-    let segment = match segment_bytes {
-        0 => usize::MAX,
-        bytes => bytes,
-    };
-    let given = match lane.poll(now) {
-        Arrival::Bytes(bytes) => side.give(bytes.get(..segment.min(bytes.len())).unwrap_or(bytes)),
-        Arrival::End => {
-            side.end();
-            return Given::Moved;
-        }
-        Arrival::Wait(_) => return Given::Nothing,
-    };
-    match given {
-        Gave::Bytes(count) => {
-            lane.consume(count);
-            Given::Moved
-        }
-        Gave::Nothing => Given::Nothing,
-        Gave::Broken => Given::Broken,
-    }
-}
-
-/// The earlier of two moments that may not be.
-pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
     }
 }

@@ -11,9 +11,9 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use socket2::SockRef;
 
-use crate::clock;
+use crate::clock::{self, earlier};
 use crate::config::Config;
-use crate::connection::{Connection, State, earlier};
+use crate::connection::{Connection, State};
 use crate::event::{Stats, What};
 use crate::fault::{Fault, STRANGERS_MAX};
 use crate::script::Unit;

@@ -22,6 +22,7 @@ mod chance;
 mod clock;
 mod config;
 mod connection;
+mod delivery;
 mod engine;
 mod event;
 mod fault;
