@@ -226,6 +226,11 @@ impl Streamed {
         Ok(buffer.bytes.get(..end))
     }
 
+    /// Bytes of the file that this pass has read.
+    pub(super) fn done_bytes(&self) -> u64 {
+        u64::try_from(self.done).unwrap_or(u64::MAX)
+    }
+
     /// Bytes of the whole frame.
     pub(super) fn frame_bytes(&self, buffer: &FrameBuffer) -> u64 {
         let around = if buffer.wrapped { SUFFIX.len() } else { 0 };
@@ -321,6 +326,71 @@ mod tests {
             .unwrap();
         let frame = buffer.finish(None).unwrap();
         assert_eq!(payload_of(frame), b"\x01\0\x04headbody");
+    }
+
+    /// Frames of a stock 1.3.3 sender, wrapped and plain.
+    const CAPTURES: [&[u8]; 4] = [
+        include_bytes!("../../../tests/golden/iotdb-1.3.3/005-2-tablet-alltypes.bin"),
+        include_bytes!("../../../tests/golden/iotdb-1.3.3/047-100-delete-data.bin"),
+        include_bytes!("../../../tests/golden/iotdb-1.3.3/021-51-elang-handshake.bin"),
+        include_bytes!("../../../tests/golden/iotdb-1.3.3/022-3-elang-raw.bin"),
+    ];
+
+    #[test]
+    fn captured_frames_come_out_byte_for_byte() {
+        for capture in CAPTURES {
+            let wrapped = capture.starts_with(PREFIX);
+            let payload = if wrapped { unwrapped(capture) } else { capture };
+            let payload = payload_of(payload);
+            let mut buffer = FrameBuffer::new(wrapped, Packing::default());
+            buffer.begin(|writer| writer.put(payload)).unwrap();
+            assert_eq!(buffer.finish(None).unwrap(), capture);
+            buffer.begin(|_| ()).unwrap();
+            let filled = buffer.append(payload.len(), |into| {
+                into.copy_from_slice(payload);
+                Ok::<_, BuildError>(())
+            });
+            filled.unwrap();
+            assert_eq!(buffer.finish(Some(crc32fast::hash(payload))).unwrap(), capture);
+        }
+    }
+
+    #[test]
+    fn captured_compressed_frames_differ_in_the_codec_s_choices_only() {
+        let captures: [(Compressor, &[u8]); 5] = [
+            (
+                Compressor::Snappy,
+                include_bytes!("../../../tests/golden/iotdb-1.3.3/024-300-snappy-tablet.bin"),
+            ),
+            (
+                Compressor::Gzip,
+                include_bytes!("../../../tests/golden/iotdb-1.3.3/026-300-gzip-tablet.bin"),
+            ),
+            (
+                Compressor::Lz4,
+                include_bytes!("../../../tests/golden/iotdb-1.3.3/028-300-lz4-tablet.bin"),
+            ),
+            (
+                Compressor::Zstd,
+                include_bytes!("../../../tests/golden/iotdb-1.3.3/030-300-zstd-tablet.bin"),
+            ),
+            (
+                Compressor::Lzma2,
+                include_bytes!("../../../tests/golden/iotdb-1.3.3/032-300-lzma2-tablet.bin"),
+            ),
+        ];
+        for (compressor, capture) in captures {
+            let theirs = payload_of(capture);
+            let (mut inner, mut again) = (Vec::new(), Vec::new());
+            let stated = u32::from_be_bytes(theirs[5..9].try_into().unwrap()) as usize;
+            compressor.undo(&theirs[9..], stated, &mut inner).unwrap();
+            let mut buffer = FrameBuffer::new(false, packing(&[compressor]));
+            buffer.begin(|writer| writer.put(&inner)).unwrap();
+            let ours = payload_of(buffer.finish(None).unwrap());
+            assert_eq!(ours[..9], theirs[..9], "version, type, count, id, stated length");
+            compressor.undo(&ours[9..], stated, &mut again).unwrap();
+            assert_eq!(again, inner);
+        }
     }
 
     #[test]

@@ -52,6 +52,8 @@ use crate::tsfile::{self, TsFileError};
 const OWN_PAUSE: Duration = Duration::from_secs(1);
 /// Refusals in a row that a person should hear of; one may be a far side that restarts.
 const REFUSALS_SHOWN: u32 = 3;
+/// Time without a working connection that a person should hear of; less may be a gate that restarts.
+const NO_ANSWER_SHOWN: Duration = Duration::from_secs(300);
 
 /// What a sink is made of, besides its feed.
 #[derive(Debug)]
@@ -286,6 +288,7 @@ impl<F: Feed> AirGapSink<F> {
         let outgoing = Outgoing {
             offer: self.settings.offer(self.precision),
             transfer: current.map(|current| &current.transfer),
+            crossing: current.and_then(|current| current.crossing.as_ref()),
             feed: &mut self.feed,
             buffer: &mut self.buffer,
             line: &mut self.line,
@@ -321,6 +324,7 @@ impl<F: Feed> AirGapSink<F> {
             self.complaining = false;
             self.row.say("");
             self.board.clear(TroubleKind::Refused, &self.pipe);
+            self.board.clear(TroubleKind::NoAnswer, &self.pipe);
             log::info!("pipe={} goes on", self.pipe);
         }
     }
@@ -357,6 +361,9 @@ impl<F: Feed> AirGapSink<F> {
                 let report = Report::new(TroubleKind::Refused, message).about(&self.pipe);
                 self.board.raise(report, clock::wall());
             }
+        } else if now.saturating_duration_since(trouble.since) >= NO_ANSWER_SHOWN {
+            let report = Report::new(TroubleKind::NoAnswer, message).about(&self.pipe);
+            self.board.raise(report, clock::wall());
         }
         if let Failure::Refused { .. } = failure {
             self.give_up_if_told(now).await;

@@ -9,6 +9,8 @@ use super::line::Line;
 use super::transfer::{Files, Transfer};
 use crate::data::ReadAt;
 use crate::link::sender::Frame;
+use crate::ops::board::Crossing;
+use crate::ops::clock;
 use crate::wire::handshake::{Offer, write_v1};
 use crate::wire::request::{Head, RequestType};
 
@@ -17,6 +19,8 @@ pub(super) struct Outgoing<'s, F: Feed> {
     pub(super) offer: Offer<'s>,
     /// The entry that is carried; handshakes need none.
     pub(super) transfer: Option<&'s Transfer<F::File>>,
+    /// Where its progress is shown.
+    pub(super) crossing: Option<&'s Crossing>,
     pub(super) feed: &'s mut F,
     pub(super) buffer: &'s mut FrameBuffer,
     pub(super) line: &'s mut Line,
@@ -106,9 +110,13 @@ impl<F: Feed> Outgoing<'_, F> {
         if !self.line.write(streamed.opening(self.buffer)).await {
             return Ok(0);
         }
+        let before = self.line.sender.accepted_bytes();
         while let Some(chunk) = streamed.chunk(self.buffer, file)? {
             if !self.line.write(chunk).await {
                 return Ok(0);
+            }
+            if let Some(crossing) = self.crossing {
+                crossing.progress(before.saturating_add(streamed.done_bytes()), clock::now());
             }
         }
         Ok(streamed.frame_bytes(self.buffer))

@@ -2,6 +2,7 @@
 
 mod gates;
 mod steps;
+mod walk;
 
 use std::num::NonZeroUsize;
 

@@ -79,6 +79,39 @@ async fn entries_cross_in_order_after_a_handshake() {
     assert!(running.stop().await < SECOND);
 }
 
+/// Keys and values of a V2 handshake, taken apart by hand.
+fn pairs_of(payload: &[u8]) -> Vec<(String, String)> {
+    let mut rest = &payload[7..];
+    let mut text = || {
+        let count = u32::from_be_bytes(rest[..4].try_into().unwrap()) as usize;
+        let text = String::from_utf8(rest[4..4 + count].to_vec()).unwrap();
+        rest = &rest[4 + count..];
+        text
+    };
+    let count = u32::from_be_bytes(payload[3..7].try_into().unwrap());
+    let mut pairs: Vec<_> = (0..count).map(|_| (text(), text())).collect();
+    assert!(rest.is_empty());
+    pairs.sort();
+    pairs
+}
+
+#[tokio::test]
+async fn handshake_says_what_a_captured_one_says() {
+    let capture =
+        include_bytes!("../../../../tests/golden/iotdb-2.0.10/airgap/batchon/01-51-hs-dn-v2.bin");
+    let theirs = &capture[16..];
+    let far = FarSide::new(|_, _, _| OK).await;
+    let shelves = Shelves::default();
+    shelves.put_payload(TABLET);
+    let running = Running::new(&[far.port], &shelves, |settings| {
+        settings.cluster_id = "16047581-0e67-4d02-9552-1fdcc2830529".to_owned();
+    });
+    running.until_advanced(&[1]).await;
+    let ours = far.frames().remove(0).payload;
+    assert_eq!(ours[..7], theirs[..7], "version, type and count");
+    assert_eq!(pairs_of(&ours), pairs_of(theirs));
+}
+
 #[tokio::test]
 async fn file_crosses_in_pieces_with_its_identity_and_its_progress() {
     let far = FarSide::new(|_, _, _| OK).await;
@@ -228,7 +261,8 @@ async fn old_handshake_is_tried_if_the_attribute_says_so() {
         Running::new(&[far.port], &shelves, |settings| settings.handshake_v1_fallback = true);
     running.until_advanced(&[1]).await;
     assert_eq!(far.codes(), [(0, 51), (1, 1), (1, 2)]);
-    assert_eq!(far.frames()[1].payload, b"\x01\0\x01\0\0\0\x02ms");
+    let capture = include_bytes!("../../../../tests/golden/iotdb-1.3.3/074-1-handshake-v1.bin");
+    assert_eq!(far.frames()[1].payload, capture[16..]);
 }
 
 #[tokio::test]
