@@ -15,6 +15,22 @@ pub const ENTRY_BYTES_MAX: usize = MIB;
 pub const ENTRY_BYTES_TARGET: usize = 256 * KIB;
 /// Largest request that is kept in memory while it arrives; a larger one goes to a spill file.
 pub const REQUEST_MEMORY_BYTES_MAX: usize = MIB + 64 * KIB;
+/// One of the two batches between gate and spool thread: an entry and some small things.
+pub const STAGE_BYTES: usize = REQUEST_MEMORY_BYTES_MAX + 128 * KIB;
+/// Records of such a batch: several for each connection of a large table.
+pub const STAGE_RECORDS: usize = 1024;
+/// Calls to the spool thread that wait at one time.
+pub const SPOOL_CALLS_MAX: usize = 32;
+/// Buffers for requests of up to [`REQUEST_MEMORY_BYTES_MAX`] that arrive at one time.
+pub const REQUEST_BUFFERS: usize = 2;
+/// Buffers for requests of up to [`SMALL_REQUEST_BYTES_MAX`].
+pub const SMALL_REQUEST_BUFFERS: usize = 16;
+/// What is a small request.
+pub const SMALL_REQUEST_BYTES_MAX: usize = 16 * KIB;
+/// The buffer that the gate thread reads into.
+pub const READ_BYTES: usize = 128 * KIB;
+/// What one connection may read before the next one has its turn.
+pub const TURN_BYTES: usize = 256 * KIB;
 /// Default of `[gate] max_frame_bytes`: what stock 2.0 takes at most.
 pub const FRAME_BYTES_MAX_DEFAULT: usize = 64 * MIB;
 /// Handshakes are a few hundred bytes; nothing longer is read before one was accepted.
@@ -60,6 +76,16 @@ pub const CONNECTIONS_MAX: usize = 1024;
 pub const HOLD_MAX: Duration = Duration::from_secs(600);
 /// A refusal of an unknown request leaves no sooner than this after its frame: stock peers repeat at once.
 pub const REFUSAL_DELAY: Duration = Duration::from_secs(1);
+/// On an orderly stop, what is synced within this time is still answered.
+pub const STOP_ANSWER_MAX: Duration = Duration::from_secs(4);
+/// A connection without traffic is probed after this, so that one without a peer is found out.
+pub const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+/// Time between two probes.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// Probes without an answer that end a connection.
+pub const KEEPALIVE_PROBES: u32 = 8;
+/// An answer that nobody acknowledges ends its connection after this.
+pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(180);
 /// An answer that is held for this long is counted as held.
 pub const HOLD_SHOWN_AFTER: Duration = Duration::from_secs(2);
 /// A request that waits for a free buffer goes to disk after this: who holds the buffers may be stalled.
@@ -163,3 +189,5 @@ const _: () = assert!(PIECE_BYTES_DEFAULT + NAME_BYTES_MAX < REQUEST_MEMORY_BYTE
 const _: () = assert!(ENTRY_BYTES_TARGET <= ENTRY_BYTES_MAX);
 const _: () = assert!(ENTRY_BYTES_MAX < REQUEST_MEMORY_BYTES_MAX);
 const _: () = assert!(HANDSHAKE_BYTES_MAX < REQUEST_MEMORY_BYTES_MAX);
+const _: () = assert!(HANDSHAKE_BYTES_MAX <= SMALL_REQUEST_BYTES_MAX);
+const _: () = assert!(ENTRY_BYTES_MAX < STAGE_BYTES);

@@ -1,1 +1,3 @@
 //! Takes data in and hands it to the spool.
+
+pub mod gate;

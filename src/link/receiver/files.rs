@@ -91,6 +91,12 @@ impl Files {
         self.open.iter().find(|file| file.name == name && file.length == bytes).map(|file| file.key)
     }
 
+    /// The file that got a piece last, and its length.
+    pub(super) fn current(&self) -> Option<(&str, u64)> {
+        let file = self.open.iter().find(|file| Some(file.key) == self.current)?;
+        Some((&file.name, file.length))
+    }
+
     /// Forgets all files, and names them.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = FileKey> {
         self.current = None;

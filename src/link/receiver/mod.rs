@@ -244,6 +244,11 @@ impl Receiver {
         self.peer.as_ref()
     }
 
+    /// Name and length of the file that got a piece last, as far as whole pieces go.
+    pub fn current_file(&self) -> Option<(&str, u64)> {
+        self.files.current()
+    }
+
     /// A frame has begun and its answer has not been taken by [`Receiver::poll_answer`] yet.
     pub const fn is_busy(&self) -> bool {
         let between = matches!(self.state, State::Idle) && self.frame.header_bytes == 0;

@@ -1,0 +1,172 @@
+//! One connection of the table: its socket, its machine, and what is known of it.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use socket2::{SockRef, TcpKeepalive};
+
+use super::store::GateStore;
+use crate::limits;
+use crate::link::receiver::{Policy, Receiver};
+use crate::ops::board::Crossing;
+use crate::spool::LinkId;
+
+/// A connection.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says another thing, and any may hold")]
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+    pub(super) machine: Receiver,
+    /// The kernel may have bytes for us.
+    pub(super) readable: bool,
+    /// The peer has shut its side: what is in the kernel is all that comes.
+    pub(super) shut: bool,
+    /// All that came was read, or the socket has failed.
+    ended: bool,
+    /// An answer that the kernel has not taken yet.
+    unsent: Option<u8>,
+    /// When bytes came or went last.
+    pub(super) active_at: Instant,
+    /// Something of it is at the spool thread, so that its end has to be told there.
+    pub(super) touched: bool,
+    /// Its answer is shown as held.
+    pub(super) held: bool,
+    /// The file that crosses.
+    pub(super) crossing: Option<(String, Crossing)>,
+}
+
+/// Why a turn of a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It waits: for the peer, or for the spool.
+    Waits,
+    /// Its share of this turn is used up.
+    Again,
+    /// It is over; the peer ended it.
+    Gone,
+    /// It has to be reset.
+    Reset,
+}
+
+impl Connection {
+    /// Prepares a socket that was just accepted: whatever happens to it or to the program from now on
+    /// shows as a reset at the peer, never as an orderly end.
+    pub(super) fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        link: LinkId,
+        policy: Arc<Policy>,
+        now: Instant,
+    ) -> std::io::Result<Self> {
+        let socket = SockRef::from(&stream);
+        socket.set_linger(Some(Duration::ZERO))?;
+        socket.set_tcp_nodelay(true)?;
+        let keepalive = TcpKeepalive::new()
+            .with_time(limits::KEEPALIVE_AFTER)
+            .with_interval(limits::KEEPALIVE_INTERVAL)
+            .with_retries(limits::KEEPALIVE_PROBES);
+        socket.set_tcp_keepalive(&keepalive)?;
+        socket.set_tcp_user_timeout(Some(limits::UNACKNOWLEDGED_MAX))?;
+        Ok(Self {
+            stream,
+            peer,
+            machine: Receiver::new(link, policy),
+            readable: true,
+            shut: false,
+            ended: false,
+            unsent: None,
+            active_at: now,
+            touched: false,
+            held: false,
+            crossing: None,
+        })
+    }
+
+    /// Answers, reads, and hands over, until there is nothing to do or the share is used up.
+    pub(super) fn turn(&mut self, now: Instant, buffer: &mut [u8], store: &mut GateStore) -> Turn {
+        let mut share = limits::TURN_BYTES;
+        loop {
+            if let Some(end) = self.answer(now) {
+                return end;
+            }
+            if !self.readable {
+                return Turn::Waits;
+            }
+            let wanted = self.machine.wanted(now, store).min(buffer.len());
+            if wanted == 0 {
+                return Turn::Waits;
+            }
+            if share == 0 {
+                return Turn::Again;
+            }
+            let window = buffer.get_mut(..wanted.min(share)).unwrap_or_default();
+            share -= self.read(now, window, store);
+        }
+    }
+
+    /// Writes what is owed. `Some`: nothing can be read after it.
+    fn answer(&mut self, now: Instant) -> Option<Turn> {
+        if let Some(answer) = self.machine.poll_answer() {
+            self.unsent = Some(answer.byte());
+            self.held = false;
+        }
+        let sent = self.send(now);
+        if self.ended && (!sent || !self.machine.is_held()) {
+            return Some(Turn::Gone);
+        }
+        if !sent || self.ended {
+            return Some(Turn::Waits);
+        }
+        self.machine.poll_reset().map(|_| Turn::Reset)
+    }
+
+    /// Reads once, and returns how many bytes came.
+    fn read(&mut self, now: Instant, window: &mut [u8], store: &mut GateStore) -> usize {
+        match self.stream.read(window) {
+            Ok(0) => self.ended = true,
+            Ok(count) => {
+                // A short read has emptied the kernel's buffer; only an end can stand there.
+                self.readable = count == window.len() || self.shut;
+                self.active_at = now;
+                let input = window.get(..count).unwrap_or_default();
+                self.machine.handle_input(now, input, store);
+                return count;
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => {
+                log::debug!("event=read_failed peer={} error={error}", self.peer);
+                self.ended = true;
+            }
+        }
+        0
+    }
+
+    /// Writes the answer. `false`: the kernel does not take it now, or the connection is dead.
+    fn send(&mut self, now: Instant) -> bool {
+        let Some(byte) = self.unsent else { return true };
+        loop {
+            match self.stream.write(&[byte]) {
+                Ok(0) => self.ended = true,
+                Ok(_) => {
+                    self.unsent = None;
+                    self.active_at = now;
+                    return true;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => self.ended = true,
+            }
+            return false;
+        }
+    }
+
+    /// Whether the socket has failed while nobody was reading.
+    pub(super) fn has_failed(&self) -> bool {
+        !matches!(self.stream.take_error(), Ok(None))
+    }
+}

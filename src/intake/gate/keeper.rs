@@ -1,0 +1,440 @@
+//! Carries out on the spool what receivers ask their store for.
+//!
+//! ```text
+//!  part ------------------------------> append
+//!  cut, write, discard --> open files (partial, hash, last place)
+//!  seal ------------------> check ----> seal, or quarantine
+//! ```
+//!
+//! It works for the spool thread, and for simulators that have no threads. Nothing is durable before
+//! the caller syncs the spool; [`Kept::Durable`] says that it has to.
+
+use std::io;
+
+use crate::data::{Identity, ReadAt};
+use crate::limits;
+use crate::link::receiver::{Case, FileKey, HEAD_BYTES, Outcome, Provenance, short_hash};
+use crate::node::stage::PartHeader;
+use crate::spool::{
+    AppendError, Arrival, Disk, Fatal, Full, LinkId, Misuse, NewEntry, NewFileEntry, PartialError,
+    PartialId, RequestKey, SealedFile, Source, Spool,
+};
+use crate::tsfile::{TsFileError, tail};
+use crate::wire::bytes::Reader;
+use crate::wire::pairs::Pairs;
+use crate::wire::request::{Head, RequestType};
+use crate::wire::seal::Seal;
+use crate::wire::split::Scratch;
+
+/// What came of a call.
+#[derive(Debug, Clone, Copy)]
+pub enum Kept {
+    /// Done; what was reported as outcome is durable after the next sync.
+    Durable(Outcome),
+    /// Done, and the outcome stands already.
+    Done(Outcome),
+    /// Done, and nobody waits for it.
+    Silent,
+    /// No room. The same call may be made again later.
+    Full(Full),
+}
+
+/// Open files of all connections, and memory for conversions.
+#[derive(Debug)]
+pub struct Keeper {
+    files: Vec<OpenFile>,
+    /// Largest stated size of a compressed request.
+    pub(super) max_frame_bytes: usize,
+    pub(super) scratch: Scratch,
+    pub(super) part: Vec<u8>,
+}
+
+/// A file that grows while pieces arrive.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    key: FileKey,
+    pub(super) partial: PartialId,
+    pub(super) bytes: u64,
+    pub(super) hash: blake3::Hasher,
+    /// Where the last piece began, and the hash of all before.
+    place: u64,
+    hash_at_place: blake3::Hasher,
+}
+
+impl Keeper {
+    /// Without a file. `max_frame_bytes` bounds the stated sizes of compressed requests.
+    pub fn new(max_frame_bytes: u32) -> Self {
+        Self {
+            files: Vec::new(),
+            max_frame_bytes: usize::try_from(max_frame_bytes).unwrap_or(usize::MAX),
+            scratch: Scratch::new(),
+            part: Vec::new(),
+        }
+    }
+
+    /// Appends one part of a request.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn append<D: Disk>(
+        &self,
+        spool: &mut Spool<D>,
+        part: &PartHeader,
+        payload: &[u8],
+        arrival: Arrival,
+    ) -> Result<Kept, Fatal> {
+        if part.part == 0 {
+            // A request that begins is a later frame of its link.
+            spool.confirm(part.from.link);
+        }
+        let entry = NewEntry {
+            kind: part.kind,
+            source: source(part.from, part.identity, part.hash, part.part, part.last),
+            hops: hops(part.identity),
+            precision: Some(part.from.precision),
+            time_range: part.time_range,
+            payload,
+        };
+        match spool.append(entry, arrival) {
+            Ok(_) if part.last => Ok(Kept::Durable(Outcome::Stored)),
+            Ok(_) => Ok(Kept::Silent),
+            Err(error) => refused(error),
+        }
+    }
+
+    /// Cuts a file back and remembers the place; makes it if there is none.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn cut<D: Disk>(
+        &mut self,
+        spool: &mut Spool<D>,
+        key: FileKey,
+        length: u64,
+    ) -> Result<Kept, Fatal> {
+        let file = match self.open(spool, key) {
+            Ok(file) => file,
+            Err(error) => return file_refused(error),
+        };
+        if length < file.bytes {
+            if let Err(error) = spool.truncate_partial(file.partial, length) {
+                return file_refused(error);
+            }
+            if length == file.place {
+                file.hash = file.hash_at_place.clone();
+            } else {
+                file.hash.reset();
+            }
+            file.bytes = length;
+        }
+        file.place = length;
+        file.hash_at_place = file.hash.clone();
+        Ok(Kept::Silent)
+    }
+
+    /// Appends to a file; makes it if there is none.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn write<D: Disk>(
+        &mut self,
+        spool: &mut Spool<D>,
+        key: FileKey,
+        bytes: &[u8],
+    ) -> Result<Kept, Fatal> {
+        let file = match self.open(spool, key) {
+            Ok(file) => file,
+            Err(error) => return file_refused(error),
+        };
+        match spool.write_partial(file.partial, file.bytes, bytes) {
+            Ok(()) => {
+                file.bytes += bytes.len() as u64;
+                file.hash.update(bytes);
+                Ok(Kept::Silent)
+            }
+            Err(PartialError::Full(full)) if file.bytes + bytes.len() as u64 > full.limit => {
+                log::warn!("event=file_too_large needed={} limit={}", full.needed, full.limit);
+                Ok(Kept::Done(Outcome::NeverFits))
+            }
+            Err(error) => file_refused(error),
+        }
+    }
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn discard<D: Disk>(&mut self, spool: &mut Spool<D>, key: FileKey) -> Result<Kept, Fatal> {
+        let Some(file) = self.take(key) else { return Ok(Kept::Silent) };
+        match spool.discard_partial(file.partial) {
+            Ok(()) => Ok(Kept::Silent),
+            Err(error) => file_refused(error),
+        }
+    }
+
+    /// A link is over: its files go, and its last request stays unconfirmed.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn close<D: Disk>(&mut self, spool: &mut Spool<D>, link: LinkId) -> Result<(), Fatal> {
+        while let Some(key) = self.files.iter().map(|file| file.key).find(|key| key.link == link) {
+            self.discard(spool, key)?;
+        }
+        spool.forget(link);
+        Ok(())
+    }
+
+    /// Moves a file to quarantine, durable on return; for [`Case::FlawedFile`] all files of its link,
+    /// which are those of the seal.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn quarantine<D: Disk>(
+        &mut self,
+        spool: &mut Spool<D>,
+        key: FileKey,
+        case: Case,
+    ) -> Result<Kept, Fatal> {
+        let why = format!("{} (a frame from the gate)\n", case.name());
+        let flawed = case == Case::FlawedFile;
+        let hit = |file: &&OpenFile| file.key == key || (flawed && file.key.link == key.link);
+        while let Some(key) = self.files.iter().find(hit).map(|file| file.key) {
+            match self.put_aside(spool, key, &why) {
+                Err(PartialError::Full(_)) => return Ok(Kept::Done(Outcome::QuarantineFull)),
+                Err(error) => return file_refused(error),
+                Ok(()) => {}
+            }
+        }
+        Ok(Kept::Done(Outcome::Quarantined(case)))
+    }
+
+    fn put_aside<D: Disk>(
+        &mut self,
+        spool: &mut Spool<D>,
+        key: FileKey,
+        why: &str,
+    ) -> Result<(), PartialError> {
+        if let Some(file) = self.find(key) {
+            spool.quarantine_partial(file.partial, why)?;
+            self.take(key);
+        }
+        Ok(())
+    }
+
+    /// Shows the first bytes of a file.
+    pub fn show<D: Disk>(&self, spool: &Spool<D>, key: FileKey) -> Kept {
+        let shown = self.find(key).and_then(|file| {
+            let mut head = [0; HEAD_BYTES];
+            let reader = spool.partial_reader(file.partial).ok()?;
+            reader.read_at(0, &mut head).ok()?;
+            Some(Outcome::Unwrapped { file: key, bytes: file.bytes, head })
+        });
+        Kept::Done(shown.unwrap_or(Outcome::Undecodable))
+    }
+
+    /// Seals files: the last one first looked at, all of them then made an entry.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn seal<D: Disk>(
+        &mut self,
+        spool: &mut Spool<D>,
+        from: Provenance,
+        payload: &[u8],
+        files: &[Option<FileKey>],
+        arrival: Arrival,
+    ) -> Result<Kept, Fatal> {
+        let Some(seal) = decode(payload) else { return Ok(Kept::Done(Outcome::Undecodable)) };
+        if let Some(flaw) = self.flaw(spool, &seal, files)? {
+            return self.quarantine_all(spool, files, &flaw);
+        }
+        let mut whole = blake3::Hasher::new();
+        whole.update(payload);
+        let mut sealed = heapless::Vec::<SealedFile<'_>, { limits::SEAL_FILES_MAX }>::new();
+        for (named, key) in seal.files.iter().zip(files) {
+            let file = key.and_then(|key| self.find(key));
+            let hash = file.map_or([0; 32], |file| *file.hash.finalize().as_bytes());
+            whole.update(&hash);
+            let partial = file.map(|file| file.partial);
+            let file = SealedFile { name: named.name, partial, bytes: named.bytes, hash };
+            // As many as the seal names, which is bounded alike.
+            let _full = sealed.push(file);
+        }
+        let named = sealed.iter().rev().find_map(|file| file.name);
+        let identity = named.and_then(|name| Identity::parse_file_name(name.as_bytes()));
+        let identity = identity.map(|(identity, _)| identity);
+        if identity.is_some() {
+            for file in &mut sealed {
+                file.name = file.name.map(plain_name);
+            }
+        }
+        let parameters: heapless::Vec<_, { limits::SEAL_PARAMETERS_MAX }> =
+            seal.parameters.iter().flat_map(Pairs::iter).collect();
+        spool.confirm(from.link);
+        let entry = NewFileEntry {
+            source: source(from, identity, short_hash(&whole.finalize()), 0, true),
+            hops: hops(identity),
+            precision: Some(from.precision),
+            time_range: None,
+            request_type: seal.request_type.code().cast_unsigned(),
+            files: &sealed,
+            parameters: &parameters,
+        };
+        match spool.seal(entry, arrival) {
+            Ok(_) => {
+                files.iter().flatten().for_each(|key| drop(self.take(*key)));
+                Ok(Kept::Durable(Outcome::Stored))
+            }
+            Err(error) => refused(error),
+        }
+    }
+
+    /// Files that are open.
+    pub const fn open_files(&self) -> usize {
+        self.files.len()
+    }
+
+    /// What is wrong with the `TsFile` of a seal, as far as its two ends show.
+    fn flaw<D: Disk>(
+        &self,
+        spool: &Spool<D>,
+        seal: &Seal<'_>,
+        files: &[Option<FileKey>],
+    ) -> Result<Option<String>, Fatal> {
+        let is_ts_file =
+            matches!(seal.request_type, RequestType::TsFileSeal | RequestType::TsFileSealWithMod);
+        let last = files.last().copied().flatten().filter(|_| is_ts_file);
+        let Some(file) = last.and_then(|key| self.find(key)) else { return Ok(None) };
+        let reader = match spool.partial_reader(file.partial) {
+            Ok(reader) => reader,
+            Err(error) => return file_refused(error).map(|_| None),
+        };
+        match tail::check(&reader) {
+            Ok(_) => Ok(None),
+            Err(TsFileError::Read { source, .. }) => Err(unreadable(source)),
+            Err(flaw) => {
+                let name = seal.ts_file().and_then(|file| file.name).unwrap_or_default();
+                Ok(Some(format!("{name}: {flaw}")))
+            }
+        }
+    }
+
+    fn quarantine_all<D: Disk>(
+        &mut self,
+        spool: &mut Spool<D>,
+        files: &[Option<FileKey>],
+        flaw: &str,
+    ) -> Result<Kept, Fatal> {
+        let why = format!("{}: {flaw}\n", Case::FlawedFile.name());
+        for key in files.iter().flatten() {
+            match self.put_aside(spool, *key, &why) {
+                Ok(()) => {}
+                // The receiver asks again, for what is left.
+                Err(PartialError::Full(_)) => return Ok(Kept::Done(Outcome::QuarantineFull)),
+                Err(error) => return file_refused(error),
+            }
+        }
+        Ok(Kept::Done(Outcome::Quarantined(Case::FlawedFile)))
+    }
+
+    pub(super) fn find(&self, key: FileKey) -> Option<&OpenFile> {
+        self.files.iter().find(|file| file.key == key)
+    }
+
+    pub(super) fn take(&mut self, key: FileKey) -> Option<OpenFile> {
+        let index = self.files.iter().position(|file| file.key == key)?;
+        Some(self.files.swap_remove(index))
+    }
+
+    fn open<D: Disk>(
+        &mut self,
+        spool: &mut Spool<D>,
+        key: FileKey,
+    ) -> Result<&mut OpenFile, PartialError> {
+        let found = self.files.iter().position(|file| file.key == key);
+        if found.is_none() {
+            // The first bytes of a later frame of its link.
+            spool.confirm(key.link);
+            let partial = spool.create_partial()?;
+            self.files.push(OpenFile::new(key, partial));
+        }
+        let index = found.unwrap_or(self.files.len() - 1);
+        // It is there: found, or just pushed.
+        self.files.get_mut(index).ok_or(PartialError::ReadOnly)
+    }
+}
+
+impl OpenFile {
+    fn new(key: FileKey, partial: PartialId) -> Self {
+        let (hash, hash_at_place) = (blake3::Hasher::new(), blake3::Hasher::new());
+        Self { key, partial, bytes: 0, hash, place: 0, hash_at_place }
+    }
+}
+
+pub(super) fn source(
+    from: Provenance,
+    identity: Option<Identity>,
+    hash: u128,
+    part: u32,
+    last: bool,
+) -> Source {
+    let request = RequestKey { cluster: from.cluster, hash };
+    identity.map_or(Source::Stock { request, link: from.link, part, last }, Source::Peer)
+}
+
+/// The wire does not say how many Penstock nodes a thing has passed: one at least, if it has an
+/// identity.
+pub(super) const fn hops(identity: Option<Identity>) -> u8 {
+    identity.is_some() as u8
+}
+
+fn plain_name(name: &str) -> &str {
+    Identity::parse_file_name(name.as_bytes())
+        .and_then(|(_, plain)| std::str::from_utf8(plain).ok())
+        .unwrap_or(name)
+}
+
+fn decode(payload: &[u8]) -> Option<Seal<'_>> {
+    let mut reader = Reader::new(payload);
+    let request_type = Head::read(&mut reader).ok()?.known().ok()?;
+    Seal::read(request_type, &mut reader).ok()
+}
+
+pub(super) fn refused(error: AppendError) -> Result<Kept, Fatal> {
+    match error {
+        AppendError::Full(full) => Ok(Kept::Full(full)),
+        AppendError::Fatal(fatal) => Err(fatal),
+        AppendError::Cloned(sequence) => {
+            log::error!("event=cloned_box sequence={sequence}");
+            Ok(Kept::Done(Outcome::Cloned))
+        }
+        AppendError::ReadOnly => Ok(Kept::Done(Outcome::ReadOnly)),
+        error @ (AppendError::TooLarge { .. } | AppendError::Misuse(_)) => {
+            log::error!("event=not_appended error=\"{error}\"");
+            Ok(Kept::Done(Outcome::Undecodable))
+        }
+    }
+}
+
+pub(super) fn file_refused(error: PartialError) -> Result<Kept, Fatal> {
+    match error {
+        PartialError::Full(full) => Ok(Kept::Full(full)),
+        PartialError::Fatal(fatal) => Err(fatal),
+        PartialError::ReadOnly => Ok(Kept::Done(Outcome::ReadOnly)),
+        // Others will end theirs.
+        PartialError::Misuse(Misuse::TooMany { .. }) => {
+            Ok(Kept::Full(Full { needed: 0, available: 0, limit: u64::MAX }))
+        }
+        error @ (PartialError::OtherFileSystem(_)
+        | PartialError::Unreadable { .. }
+        | PartialError::Misuse(_)) => {
+            log::error!("event=file_not_kept error=\"{error}\"");
+            Ok(Kept::Done(Outcome::Undecodable))
+        }
+    }
+}
+
+/// What was written a moment ago cannot be read: the disk fails.
+pub(super) fn unreadable(source: io::Error) -> Fatal {
+    Fatal { operation: "read", path: "spool/partial".into(), source }
+}

@@ -1,0 +1,443 @@
+//! Work on whole files: requests that are too large for memory.
+//!
+//! ```text
+//!  rows in a file --> splitter --> part, part, ... --> append
+//!                                  a part beyond an entry --> a file of one request
+//!  a plan in a file ------------------------------------> a file of one request
+//!  a compressed request --> undone --> a file
+//! ```
+//!
+//! A job runs in portions of a MiB. After each it pauses, and its host does what else there is to do;
+//! where there is no room it pauses, too, and tries again. What it has done is kept in the job itself,
+//! so that one that was left can be run again.
+
+use std::io;
+use std::ops::Range;
+
+use super::keeper::{Keeper, Kept, file_refused, hops, refused, source, unreadable};
+use crate::data::{Identity, ReadAt};
+use crate::limits;
+use crate::link::receiver::{FileKey, Outcome, Provenance, short_hash};
+use crate::node::stage::PartHeader;
+use crate::spool::{
+    Arrival, Disk, DiskFile, Fatal, FileReader, Full, Kind, LinkId, NewFileEntry, SealedFile, Spool,
+};
+use crate::wire::bytes::Reader;
+use crate::wire::compressed::{Compressed, CompressedError};
+use crate::wire::cursor::ReadError;
+use crate::wire::request::{Head, RequestType};
+use crate::wire::split::{Content, Part, Scratch, Splitter};
+
+/// Work on a whole file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LongJob {
+    /// Rows or a plan in a file.
+    Request {
+        /// Whose.
+        from: Provenance,
+        /// Where.
+        file: FileKey,
+        /// The first part that is not appended yet.
+        next_part: u32,
+    },
+    /// A compressed request.
+    Inflate {
+        /// Where.
+        file: FileKey,
+        /// Where the request in it goes.
+        into: FileKey,
+    },
+    /// Bytes that go from one file to another.
+    Move {
+        /// From here,
+        file: FileKey,
+        /// from this byte on,
+        offset: u64,
+        /// so many,
+        bytes: u64,
+        /// to the end of this.
+        into: FileKey,
+    },
+}
+
+/// What a job says when it pauses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// A portion is done; others may have their turn.
+    Portion,
+    /// There is no room.
+    Full(Full),
+}
+
+/// What it is told then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Go {
+    /// Go on, or try again.
+    On,
+    /// Leave it.
+    Away,
+}
+
+/// Who runs a job: owns keeper and spool, and may use them while the job pauses.
+pub trait Host<D: Disk> {
+    /// Keeper and spool.
+    fn parts(&mut self) -> (&mut Keeper, &mut Spool<D>);
+
+    /// A job pauses.
+    ///
+    /// # Errors
+    /// The disk failed.
+    fn pause(&mut self, pause: Pause) -> Result<Go, Fatal>;
+}
+
+impl LongJob {
+    /// The connection that waits for it.
+    pub const fn link(&self) -> LinkId {
+        let (Self::Request { file, .. } | Self::Inflate { file, .. } | Self::Move { file, .. }) =
+            self;
+        file.link
+    }
+
+    /// Runs it. `None`: it was left.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn run<D: Disk>(
+        &mut self,
+        host: &mut impl Host<D>,
+        arrival: Arrival,
+    ) -> Result<Option<Kept>, Fatal> {
+        match self {
+            Self::Request { from, file, next_part } => {
+                let opened = open(host, *file)?;
+                let Some(Opened { reader, hash }) = opened else { return Ok(UNDECODABLE) };
+                let run = Run { from: *from, file: *file, arrival, hash, reader };
+                run.go(host, next_part)
+            }
+            Self::Inflate { file, into } => inflate(host, *file, *into),
+            Self::Move { file, offset, bytes, into } => copy(host, *file, offset, bytes, *into),
+        }
+    }
+}
+
+const UNDECODABLE: Option<Kept> = Some(Kept::Done(Outcome::Undecodable));
+/// Bytes of a job between two pauses.
+const PORTION_BYTES: usize = limits::MIB;
+/// Bytes that are copied at a time.
+const COPY_BYTES: usize = 64 * limits::KIB;
+/// Number of the file that a large part is made in; receivers count theirs from 0.
+const LARGE_FILE: u32 = u32::MAX;
+/// Plan node id and child count of a tablet whose identity stands in its entry only.
+const EMPTY_TAIL: &[u8] = &[0; 8];
+
+/// A file's bytes, and the hash that tells its repetition.
+struct Opened<F> {
+    reader: FileReader<F>,
+    hash: u128,
+}
+
+/// `None` if there is no such file.
+fn open<D: Disk>(host: &mut impl Host<D>, key: FileKey) -> Result<Option<Opened<D::File>>, Fatal> {
+    let (keeper, spool) = host.parts();
+    let Some(file) = keeper.find(key) else { return Ok(None) };
+    match spool.partial_reader(file.partial) {
+        Ok(reader) => Ok(Some(Opened { reader, hash: short_hash(&file.hash.finalize()) })),
+        Err(error) => file_refused(error).map(|_| None),
+    }
+}
+
+fn copy<D: Disk>(
+    host: &mut impl Host<D>,
+    file: FileKey,
+    offset: &mut u64,
+    bytes: &mut u64,
+    into: FileKey,
+) -> Result<Option<Kept>, Fatal> {
+    let Some(Opened { reader, .. }) = open(host, file)? else { return Ok(UNDECODABLE) };
+    let mut buffer = vec![0; COPY_BYTES];
+    while *bytes > 0 {
+        let window = usize::try_from(*bytes).unwrap_or(COPY_BYTES).min(COPY_BYTES);
+        let window = buffer.get_mut(..window).unwrap_or_default();
+        let read = reader.read_at(*offset, window).map_err(unreadable)?;
+        if read == 0 {
+            return Ok(UNDECODABLE);
+        }
+        let written = write(host, into, window.get(..read).unwrap_or_default())?;
+        if !matches!(written, Some(Kept::Silent)) {
+            return Ok(written);
+        }
+        *offset += read as u64;
+        *bytes = bytes.saturating_sub(read as u64);
+        if offset.is_multiple_of(PORTION_BYTES as u64) && host.pause(Pause::Portion)? == Go::Away {
+            return Ok(None);
+        }
+    }
+    let (keeper, spool) = host.parts();
+    keeper.discard(spool, file)?;
+    Ok(Some(Kept::Done(Outcome::Stored)))
+}
+
+/// Writes a little, however long there is no room. `None`: the job is left.
+fn write<D: Disk>(
+    host: &mut impl Host<D>,
+    into: FileKey,
+    bytes: &[u8],
+) -> Result<Option<Kept>, Fatal> {
+    wait_for(host, |host| {
+        let (keeper, spool) = host.parts();
+        keeper.write(spool, into, bytes)
+    })
+}
+
+/// Undoes the compression of a request that is too large for the buffers: one at a time, with memory
+/// for both forms, since the stock format can be undone as a whole only.
+fn inflate<D: Disk>(
+    host: &mut impl Host<D>,
+    file: FileKey,
+    into: FileKey,
+) -> Result<Option<Kept>, Fatal> {
+    let Some(Opened { reader, .. }) = open(host, file)? else { return Ok(UNDECODABLE) };
+    let max = host.parts().0.max_frame_bytes;
+    let Some(inner) = undo(&reader, max)? else { return Ok(UNDECODABLE) };
+    // What a run before this one has left.
+    let (keeper, spool) = host.parts();
+    keeper.discard(spool, into)?;
+    for portion in inner.chunks(PORTION_BYTES) {
+        let written = write(host, into, portion)?;
+        if !matches!(written, Some(Kept::Silent)) {
+            return Ok(written);
+        }
+        if host.pause(Pause::Portion)? == Go::Away {
+            return Ok(None);
+        }
+    }
+    drop(inner);
+    let (keeper, spool) = host.parts();
+    keeper.discard(spool, file)?;
+    Ok(Some(keeper.show(spool, into)))
+}
+
+/// The request in a compressed one; `None` if it makes no sense.
+fn undo(reader: &impl ReadAt, max: usize) -> Result<Option<Vec<u8>>, Fatal> {
+    let Ok(bytes) = usize::try_from(reader.len()) else { return Ok(None) };
+    let mut payload = vec![0; bytes];
+    reader.read_at(0, &mut payload).map_err(unreadable)?;
+    let body = payload.get(Head::BYTES..).unwrap_or_default();
+    let (mut out, mut spare) = (Vec::new(), Vec::new());
+    let undone = Compressed::read(&mut Reader::at(body, Head::BYTES))
+        .map_err(CompressedError::from)
+        .and_then(|request| {
+            let plain = request.steps.is_empty();
+            let inner = request.undo(&mut out, &mut spare, max)?;
+            Ok(plain.then(|| inner.to_vec()))
+        });
+    Ok(undone.ok().map(|plain| plain.unwrap_or(out)))
+}
+
+/// One request in a file, on its way into the log.
+struct Run<F> {
+    from: Provenance,
+    file: FileKey,
+    arrival: Arrival,
+    /// Of the whole request.
+    hash: u128,
+    reader: FileReader<F>,
+}
+
+impl<F: DiskFile> Run<F> {
+    fn go<D: Disk<File = F>>(
+        &self,
+        host: &mut impl Host<D>,
+        next_part: &mut u32,
+    ) -> Result<Option<Kept>, Fatal> {
+        let head = read_head(&self.reader)?;
+        if !head.is_some_and(RequestType::is_rows) {
+            // A plan that is larger than an entry.
+            return wait_for(host, |host| self.seal(host, self.file, &Place::WHOLE));
+        }
+        // The memory stays the keeper's; meanwhile nobody else converts anything.
+        let mut scratch = std::mem::take(&mut host.parts().0.scratch);
+        let mut part = std::mem::take(&mut host.parts().0.part);
+        let kept = self.split(host, &mut scratch, &mut part, next_part);
+        let (keeper, spool) = host.parts();
+        (keeper.scratch, keeper.part) = (scratch, part);
+        let kept = kept?;
+        if matches!(kept, Some(Kept::Durable(_) | Kept::Done(Outcome::Cloned))) {
+            keeper.discard(spool, self.file)?;
+        }
+        Ok(kept)
+    }
+
+    fn split<D: Disk<File = F>>(
+        &self,
+        host: &mut impl Host<D>,
+        scratch: &mut Scratch,
+        bytes: &mut Vec<u8>,
+        next_part: &mut u32,
+    ) -> Result<Option<Kept>, Fatal> {
+        let mut splitter = match Splitter::new(&self.reader, scratch) {
+            Ok(splitter) => splitter,
+            Err(ReadError::Malformed(_)) => return Ok(UNDECODABLE),
+            Err(ReadError::Disk { error, .. }) => return Err(unreadable(error)),
+        };
+        splitter.skip_to(*next_part, bytes).map_err(broken)?;
+        let mut portion = 0;
+        while let Some(part) = splitter.next(bytes).map_err(broken)? {
+            match wait_for(host, |host| self.append(host, &part, bytes))? {
+                Some(Kept::Silent | Kept::Durable(_)) => *next_part = part.number + 1,
+                other => return Ok(other),
+            }
+            portion += bytes.len();
+            if portion < PORTION_BYTES {
+                continue;
+            }
+            portion = 0;
+            if host.pause(Pause::Portion)? == Go::Away {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Kept::Durable(Outcome::Stored)))
+    }
+
+    fn append<D: Disk<File = F>>(
+        &self,
+        host: &mut impl Host<D>,
+        part: &Part,
+        bytes: &[u8],
+    ) -> Result<Kept, Fatal> {
+        let kind = match &part.content {
+            Content::Tablet => Kind::Tablet,
+            Content::Opaque => Kind::Opaque,
+            Content::Large { is_tablet, span, tail } => {
+                let rest = if *is_tablet { EMPTY_TAIL } else { &[] };
+                return self.append_large(host, part, bytes, span.clone(), [tail, rest]);
+            }
+        };
+        let header = PartHeader {
+            from: self.from,
+            kind,
+            hash: self.hash,
+            part: part.number,
+            last: part.is_last,
+            identity: part.identity,
+            time_range: Some(part.time_range),
+        };
+        let (keeper, spool) = host.parts();
+        keeper.append(spool, &header, bytes, self.arrival)
+    }
+
+    /// A part that does not fit into an entry becomes a file of one request.
+    fn append_large<D: Disk<File = F>>(
+        &self,
+        host: &mut impl Host<D>,
+        part: &Part,
+        bytes: &[u8],
+        span: Range<u64>,
+        tails: [&[u8]; 2],
+    ) -> Result<Kept, Fatal> {
+        let key = FileKey { link: self.from.link, number: LARGE_FILE };
+        let (keeper, spool) = host.parts();
+        // What a try without room has left.
+        keeper.discard(spool, key)?;
+        let mut kept = keeper.write(spool, key, bytes)?;
+        let mut buffer = vec![0; COPY_BYTES];
+        let mut at = span.start;
+        while at < span.end && matches!(kept, Kept::Silent) {
+            let window = usize::try_from(span.end - at).unwrap_or(COPY_BYTES).min(COPY_BYTES);
+            let window = buffer.get_mut(..window).unwrap_or_default();
+            let read = self.reader.read_at(at, window).map_err(unreadable)?;
+            if read == 0 {
+                return Ok(Kept::Done(Outcome::Undecodable));
+            }
+            kept = keeper.write(spool, key, window.get(..read).unwrap_or_default())?;
+            at += read as u64;
+        }
+        for tail in tails {
+            if matches!(kept, Kept::Silent) {
+                kept = keeper.write(spool, key, tail)?;
+            }
+        }
+        if !matches!(kept, Kept::Silent) {
+            return Ok(kept);
+        }
+        let place = Place { part: part.number, last: part.is_last, identity: part.identity };
+        self.seal(host, key, &place)
+    }
+
+    /// Makes an entry of a file that is one request.
+    fn seal<D: Disk<File = F>>(
+        &self,
+        host: &mut impl Host<D>,
+        key: FileKey,
+        place: &Place,
+    ) -> Result<Kept, Fatal> {
+        let (keeper, spool) = host.parts();
+        let Some(file) = keeper.find(key) else { return Ok(Kept::Done(Outcome::Undecodable)) };
+        let reader = match spool.partial_reader(file.partial) {
+            Ok(reader) => reader,
+            Err(error) => return file_refused(error),
+        };
+        let code = read_head(&reader)?.map_or(0, RequestType::code);
+        let sealed = SealedFile {
+            name: Some("request"),
+            partial: Some(file.partial),
+            bytes: file.bytes,
+            hash: *file.hash.finalize().as_bytes(),
+        };
+        let entry = NewFileEntry {
+            source: source(self.from, place.identity, self.hash, place.part, place.last),
+            hops: hops(place.identity),
+            precision: Some(self.from.precision),
+            time_range: None,
+            request_type: code.cast_unsigned(),
+            files: &[sealed],
+            parameters: &[],
+        };
+        match spool.seal(entry, self.arrival) {
+            Ok(_) => {
+                keeper.take(key);
+                Ok(if place.last { Kept::Durable(Outcome::Stored) } else { Kept::Silent })
+            }
+            Err(error) => refused(error),
+        }
+    }
+}
+
+/// Tries until there is room. `None`: the job is left.
+fn wait_for<D: Disk, H: Host<D>>(
+    host: &mut H,
+    mut attempt: impl FnMut(&mut H) -> Result<Kept, Fatal>,
+) -> Result<Option<Kept>, Fatal> {
+    loop {
+        let kept = attempt(host)?;
+        let Kept::Full(full) = kept else { return Ok(Some(kept)) };
+        if host.pause(Pause::Full(full))? == Go::Away {
+            return Ok(None);
+        }
+    }
+}
+
+/// Which part of its request a file is.
+struct Place {
+    part: u32,
+    last: bool,
+    identity: Option<Identity>,
+}
+
+impl Place {
+    const WHOLE: Self = Self { part: 0, last: true, identity: None };
+}
+
+fn read_head(reader: &impl ReadAt) -> Result<Option<RequestType>, Fatal> {
+    let mut head = [0; Head::BYTES];
+    reader.read_at(0, &mut head).map_err(unreadable)?;
+    let head = Head::read(&mut Reader::new(&head)).and_then(Head::known);
+    Ok(head.ok())
+}
+
+fn broken(error: ReadError) -> Fatal {
+    match error {
+        ReadError::Disk { error, .. } => unreadable(error),
+        ReadError::Malformed(error) => unreadable(io::Error::other(error)),
+    }
+}

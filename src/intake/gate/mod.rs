@@ -1,0 +1,442 @@
+//! The gate: the air-gap receiver of the node, on a thread of its own.
+//!
+//! ```text
+//!            accept       +------------- table, of fixed size ------------+
+//!  peers --------------->| connection: socket, machine                    |
+//!         <-- one byte -- |   read into the shared buffer, no further than |--> stage --> spool
+//!                        |   the frame, and no more than can be placed     |     thread
+//!                        +------------------------------------------------+
+//!                                   ^ outcomes, room (waker)                      |
+//!                                   +---------------------------------------------+
+//! ```
+//!
+//! One thread serves all connections with non-blocking sockets. A connection that waits is not read; one
+//! that has much to say is interrupted after [`limits::TURN_BYTES`], so that the others have their turn.
+//! When the table is full the connection that was silent longest makes way, whatever its address; one
+//! whose answer we still owe is not silent. Every socket has linger 0 from the start.
+//!
+//! In the steady state the thread allocates nothing: buffers, table and stage are made at the start.
+
+mod allow;
+mod connection;
+mod events;
+pub mod keeper;
+pub mod long_job;
+mod store;
+
+pub use allow::{Cidr, CidrError};
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use tokio::sync::watch;
+
+use self::connection::{Connection, Turn};
+use self::events::Repeats;
+use self::store::GateStore;
+use crate::data::Precision;
+use crate::limits;
+use crate::link::receiver::{Policy, Store};
+use crate::node::stage::{Record, Report, Stage};
+use crate::ops::board::{Board, Intake, IntakeKind};
+use crate::ops::clock;
+use crate::ops::stamp::{Loop, Stamp};
+use crate::spool::LinkId;
+
+/// What the gate has to know.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Connections at one time.
+    pub max_connections: usize,
+    /// Who may connect; empty: everyone.
+    pub allow: Vec<Cidr>,
+    /// What the receivers keep to.
+    pub policy: Policy,
+    /// The node's unit of time, if it has one; the first peer fixes it otherwise, and whoever keeps
+    /// the other end makes that last.
+    pub precision: watch::Sender<Option<Precision>>,
+    /// [`Spool::boot`](crate::spool::Spool::boot), which makes the ids of connections unique.
+    pub boot: u32,
+}
+
+/// The gate, listening.
+#[derive(Debug)]
+pub struct Gate {
+    poll: Poll,
+    listener: Option<TcpListener>,
+    address: SocketAddr,
+    policy: Arc<Policy>,
+    allow: Vec<Cidr>,
+    boot: u32,
+    links: u32,
+    /// `max_connections` places.
+    table: Vec<Option<Connection>>,
+    store: GateStore,
+    buffer: Vec<u8>,
+    /// Links whose end is not on the stage yet.
+    to_close: Vec<LinkId>,
+    /// Links whose end the spool thread has not reported yet.
+    closing: Vec<LinkId>,
+    reports: Vec<Report>,
+    board: Arc<Board>,
+    stop: Arc<AtomicBool>,
+    waker: Arc<Waker>,
+    resets: Repeats,
+    /// Who is served first; another one each turn, since the first may use up the stage.
+    first: usize,
+}
+
+/// How other threads stop the gate.
+#[derive(Debug, Clone)]
+pub struct GateHandle {
+    stop: Arc<AtomicBool>,
+    waker: Arc<Waker>,
+}
+
+impl GateHandle {
+    /// Ends the thread in order: no new frame is begun; what becomes durable within
+    /// [`limits::STOP_ANSWER_MAX`] is answered, the rest is reset.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        if let Err(error) = self.waker.wake() {
+            log::error!("event=wake_failed thread=gate error={error}");
+        }
+    }
+}
+
+const LISTENER: Token = Token(0);
+const WAKER: Token = Token(1);
+/// Tokens of the table begin here.
+const TABLE: usize = 2;
+/// Events taken at one time.
+const EVENTS: usize = 128;
+/// Peers get so long to read the last answers before their connections are reset.
+const LAST_ANSWERS: Duration = Duration::from_millis(50);
+
+impl Gate {
+    /// Binds the listener.
+    ///
+    /// # Errors
+    /// What the system says: the address is taken, or there are too few file handles.
+    pub fn bind(settings: Settings, stage: Arc<Stage>, board: Arc<Board>) -> io::Result<Self> {
+        let Settings { listen, max_connections, allow, policy, precision, boot } = settings;
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        stage.set_waker(Arc::clone(&waker));
+        let mut listener = TcpListener::bind(listen)?;
+        let address = listener.local_addr()?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        Ok(Self {
+            poll,
+            listener: Some(listener),
+            address,
+            policy: Arc::new(policy),
+            allow,
+            boot,
+            links: 0,
+            table: std::iter::repeat_with(|| None).take(max_connections.max(1)).collect(),
+            store: GateStore::new(stage, precision),
+            buffer: vec![0; limits::READ_BYTES],
+            to_close: Vec::with_capacity(max_connections),
+            closing: Vec::with_capacity(max_connections),
+            reports: Vec::with_capacity(max_connections),
+            board,
+            stop: Arc::new(AtomicBool::new(false)),
+            waker,
+            resets: Repeats::default(),
+            first: 0,
+        })
+    }
+
+    /// The address that it listens on, with the port that the system chose.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What stops it.
+    pub fn handle(&self) -> GateHandle {
+        GateHandle { stop: Arc::clone(&self.stop), waker: Arc::clone(&self.waker) }
+    }
+
+    /// Serves until it is stopped.
+    ///
+    /// # Errors
+    /// Polling failed, which only a bug or a lack of kernel memory explains.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut again = false;
+        while !self.stop.load(Ordering::Acquire) {
+            again = self.turn(&mut events, again)?;
+        }
+        self.finish(&mut events)?;
+        self.board.stamps.of(Loop::Gate).retire();
+        Ok(())
+    }
+
+    /// One turn: waits for something, then serves whoever can go on. Returns whether someone could go
+    /// on at once.
+    fn turn(&mut self, events: &mut Events, at_once: bool) -> io::Result<bool> {
+        let now = clock::now();
+        self.stamp().turn(now);
+        let time = if at_once { Duration::ZERO } else { self.time_until_due(now) };
+        if let Err(error) = self.poll.poll(events, Some(time))
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            return Err(error);
+        }
+        let now = clock::now();
+        let mut knocked = false;
+        for event in events.iter() {
+            match event.token() {
+                LISTENER => knocked = true,
+                WAKER => {}
+                Token(token) => self.wake_connection(token, event),
+            }
+        }
+        self.take_reports(now);
+        let again = self.serve_table(now);
+        if knocked {
+            self.accept(now);
+        }
+        self.close_links();
+        Ok(again)
+    }
+
+    fn stamp(&self) -> &Stamp {
+        self.board.stamps.of(Loop::Gate)
+    }
+
+    fn intake(&self) -> &Intake {
+        self.board.intake(IntakeKind::Gate)
+    }
+
+    fn time_until_due(&self, now: Instant) -> Duration {
+        let due = self.table.iter().flatten().filter_map(|one| one.machine.poll_timeout()).min();
+        due.map_or(limits::TURN_PERIOD_MAX, |due| due.saturating_duration_since(now))
+            .min(limits::TURN_PERIOD_MAX)
+    }
+
+    fn wake_connection(&mut self, token: usize, event: &mio::event::Event) {
+        let index = token.saturating_sub(TABLE);
+        if let Some(Some(connection)) = self.table.get_mut(index) {
+            connection.readable |= event.is_readable();
+            connection.shut |= event.is_read_closed();
+            if event.is_error() && connection.has_failed() {
+                self.end(index, false);
+            }
+        }
+    }
+
+    /// Gives outcomes to their machines.
+    fn take_reports(&mut self, now: Instant) {
+        let mut reports = std::mem::take(&mut self.reports);
+        self.store.stage().take_reports(&mut reports);
+        for Report { link, outcome } in reports.drain(..) {
+            let Some(outcome) = outcome else {
+                self.closing.retain(|closing| *closing != link);
+                continue;
+            };
+            let of_link = |one: &&mut Connection| one.machine.link() == link;
+            if let Some(connection) = self.table.iter_mut().flatten().find(of_link) {
+                connection.machine.handle_stored(now, &outcome, &mut self.store);
+            }
+        }
+        self.reports = reports;
+    }
+
+    /// Lets every connection go on that can. Whoever waits for room or for a buffer is tried, too:
+    /// there may be some since the last turn.
+    fn serve_table(&mut self, now: Instant) -> bool {
+        let mut again = false;
+        let mut starved = false;
+        let mut held = 0;
+        let mut pushed = false;
+        self.first = (self.first + 1) % self.table.len();
+        for index in (self.first..self.table.len()).chain(0..self.first) {
+            let Some(Some(connection)) = self.table.get_mut(index) else { continue };
+            if connection.machine.waits_for_room() {
+                connection.machine.handle_room(now, &mut self.store);
+            }
+            if connection.machine.poll_timeout().is_some_and(|due| due <= now) {
+                connection.machine.handle_timeout(now, &mut self.store);
+            }
+            let turn = connection.turn(now, &mut self.buffer, &mut self.store);
+            if self.store.take_pushed() {
+                connection.touched = true;
+                pushed = true;
+            }
+            // Otherwise all that is ready now shares a sync.
+            if pushed && self.store.room() < limits::STAGE_BYTES / 2 {
+                self.store.stage().submit();
+            }
+            starved |= connection.machine.waits_for_room();
+            self.note_events(index, now);
+            match turn {
+                Turn::Waits => {}
+                Turn::Again => again = true,
+                Turn::Gone => self.end(index, false),
+                Turn::Reset => self.end(index, true),
+            }
+            held += u64::from(matches!(self.table.get(index), Some(Some(one)) if one.held));
+        }
+        if pushed {
+            self.store.stage().submit();
+        }
+        self.intake().held.set(held);
+        if starved && !self.store.stage().starve(limits::STAGE_BYTES) {
+            // The stage is empty: it is a buffer that is waited for, or room that has just come.
+            again |= self.table.iter().flatten().any(|one| {
+                one.machine.waits_for_room()
+                    && self.store.can_lend(limits::REQUEST_MEMORY_BYTES_MAX)
+            });
+        }
+        again
+    }
+
+    fn accept(&mut self, now: Instant) {
+        loop {
+            let Some(listener) = &self.listener else { return };
+            match listener.accept() {
+                Ok((stream, peer)) => self.admit(stream, peer, now),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    log::warn!("event=accept_failed error={error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: TcpStream, peer: SocketAddr, now: Instant) {
+        let link = LinkId::new(self.boot, self.links);
+        self.links = self.links.wrapping_add(1);
+        let connection = Connection::new(stream, peer, link, Arc::clone(&self.policy), now);
+        let mut connection = match connection {
+            Ok(connection) => connection,
+            Err(error) => return log::debug!("event=not_admitted peer={peer} error={error}"),
+        };
+        // Dropping it resets it.
+        if !self.is_allowed(peer.ip()) {
+            return log::debug!("event=not_allowed peer={peer}");
+        }
+        let Some(index) = self.free_place() else {
+            return log::warn!("event=table_full peer={peer}");
+        };
+        let token = Token(index + TABLE);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(&mut connection.stream, token, interest) {
+            return log::warn!("event=not_admitted peer={peer} error={error}");
+        }
+        if let Some(place) = self.table.get_mut(index) {
+            *place = Some(connection);
+        }
+        self.show_connections();
+    }
+
+    fn is_allowed(&self, address: IpAddr) -> bool {
+        self.allow.is_empty() || self.allow.iter().any(|range| range.contains(address))
+    }
+
+    /// A free place, or that of the connection that was silent longest. None if we owe every one of
+    /// them an answer, or if too many ended links are still with the spool thread.
+    fn free_place(&mut self) -> Option<usize> {
+        if self.closing.len() + self.to_close.len() >= self.table.len() {
+            return None;
+        }
+        if let Some(free) = self.table.iter().position(Option::is_none) {
+            return Some(free);
+        }
+        let silent = self.table.iter().enumerate().filter_map(|(index, place)| {
+            let connection = place.as_ref().filter(|one| !one.machine.is_held())?;
+            Some((connection.active_at, index))
+        });
+        let (_, index) = silent.min()?;
+        log::info!("event=made_way count={}", self.table.len());
+        self.end(index, true);
+        Some(index)
+    }
+
+    /// Ends a connection: its socket is closed (by a reset, as linger is 0), and what it lent or left
+    /// goes back.
+    fn end(&mut self, index: usize, reset: bool) {
+        let Some(mut connection) = self.table.get_mut(index).and_then(Option::take) else { return };
+        let link = connection.machine.link();
+        let peer = connection.peer;
+        connection.machine.handle_close(&mut self.store);
+        if self.store.take_pushed() || connection.touched {
+            self.store.stage().give_up(link);
+            self.to_close.push(link);
+        }
+        log::debug!("event=closed peer={peer} reset={reset}");
+        drop(connection);
+        self.show_connections();
+    }
+
+    /// Tells the spool thread which links are over, as far as there is room on the stage.
+    fn close_links(&mut self) {
+        while let Some(link) = self.to_close.last().copied() {
+            if self.store.stage().room() == 0 || !self.store.stage().push(Record::Close(link), &[])
+            {
+                self.store.stage().starve(1);
+                return;
+            }
+            self.store.stage().submit();
+            self.to_close.pop();
+            self.closing.push(link);
+        }
+    }
+
+    fn show_connections(&self) {
+        let open = self.table.iter().flatten().count();
+        self.intake().connections.set(open as u64);
+    }
+
+    /// The orderly stop.
+    fn finish(&mut self, events: &mut Events) -> io::Result<()> {
+        let until = clock::now() + limits::STOP_ANSWER_MAX;
+        if let Some(mut listener) = self.listener.take() {
+            self.poll.registry().deregister(&mut listener)?;
+        }
+        for connection in self.table.iter_mut().flatten() {
+            connection.machine.handle_stop(&mut self.store);
+        }
+        loop {
+            let now = clock::now();
+            self.stamp().turn(now);
+            self.take_reports(now);
+            let mut owed = 0;
+            for connection in self.table.iter_mut().flatten() {
+                connection.machine.handle_room(now, &mut self.store);
+                connection.turn(now, &mut self.buffer, &mut self.store);
+                owed += usize::from(connection.machine.is_held());
+            }
+            self.store.stage().submit();
+            if owed == 0 || until <= now {
+                break;
+            }
+            self.poll_ignoring_interrupts(events, until.saturating_duration_since(now))?;
+        }
+        self.poll_ignoring_interrupts(events, LAST_ANSWERS)?;
+        for index in 0..self.table.len() {
+            self.end(index, true);
+        }
+        self.close_links();
+        Ok(())
+    }
+
+    fn poll_ignoring_interrupts(&mut self, events: &mut Events, time: Duration) -> io::Result<()> {
+        let polled = self.poll.poll(events, Some(time.min(limits::TURN_PERIOD_MAX)));
+        match polled {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! The one thread that owns the spool.
+//!
+//! ```text
+//!  gate --- stage (batches) ----+
+//!  inbox, worker, pipes: calls -+--> carried out --> one sync --> reports, replies, `synced`
+//!  pipes: cursors --------------+                                 to the gate, to callers, to readers
+//! ```
+//!
+//! A turn takes what there is, carries it out, and syncs once: whatever arrived during the last sync is
+//! covered by the next. Whoever waits for an outcome gets it after the sync that covers it, never
+//! before. Long jobs (a request of many MiB, an inflated one) run in portions, with a turn between
+//! two of them, so that nobody else waits for longer than a portion and its sync.
+//!
+//! When the spool is full the thread stops taking batches, tries again ten times a second and at every
+//! call, and the stage fills up behind it. When the disk fails the thread records it and ends; nothing is
+//! reported or published any more, and the program has to exit.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::spool_handle::{Reply, Shared, SpoolHandle};
+use super::stage::{Batch, Record, Report};
+use crate::data::Sequence;
+use crate::intake::gate::keeper::{Keeper, Kept};
+use crate::intake::gate::long_job::{Go, Host, LongJob, Pause};
+use crate::limits;
+use crate::link::receiver::Outcome;
+use crate::ops::board::{Board, Report as Trouble, SpoolState, TroubleKind};
+use crate::ops::clock;
+use crate::ops::stamp::{Loop, Operation, Stamp};
+use crate::spool::{Arrival, Disk, Fatal, Full, LinkId, Spool};
+
+/// What the spool thread has to know.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Connections of the gate's table.
+    pub connections: usize,
+    /// Largest frame, and largest stated size of a compressed request.
+    pub max_frame_bytes: u32,
+}
+
+/// The thread's own side; [`SpoolThread::run`] is its body.
+pub struct SpoolThread<D: Disk> {
+    disk: D,
+    spool: Spool<D>,
+    keeper: Keeper,
+    shared: Arc<Shared<D>>,
+    board: Arc<Board>,
+    synced: watch::Sender<Sequence>,
+    ended: watch::Sender<bool>,
+    batch: Batch,
+    /// The first record of the batch that is not carried out.
+    next: usize,
+    jobs: VecDeque<LongJob>,
+    /// The link whose job runs, and whether it was closed meanwhile.
+    running: Option<(LinkId, bool)>,
+    /// Links of which something was left out: everything that follows is, too.
+    broken: Vec<LinkId>,
+    reports: Vec<Report>,
+    replies: Vec<Reply>,
+    /// Something was appended, or may have been.
+    dirty: bool,
+    full: bool,
+    maintain_at: Instant,
+    shown_at: Instant,
+}
+
+impl<D: Disk> SpoolThread<D> {
+    /// Takes the spool over. The thread itself is the caller's to start, with [`SpoolThread::run`].
+    pub fn new(
+        disk: D,
+        spool: Spool<D>,
+        settings: Settings,
+        board: Arc<Board>,
+    ) -> (Self, SpoolHandle<D>) {
+        let (synced, synced_receiver) = watch::channel(spool.synced());
+        let (ended, ended_receiver) = watch::channel(false);
+        let handle = SpoolHandle::new(settings.connections, synced_receiver, ended_receiver);
+        let shared = handle.shared();
+        let batch = shared.stage.batch();
+        let now = clock::now();
+        let thread = Self {
+            disk,
+            spool,
+            keeper: Keeper::new(settings.max_frame_bytes),
+            shared,
+            board,
+            synced,
+            ended,
+            batch,
+            next: 0,
+            jobs: VecDeque::with_capacity(settings.connections),
+            running: None,
+            broken: Vec::new(),
+            reports: Vec::with_capacity(settings.connections),
+            replies: Vec::new(),
+            dirty: false,
+            full: false,
+            maintain_at: now,
+            shown_at: now,
+        };
+        (thread, handle)
+    }
+
+    /// Runs until [`SpoolHandle::stop`], or until the disk fails.
+    ///
+    /// # Errors
+    /// The disk failed; that is recorded in the data directory. The program has to exit.
+    pub fn run(mut self) -> Result<(), Fatal> {
+        let result = self.work();
+        let mut calls = self.shared.calls();
+        calls.ended = true;
+        // Their callers see that nobody answers.
+        calls.queue.clear();
+        drop(calls);
+        self.replies.clear();
+        let result = result.and_then(|()| self.spool.close(clock::now()));
+        self.board.stamps.of(Loop::Spool).retire();
+        if let Err(fatal) = &result {
+            log::error!("event=disk_failed error=\"{fatal}\"");
+            Spool::record_fatal(&self.disk, fatal, clock::wall().0);
+        }
+        self.ended.send_replace(true);
+        result
+    }
+
+    fn work(&mut self) -> Result<(), Fatal> {
+        loop {
+            self.turn()?;
+            if let Some(job) = self.jobs.pop_front() {
+                self.run_job(job)?;
+                continue;
+            }
+            if self.is_stopping() && (self.full || self.next >= self.batch.len()) {
+                return Ok(());
+            }
+            self.wait();
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.shared.calls().stop
+    }
+
+    fn stamp(&self) -> &Stamp {
+        self.board.stamps.of(Loop::Spool)
+    }
+
+    /// Takes what there is, carries it out, and syncs once.
+    fn turn(&mut self) -> Result<(), Fatal> {
+        let now = clock::now();
+        self.stamp().turn(now);
+        self.serve_calls();
+        if self.next >= self.batch.len() {
+            self.shared.stage.take(&mut self.batch);
+            self.next = 0;
+        }
+        let full = self.carry_out()?;
+        self.note_full(full);
+        self.commit()?;
+        if self.full || self.maintain_at <= now {
+            let _within = self.board.stamps.of(Loop::Spool).within(Operation::Release);
+            let due = self.spool.maintain(now)?;
+            self.maintain_at = due.min(now + limits::TURN_PERIOD_MAX);
+        }
+        if self.shown_at <= now {
+            self.shown_at = now + SHOW_PERIOD;
+            self.show();
+        }
+        Ok(())
+    }
+
+    fn wait(&self) {
+        let now = clock::now();
+        self.stamp().turn(now);
+        let due = self.maintain_at.min(self.shown_at);
+        let time = due.saturating_duration_since(now).min(limits::TURN_PERIOD_MAX);
+        if self.full {
+            self.shared.stage.wait_for_call(time.min(FULL_RETRY));
+        } else {
+            self.shared.stage.wait(time);
+        }
+    }
+
+    fn serve_calls(&mut self) {
+        let next_cursor = |shared: &Shared<D>| shared.calls().cursors.pop();
+        while let Some((consumer, cursor)) = next_cursor(&self.shared) {
+            if let Err(error) = self.spool.advance(consumer, &cursor) {
+                log::warn!("event=cursor_not_taken error=\"{error}\"");
+            }
+        }
+        let next_call = |shared: &Shared<D>| shared.calls().queue.pop_front();
+        while let Some(call) = next_call(&self.shared) {
+            let reply = call(&mut self.spool);
+            self.replies.push(reply);
+            // It may have appended.
+            self.dirty = true;
+        }
+    }
+
+    /// Carries out the batch until its end, or until there is no room.
+    fn carry_out(&mut self) -> Result<Option<Full>, Fatal> {
+        while self.next < self.batch.len() {
+            if let Some(full) = self.carry_out_next()? {
+                return Ok(Some(full));
+            }
+            self.next += 1;
+        }
+        Ok(None)
+    }
+
+    fn carry_out_next(&mut self) -> Result<Option<Full>, Fatal> {
+        let arrival = arrival();
+        let Some((record, bytes)) = self.batch.record(self.next) else { return Ok(None) };
+        let link = link_of(record);
+        if let Record::Close(link) = *record {
+            self.close(link)?;
+            return Ok(None);
+        }
+        if self.broken.contains(&link) {
+            return Ok(None);
+        }
+        let (spool, keeper) = (&mut self.spool, &mut self.keeper);
+        let kept = match record {
+            Record::Part(part) => keeper.append(spool, part, bytes, arrival)?,
+            Record::Cut { file, length } => keeper.cut(spool, *file, *length)?,
+            Record::Write { file } => keeper.write(spool, *file, bytes)?,
+            Record::Discard { file } => keeper.discard(spool, *file)?,
+            Record::Seal { from, files } => {
+                let _within = self.board.stamps.of(Loop::Spool).within(Operation::Seal);
+                keeper.seal(spool, *from, bytes, files, arrival)?
+            }
+            Record::Quarantine { file, case } => keeper.quarantine(spool, *file, *case)?,
+            Record::Show { file } => keeper.show(spool, *file),
+            Record::RequestFile { from, file, next_part } => {
+                let (from, file, next_part) = (*from, *file, *next_part);
+                self.jobs.push_back(LongJob::Request { from, file, next_part });
+                return Ok(None);
+            }
+            Record::Inflate { file, into } => {
+                self.jobs.push_back(LongJob::Inflate { file: *file, into: *into });
+                return Ok(None);
+            }
+            Record::Move { file, offset, bytes, into } => {
+                let (file, offset, bytes, into) = (*file, *offset, *bytes, *into);
+                self.jobs.push_back(LongJob::Move { file, offset, bytes, into });
+                return Ok(None);
+            }
+            Record::Close(_) => return Ok(None),
+        };
+        let awaited = !matches!(
+            record,
+            Record::Part(_) | Record::Cut { .. } | Record::Write { .. } | Record::Discard { .. }
+        );
+        Ok(self.settle(link, &kept, awaited))
+    }
+
+    /// Notes what came of a record. `awaited`: its link waits for an outcome; any other record that
+    /// fails takes what follows on its link along.
+    fn settle(&mut self, link: LinkId, kept: &Kept, awaited: bool) -> Option<Full> {
+        match kept {
+            Kept::Silent => self.dirty = true,
+            Kept::Durable(outcome) => {
+                self.dirty = true;
+                self.report(link, outcome);
+            }
+            Kept::Done(outcome) => {
+                if !awaited {
+                    self.broken.push(link);
+                }
+                self.report(link, outcome);
+            }
+            Kept::Full(full) if self.shared.stage.is_given_up(link) => {
+                log::debug!("event=left_out link={link:?} needed={}", full.needed);
+                self.broken.push(link);
+            }
+            Kept::Full(full) => return Some(*full),
+        }
+        None
+    }
+
+    fn report(&mut self, link: LinkId, outcome: &Outcome) {
+        if *outcome == Outcome::NeverFits {
+            let what = "a file from the gate is larger than the spool may be".to_owned();
+            self.board.raise(Trouble::new(TroubleKind::FileTooLarge, what), clock::wall());
+        }
+        if *outcome == Outcome::Cloned {
+            let what = "data of this node's own identity came that it never gave".to_owned();
+            self.board.raise(Trouble::new(TroubleKind::ClonedBox, what), clock::wall());
+        }
+        self.reports.push(Report { link, outcome: Some(*outcome) });
+    }
+
+    fn close(&mut self, link: LinkId) -> Result<(), Fatal> {
+        if let Some((running, closed)) = &mut self.running
+            && *running == link
+        {
+            // Its job ends first, or it would make files anew.
+            *closed = true;
+            return Ok(());
+        }
+        self.jobs.retain(|job| job.link() != link);
+        self.keeper.close(&mut self.spool, link)?;
+        self.broken.retain(|other| *other != link);
+        self.shared.stage.closed(link);
+        self.reports.push(Report { link, outcome: None });
+        Ok(())
+    }
+
+    /// Makes everything durable that was appended, then tells everyone.
+    fn commit(&mut self) -> Result<(), Fatal> {
+        if self.dirty {
+            self.dirty = false;
+            let synced = {
+                let _within = self.board.stamps.of(Loop::Spool).within(Operation::Sync);
+                self.spool.sync()?
+            };
+            self.synced.send_if_modified(|last| {
+                let changed = *last != synced;
+                *last = synced;
+                changed
+            });
+        }
+        self.shared.stage.report(&mut self.reports);
+        self.replies.drain(..).for_each(|reply| reply());
+        Ok(())
+    }
+
+    /// Runs a long job, with a turn after each portion.
+    fn run_job(&mut self, mut job: LongJob) -> Result<(), Fatal> {
+        let link = job.link();
+        self.running = Some((link, false));
+        let ended = job.run(self, arrival())?;
+        let closed = matches!(self.running.take(), Some((_, true)));
+        match ended {
+            Some(kept) => {
+                self.settle(link, &kept, true);
+            }
+            None => log::debug!("event=job_left link={link:?}"),
+        }
+        if closed { self.close(link) } else { Ok(()) }
+    }
+
+    fn note_full(&mut self, full: Option<Full>) {
+        match full {
+            Some(full) if !self.full => {
+                log::warn!("event=spool_full needed={} limit={}", full.needed, full.limit);
+                let what = format!(
+                    "{} bytes are needed, {} of {} are free",
+                    full.needed, full.available, full.limit
+                );
+                self.board.raise(Trouble::new(TroubleKind::SpoolFull, what), clock::wall());
+            }
+            None if self.full => {
+                log::info!("event=spool_has_room");
+                self.board.clear(TroubleKind::SpoolFull, "");
+            }
+            _ => {}
+        }
+        self.full = full.is_some();
+    }
+
+    /// Writes the spool's numbers on the board.
+    fn show(&self) {
+        let stats = self.spool.stats();
+        let board = &self.board.spool;
+        board.first_sequence.set(stats.first_sequence.0);
+        board.next_sequence.set(stats.next_sequence.0);
+        board.entries.set(stats.next_sequence.0.saturating_sub(stats.released_below.0));
+        board.bytes.set(stats.segment_bytes + stats.file_bytes + stats.partial_bytes);
+        board.max_bytes.set(stats.max_bytes);
+        board.dropped_entries.set(stats.dropped_entries);
+        board.syncs.set(stats.syncs);
+        board.set_state(match (stats.failing, self.full) {
+            (true, _) => SpoolState::Failing,
+            (false, true) => SpoolState::Full,
+            (false, false) => SpoolState::Ok,
+        });
+        self.board.quarantine.things.set(stats.quarantine_things);
+        self.board.quarantine.bytes.set(stats.quarantine_bytes);
+    }
+}
+
+impl<D: Disk> Host<D> for SpoolThread<D> {
+    fn parts(&mut self) -> (&mut Keeper, &mut Spool<D>) {
+        (&mut self.keeper, &mut self.spool)
+    }
+
+    /// What happens between two portions of a job.
+    fn pause(&mut self, pause: Pause) -> Result<Go, Fatal> {
+        self.turn()?;
+        let Some((link, _)) = self.running else { return Ok(Go::Away) };
+        if self.shared.stage.is_given_up(link) {
+            return Ok(Go::Away);
+        }
+        if let Pause::Full(full) = pause {
+            self.note_full(Some(full));
+            if self.is_stopping() {
+                return Ok(Go::Away);
+            }
+            self.shared.stage.wait_for_call(FULL_RETRY);
+        }
+        Ok(Go::On)
+    }
+}
+
+/// How often a full spool is tried again.
+const FULL_RETRY: Duration = Duration::from_millis(100);
+/// How often the numbers on the board are written.
+const SHOW_PERIOD: Duration = Duration::from_millis(500);
+
+fn arrival() -> Arrival {
+    let wall = clock::wall();
+    Arrival { wall_ms: wall.0, trusted: wall.is_dated() }
+}
+
+const fn link_of(record: &Record) -> LinkId {
+    match record {
+        Record::Part(part) => part.from.link,
+        Record::Cut { file, .. }
+        | Record::Write { file }
+        | Record::Discard { file }
+        | Record::RequestFile { file, .. }
+        | Record::Quarantine { file, .. }
+        | Record::Inflate { file, .. }
+        | Record::Show { file }
+        | Record::Move { file, .. } => file.link,
+        Record::Seal { from, .. } => from.link,
+        Record::Close(link) => *link,
+    }
+}
+
+impl<D: Disk> fmt::Debug for SpoolThread<D> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SpoolThread").field("full", &self.full).finish_non_exhaustive()
+    }
+}

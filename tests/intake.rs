@@ -1,0 +1,308 @@
+//! The gate thread and the spool thread over loopback, with a spool on a real disk.
+//!
+//! ```text
+//!  Peer --- loopback --- Gate --- Stage --- SpoolThread --- Spool<RealDisk> in a directory of its own
+//!                                                                  ^
+//!                                      what the test looks at -----+
+//! ```
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+#[path = "intake/world.rs"]
+mod world;
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use penstock::limits;
+use penstock::spool::{Kind, Settings as SpoolSettings, Start};
+use penstock_test_support::frames;
+use penstock_test_support::peer::Peer;
+use world::{World, reset_kind, ts_file};
+
+fn tablet(number: i64) -> Vec<u8> {
+    frames::tablet_of("root.sg.d1", 400, number * 1000, number.unsigned_abs())
+}
+
+#[test]
+fn a_tablet_is_in_the_spool_when_it_is_answered() {
+    let world = World::new();
+    let mut peer = world.peer("theirs");
+    for number in 0..3 {
+        assert_eq!(peer.ask(&tablet(number)).unwrap(), 0);
+        assert_eq!(world.entries().len(), usize::try_from(number).unwrap() + 1);
+    }
+    let entries = world.entries();
+    // The spool has put its own plan node id behind the body.
+    let stored = &entries[0].payload;
+    let sent = tablet(0);
+    assert_eq!(entries[0].kind, Kind::Tablet);
+    let body = sent.len() - 9;
+    assert_eq!(stored[..body], sent[..body]);
+    assert!(stored[body..].windows(3).any(|window| window == b"P1:"));
+    world.stop();
+}
+
+#[test]
+fn files_arrive_whole_and_flawed_ones_go_to_quarantine() {
+    let world = World::new();
+    let mut peer = world.peer("theirs");
+    let file = ts_file(3 << 20);
+    assert_eq!(peer.send_file("a-1-0-0.tsfile", &file, 1 << 20).unwrap(), 0);
+    let mods = b"DELETION,root.sg.d1.s1,0,1,2\n";
+    let mods_piece = frames::piece(frames::PIECE_WITH_MODS, "b.tsfile.mods", 0, mods);
+    assert_eq!(peer.ask(&mods_piece).unwrap(), 0);
+    assert_eq!(peer.ask(&frames::piece(frames::PIECE_WITH_MODS, "b.tsfile", 0, &file)).unwrap(), 0);
+    let named = [("b.tsfile.mods", mods.len() as u64), ("b.tsfile", file.len() as u64)];
+    assert_eq!(peer.ask(&frames::seal_with_mods(&named)).unwrap(), 0);
+    let half = &file[..file.len() / 2];
+    assert_eq!(peer.send_file("c.tsfile", half, 1 << 20).unwrap(), 0);
+
+    let entries = world.entries();
+    assert_eq!(entries.len(), 2);
+    assert!(entries[0].files == [("a-1-0-0.tsfile".to_owned(), file.clone())]);
+    let both = [("b.tsfile.mods".to_owned(), mods.to_vec()), ("b.tsfile".to_owned(), file.clone())];
+    assert!(entries[1].files == both);
+    assert_eq!(world.stats().quarantine_things, 1);
+    assert_eq!(world.stats().partials, 0);
+    world.stop();
+}
+
+#[test]
+fn a_repetition_whose_answer_was_lost_is_taken_once() {
+    let world = World::new();
+    let mut first = world.peer("theirs");
+    first.send(&frames::frame(&tablet(1))).unwrap();
+    world.wait_for(|stats| stats.appended_entries == 1);
+    drop(first);
+    let mut again = world.peer("theirs");
+    assert_eq!(again.ask(&tablet(1)).unwrap(), 0);
+    assert_eq!(world.entries().len(), 1);
+    // Once its answer was seen, the same again is another write.
+    assert_eq!(again.ask(&tablet(1)).unwrap(), 0);
+    assert_eq!(world.entries().len(), 2);
+
+    let file = ts_file(100_000);
+    let mut first = world.peer("theirs");
+    assert_eq!(first.ask(&frames::piece(frames::PIECE, "a.tsfile", 0, &file)).unwrap(), 0);
+    first.send(&frames::frame(&frames::seal("a.tsfile", file.len() as u64))).unwrap();
+    world.wait_for(|stats| stats.appended_entries == 3);
+    drop(first);
+    let mut again = world.peer("theirs");
+    assert_eq!(again.send_file("a.tsfile", &file, 30_000).unwrap(), 0);
+    assert_eq!(world.entries().len(), 3);
+    world.wait_for(|stats| stats.partials == 0);
+    world.stop();
+}
+
+#[test]
+fn a_large_request_goes_over_disk_and_is_cut_into_entries() {
+    let world = World::new();
+    let mut peer = world.peer("theirs");
+    let large = frames::tablet_of("root.sg.d1", 10 << 20, 0, 1);
+    assert_eq!(peer.ask(&large).unwrap(), 0);
+    let entries = world.entries();
+    assert!(entries.len() >= 10, "{} entries", entries.len());
+    assert!(entries.iter().all(|entry| entry.payload.len() <= limits::ENTRY_BYTES_MAX));
+    world.wait_for(|stats| stats.partials == 0);
+    // Its repetition on another connection leaves nothing.
+    let mut again = world.peer("theirs");
+    assert_eq!(again.ask(&large).unwrap(), 0);
+    assert_eq!(world.entries().len(), entries.len());
+    world.stop();
+}
+
+#[test]
+fn sixteen_connections_are_served_at_once() {
+    let world = World::new();
+    std::thread::scope(|scope| {
+        for number in 0..16_i64 {
+            let mut peer = world.peer(&format!("cluster-{number}"));
+            scope.spawn(move || {
+                let device = format!("root.sg.d{number}");
+                let tablet = |round: i64| frames::tablet_of(&device, 4096, round * 1000, 1);
+                assert!((0..20).all(|round| peer.ask(&tablet(round)).unwrap() == 0));
+                let file = ts_file(1 << 20);
+                let name = format!("{number}.tsfile");
+                assert_eq!(peer.send_file(&name, &file, 256 << 10).unwrap(), 0);
+            });
+        }
+    });
+    assert_eq!(world.entries().len(), 16 * 21);
+    let stats = world.stats();
+    assert!(stats.syncs < stats.appended_entries, "{} syncs", stats.syncs);
+    world.stop();
+}
+
+#[test]
+fn two_stock_peers_are_served_while_forty_strangers_sit_in_the_table() {
+    let world = World::new();
+    let strangers: Vec<_> = (0..40)
+        .map(|number| {
+            let mut stranger = Peer::connect(world.address).unwrap();
+            // Some say nothing, some half a header, some half a handshake.
+            let hello = frames::frame(&frames::handshake("stranger", "ms"));
+            stranger.send(&hello[..[0, 9, 40][number % 3]]).unwrap();
+            stranger
+        })
+        .collect();
+    let mut peers: Vec<_> = (0..21).map(|_| world.peer("theirs")).collect();
+    for round in 0..3 {
+        for (number, peer) in (0..).zip(&mut peers) {
+            assert_eq!(peer.ask(&tablet(round * 100 + number)).unwrap(), 0);
+        }
+    }
+    assert_eq!(world.entries().len(), 63);
+    drop(strangers);
+    world.stop();
+}
+
+#[test]
+fn a_full_table_makes_way_for_newcomers_and_never_for_a_reason_of_address() {
+    let world = World::with(|settings| settings.gate.max_connections = 4);
+    let silent = Peer::connect(world.address).unwrap();
+    world.wait_for_connections(1);
+    let mut peers: Vec<_> = (0..3).map(|_| world.peer("theirs")).collect();
+    // The silent one makes way, then the one that spoke first.
+    let mut fourth = world.peer("theirs");
+    let mut silent = silent;
+    assert!(matches!(silent.answer().unwrap_err().kind(), ErrorKind::ConnectionReset));
+    for (number, peer) in (0..).zip(&mut peers) {
+        assert_eq!(peer.ask(&tablet(number)).unwrap(), 0);
+    }
+    assert_eq!(fourth.ask(&tablet(9)).unwrap(), 0);
+    world.stop();
+}
+
+#[test]
+fn wrong_frames_are_reset_and_others_go_on() {
+    let world = World::new();
+    let mut witness = world.peer("witness");
+    let good = frames::frame(&tablet(1));
+    let changed = |at: usize| {
+        let mut frame = good.clone();
+        frame[at] ^= 0x10;
+        frame
+    };
+    let with_length = |length: u32| {
+        let mut frame = good.clone();
+        frame[..4].copy_from_slice(&length.to_be_bytes());
+        frame[4..8].copy_from_slice(&length.to_be_bytes());
+        frame
+    };
+    let wrong = [
+        changed(0),
+        changed(5),
+        changed(9),
+        changed(14),
+        changed(50),
+        with_length(0x7fff_ffff),
+        with_length(2),
+        with_length(0),
+        frames::frame(&frames::piece(frames::PIECE, "a.tsfile", 7, b"x")),
+        frames::frame(&frames::seal("a.tsfile", 7)),
+    ];
+    for (number, bytes) in (0..).zip(&wrong) {
+        let mut peer = world.peer("theirs");
+        peer.send(bytes).unwrap();
+        assert_eq!(reset_kind(&mut peer), ErrorKind::ConnectionReset, "frame {number}");
+        assert_eq!(witness.ask(&tablet(100 + number)).unwrap(), 0);
+    }
+    let mut stranger = Peer::connect(world.address).unwrap();
+    stranger.send(&good).unwrap();
+    assert_eq!(reset_kind(&mut stranger), ErrorKind::ConnectionReset);
+    assert_eq!(world.entries().len(), wrong.len());
+    assert_eq!(world.stats().quarantine_things, 0);
+    world.stop();
+}
+
+#[test]
+fn every_prefix_of_a_frame_leaves_nothing_behind() {
+    let world = World::new();
+    let frame = frames::frame(&frames::piece(frames::PIECE, "a.tsfile", 0, &[1; 3000]));
+    for cut in [1, 8, 16, 17, 30, 500, 1100, frame.len() - 1] {
+        let mut peer = world.peer("theirs");
+        peer.send(&frame[..cut]).unwrap();
+        drop(peer);
+    }
+    world.wait_for_connections(0);
+    world.wait_for(|stats| stats.partials == 0);
+    assert_eq!(world.entries().len(), 0);
+    world.stop();
+}
+
+#[test]
+fn an_unknown_request_is_refused_after_a_second_and_nothing_is_lost() {
+    let world = World::new();
+    let mut peer = world.peer("theirs");
+    let begun = penstock_test_support::clock::now();
+    assert_eq!(peer.ask(&frames::payload(99, b"what is this")).unwrap(), 0xff);
+    assert!(begun.elapsed() >= limits::REFUSAL_DELAY);
+    assert_eq!(peer.ask(&tablet(1)).unwrap(), 0);
+    assert_eq!(peer.ask(&frames::payload(frames::TABLET, b"no node")).unwrap(), 0);
+    assert_eq!(world.stats().quarantine_things, 1);
+    world.stop();
+}
+
+#[test]
+fn a_full_spool_holds_answers_until_a_consumer_has_gone_on() {
+    let world = World::with(|settings| {
+        settings.spool = SpoolSettings {
+            segment_bytes: 1 << 20,
+            max_bytes: 4 << 20,
+            reserve_bytes: 0,
+            ..SpoolSettings::default()
+        };
+    });
+    let consumer =
+        world.spool.call_blocking(|spool| spool.create_consumer("pipe", Start::Oldest).unwrap());
+    let consumer = consumer.unwrap();
+    let mut peer = world.peer("theirs");
+    peer.socket().set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+    let mut taken = 0;
+    let held = loop {
+        let tablet = frames::tablet_of("root.sg.d1", 200 << 10, taken * 100_000, 1);
+        match peer.ask(&tablet) {
+            Ok(answer) => assert_eq!(answer, 0),
+            Err(error) => break error.kind(),
+        }
+        taken += 1;
+        assert!(taken < 100);
+    };
+    assert!(matches!(held, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{held:?}");
+    let synced = *world.spool.synced().borrow();
+    let cursor = penstock::spool::Cursor { position: synced, ..Default::default() };
+    world.spool.advance(consumer, &cursor);
+    peer.socket().set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    assert_eq!(peer.answer().unwrap(), 0);
+    world.stop();
+}
+
+#[test]
+fn a_stop_answers_what_is_whole_and_resets_the_rest() {
+    let world = World::new();
+    let mut idle = world.peer("theirs");
+    let mut half = world.peer("theirs");
+    half.send(&frames::frame(&tablet(1))[..100]).unwrap();
+    let mut whole = world.peer("theirs");
+    assert_eq!(whole.ask(&tablet(2)).unwrap(), 0);
+    whole.send(&frames::frame(&tablet(3))).unwrap();
+    world.wait_for(|stats| stats.appended_entries >= 2);
+    let begun = penstock_test_support::clock::now();
+    world.stop();
+    assert!(begun.elapsed() < Duration::from_secs(4));
+    assert_eq!(whole.answer().unwrap(), 0);
+    assert_eq!(reset_kind(&mut whole), ErrorKind::ConnectionReset);
+    assert_eq!(reset_kind(&mut half), ErrorKind::ConnectionReset);
+    assert_eq!(reset_kind(&mut idle), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn only_allowed_addresses_are_served() {
+    let world = World::with(|settings| settings.gate.allow = vec!["10.0.0.0/8".parse().unwrap()]);
+    // The reset may come before the connection is set up here.
+    if let Ok(mut peer) = Peer::connect(world.address) {
+        assert_eq!(reset_kind(&mut peer), ErrorKind::ConnectionReset);
+    }
+    world.stop();
+}
