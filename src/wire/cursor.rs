@@ -21,6 +21,8 @@ use super::WireError;
 use crate::data::ReadAt;
 use crate::limits::NAME_BYTES_MAX;
 
+/// Length of a text: what is left of its request bounds it.
+pub(super) const TEXT_BYTES_MAX: usize = 0x7fff_ffff;
 /// What a jump reads at least: a few cells, or a name with its schema.
 const JUMP_BYTES: usize = 1024;
 
@@ -194,8 +196,12 @@ impl<'r> Cursor<'r> {
         self.skip(count.saturating_mul(bytes), what)
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], ReadError> {
-        let array = self.peek(N, what)?.first_chunk::<N>().copied().unwrap_or([0; N]);
+        let array = match self.place.from(self.at).and_then(<[u8]>::first_chunk::<N>) {
+            Some(array) => *array,
+            None => self.peek(N, what)?.first_chunk::<N>().copied().unwrap_or([0; N]),
+        };
         self.at += N;
         Ok(array)
     }
@@ -263,6 +269,25 @@ impl<'r> Cursor<'r> {
         }
     }
 
+    /// Goes over `count` texts that have their lengths in front.
+    ///
+    /// # Errors
+    /// [`WireError::Length`] for a negative length; else as [`Cursor::u8`].
+    pub fn skip_texts(&mut self, mut count: usize, what: &'static str) -> Result<(), ReadError> {
+        while count > 0 {
+            let (texts, bytes) =
+                self.place.from(self.at).map_or((0, 0), |at| whole_texts(at, count));
+            self.at += bytes;
+            count -= texts;
+            if texts == 0 {
+                let bytes = self.count(TEXT_BYTES_MAX, what)?;
+                self.skip(bytes, what)?;
+                count -= 1;
+            }
+        }
+        Ok(())
+    }
+
     /// Goes over a string that is not null, and returns its length, at most `NAME_BYTES_MAX`.
     ///
     /// # Errors
@@ -306,19 +331,40 @@ impl<'r> Cursor<'r> {
 }
 
 impl Place<'_> {
-    /// Bytes that are at hand.
-    fn bytes(&self, at: usize, count: usize) -> Option<&[u8]> {
+    /// All bytes from `at` on that are at hand.
+    #[inline]
+    fn from(&self, at: usize) -> Option<&[u8]> {
         match self {
-            Self::Memory { bytes, base } => bytes.get(at.checked_sub(*base)?..)?.get(..count),
-            Self::Disk(window) => window.bytes(at, count),
+            Self::Memory { bytes, base } => bytes.get(at.checked_sub(*base)?..),
+            Self::Disk(window) => window.from(at),
         }
+    }
+
+    /// `count` bytes from `at` on, if they are at hand.
+    fn bytes(&self, at: usize, count: usize) -> Option<&[u8]> {
+        self.from(at)?.get(..count)
     }
 }
 
+/// How many of `count` texts lie whole at the start of `bytes`, and how many bytes these have.
+fn whole_texts(bytes: &[u8], count: usize) -> (usize, usize) {
+    let mut rest = bytes;
+    for texts in 0..count {
+        let Some((length, behind)) = rest.split_first_chunk::<4>() else {
+            return (texts, bytes.len() - rest.len());
+        };
+        let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        let Some(behind) = behind.get(length..) else {
+            return (texts, bytes.len() - rest.len());
+        };
+        rest = behind;
+    }
+    (count, bytes.len() - rest.len())
+}
+
 impl Window<'_> {
-    fn bytes(&self, at: usize, count: usize) -> Option<&[u8]> {
-        let from = at.checked_sub(self.start)?;
-        self.buffer.get(..self.filled)?.get(from..from + count)
+    fn from(&self, at: usize) -> Option<&[u8]> {
+        self.buffer.get(..self.filled)?.get(at.checked_sub(self.start)?..)
     }
 
     /// Makes sure that the `count` bytes at `at`, of `left` in all, are in the buffer.
@@ -341,7 +387,7 @@ impl Window<'_> {
     /// Puts the bytes at `at` behind what `out` holds: from the buffer if they are there, else
     /// without it.
     fn copy(&self, at: usize, count: usize, out: &mut Vec<u8>) -> Result<(), ReadError> {
-        if let Some(bytes) = self.bytes(at, count) {
+        if let Some(bytes) = self.from(at).and_then(|bytes| bytes.get(..count)) {
             out.extend_from_slice(bytes);
             return Ok(());
         }

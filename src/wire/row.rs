@@ -22,8 +22,8 @@
 //! [`super::tablet::scan`].
 
 use super::WireError;
-use super::cursor::{Cursor, ReadError};
-use super::tablet::{self, Column, Form, Layout, TEXT_BYTES_MAX};
+use super::cursor::{Cursor, ReadError, TEXT_BYTES_MAX};
+use super::tablet::{self, Column, Form, Layout};
 use crate::data::{DataType, TimeRange};
 use crate::limits::COLUMNS_MAX;
 

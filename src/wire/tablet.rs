@@ -30,7 +30,7 @@
 //! values of a scanned tablet in memory, [`super::build`] writes tablets.
 
 use super::WireError;
-use super::cursor::{Cursor, ReadError};
+use super::cursor::{Cursor, ReadError, TEXT_BYTES_MAX};
 use crate::data::{DataType, TimeRange};
 use crate::limits::{COLUMNS_MAX, NAME_BYTES_MAX, SCHEMA_PROPERTIES_MAX};
 
@@ -305,7 +305,7 @@ fn node_values(
         column.values_at = offset(cursor.at());
         match column.data_type.and_then(DataType::value_bytes) {
             Some(bytes) => cursor.skip_each(rows, bytes, "values")?,
-            None => skip_texts(cursor, rows)?,
+            None => cursor.skip_texts(rows, "text")?,
         }
     }
     Ok(())
@@ -329,14 +329,6 @@ fn raw_values(
     Ok(())
 }
 
-fn skip_texts(cursor: &mut Cursor<'_>, rows: usize) -> Result<(), ReadError> {
-    for _ in 0..rows {
-        let bytes = cursor.count(TEXT_BYTES_MAX, "text")?;
-        cursor.skip(bytes, "text")?;
-    }
-    Ok(())
-}
-
 fn skip_flagged_texts(cursor: &mut Cursor<'_>, rows: usize) -> Result<(), ReadError> {
     for _ in 0..rows {
         if cursor.bool("notNull")? {
@@ -346,9 +338,6 @@ fn skip_flagged_texts(cursor: &mut Cursor<'_>, rows: usize) -> Result<(), ReadEr
     }
     Ok(())
 }
-
-/// Length of a text is bounded by what is left of its request.
-pub(super) const TEXT_BYTES_MAX: usize = 0x7fff_ffff;
 
 /// Bytes of the bitmap of a column with `rows` rows in the forms Node and Wal.
 pub const fn bitmap_bytes(rows: usize) -> usize {

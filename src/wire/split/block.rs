@@ -13,8 +13,8 @@
 use std::ops::Range;
 
 use crate::data::{DataType, TimeRange};
-use crate::wire::cursor::{Cursor, ReadError};
-use crate::wire::tablet::{Column, Layout, TEXT_BYTES_MAX, bitmap_bytes, offset};
+use crate::wire::cursor::{Cursor, ReadError, TEXT_BYTES_MAX};
+use crate::wire::tablet::{Column, Layout, bitmap_bytes, offset};
 
 /// Version, type and node type.
 pub(super) const HEAD: [u8; 5] = [1, 0, 2, 0, 13];
@@ -239,10 +239,7 @@ pub(super) fn write_values(
 /// Texts that stand as a part has them go over in one piece.
 fn write_texts(cursor: &mut Cursor<'_>, rows: usize, out: &mut Vec<u8>) -> Result<(), ReadError> {
     let at = cursor.at();
-    for _ in 0..rows {
-        let bytes = cursor.count(TEXT_BYTES_MAX, "text")?;
-        cursor.skip(bytes, "text")?;
-    }
+    cursor.skip_texts(rows, "text")?;
     let bytes = cursor.at() - at;
     cursor.seek(at);
     cursor.copy(bytes, out)

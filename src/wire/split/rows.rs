@@ -42,6 +42,8 @@ pub(super) struct Tables<'t> {
 /// A run that was written, and what is behind it.
 pub(super) struct Run {
     pub(super) part: Part,
+    /// Whether any cell is null.
+    has_nulls: bool,
     pub(super) items: Items,
     pub(super) behind: usize,
 }
@@ -71,7 +73,7 @@ pub(super) fn write(
         follow(&mut cursor, &Window { bytes, base: at }, &first, &mut run, &mut tables);
     cursor.seek(first.at);
     row::scan(&mut cursor, first.form, tables.columns)?;
-    write_tablet(&mut cursor, &first, &mut tables, out)?;
+    write_tablet(&mut cursor, &first, run.has_nulls, &mut tables, out)?;
     Ok(if is_at_edge { Ended::AtEdge(Some(run)) } else { Ended::Within(Some(run)) })
 }
 
@@ -104,6 +106,7 @@ fn follow(
             run.part.time_range.include(last);
             run.part.rows += 1;
             tables.rows.push(RunRow::new(&row));
+            run.has_nulls |= has_nulls(tables.columns, tables.types);
         }
         (run.items, run.behind) = (items, cursor.at());
     }
@@ -124,7 +127,8 @@ fn first_row(
     tables.types.clear();
     tables.types.extend(tables.columns.iter().map(type_code));
     let part = part(Content::Tablet, TimeRange::at(first.time), 1, None);
-    Some((first, Run { part, items, behind: cursor.at() }))
+    let has_nulls = has_nulls(tables.columns, tables.types);
+    Some((first, Run { part, has_nulls, items, behind: cursor.at() }))
 }
 
 impl RunRow {
@@ -151,6 +155,11 @@ fn type_code(column: &Column) -> u8 {
     column.data_type.map_or(NO_TYPE, DataType::code)
 }
 
+/// Whether a row has a null in a column whose type is known.
+fn has_nulls(columns: &[Column], types: &[u8]) -> bool {
+    columns.iter().zip(types).any(|(column, code)| column.is_absent && *code != NO_TYPE)
+}
+
 /// Whether a row's cells are null or of the types of the first row's columns.
 fn has_types(columns: &[Column], types: &[u8]) -> bool {
     columns.iter().zip(types).all(|(column, code)| column.is_absent || type_code(column) == *code)
@@ -159,6 +168,7 @@ fn has_types(columns: &[Column], types: &[u8]) -> bool {
 fn write_tablet(
     cursor: &mut Cursor<'_>,
     first: &RowLayout,
+    has_nulls: bool,
     tables: &mut Tables<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), ReadError> {
@@ -179,7 +189,10 @@ fn write_tablet(
         cursor.seek(row.at as usize);
         cursor.copy(8, out)?;
     }
-    write_bitmaps(cursor, columns, rows, out)?;
+    out.push(u8::from(has_nulls));
+    if has_nulls {
+        write_bitmaps(cursor, columns, rows, out)?;
+    }
     for row in rows.iter_mut() {
         row.cell_at = row.cells_at;
     }
@@ -190,34 +203,24 @@ fn write_tablet(
     Ok(())
 }
 
+/// Writes for each column with a type a flag, and a bitmap if any of its cells is null.
 fn write_bitmaps(
     cursor: &mut Cursor<'_>,
     columns: &[Column],
     rows: &mut [RunRow],
     out: &mut Vec<u8>,
 ) -> Result<(), ReadError> {
-    let flag_at = out.len();
-    out.push(1);
-    let mut has_nulls = false;
     for column in columns {
-        let start = out.len();
-        out.resize(start + 1 + bitmap_bytes(rows.len()), 0);
-        let nulls = mark_nulls(cursor, rows, out.get_mut(start + 1..).unwrap_or_default())?;
-        if nulls == 0 || column.data_type.is_none() {
-            out.truncate(start);
-        }
+        let flag_at = out.len();
+        out.push(1);
+        out.resize(flag_at + 1 + bitmap_bytes(rows.len()), 0);
+        let nulls = mark_nulls(cursor, rows, out.get_mut(flag_at + 1..).unwrap_or_default())?;
         if column.data_type.is_none() {
-            continue;
+            out.truncate(flag_at);
+        } else if nulls == 0 {
+            out.truncate(flag_at);
+            out.push(0);
         }
-        has_nulls |= nulls > 0;
-        match out.get_mut(start) {
-            Some(flag) => *flag = 1,
-            None => out.push(0),
-        }
-    }
-    if !has_nulls {
-        out.truncate(flag_at);
-        out.push(0);
     }
     Ok(())
 }
