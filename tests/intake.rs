@@ -8,6 +8,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+#[path = "intake/captures.rs"]
+mod captures;
 #[path = "intake/world.rs"]
 mod world;
 
@@ -15,6 +17,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use penstock::limits;
+use penstock::ops::board::TroubleKind;
 use penstock::spool::{Kind, Settings as SpoolSettings, Start};
 use penstock_test_support::frames;
 use penstock_test_support::peer::Peer;
@@ -246,14 +249,7 @@ fn an_unknown_request_is_refused_after_a_second_and_nothing_is_lost() {
 
 #[test]
 fn a_full_spool_holds_answers_until_a_consumer_has_gone_on() {
-    let world = World::with(|settings| {
-        settings.spool = SpoolSettings {
-            segment_bytes: 1 << 20,
-            max_bytes: 4 << 20,
-            reserve_bytes: 0,
-            ..SpoolSettings::default()
-        };
-    });
+    let world = World::with(|settings| settings.spool = small_spool());
     let consumer =
         world.spool.call_blocking(|spool| spool.create_consumer("pipe", Start::Oldest).unwrap());
     let consumer = consumer.unwrap();
@@ -275,6 +271,41 @@ fn a_full_spool_holds_answers_until_a_consumer_has_gone_on() {
     world.spool.advance(consumer, &cursor);
     peer.socket().set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     assert_eq!(peer.answer().unwrap(), 0);
+    world.stop();
+}
+
+#[test]
+fn an_answer_is_held_no_longer_than_allowed() {
+    let world = World::with(|settings| {
+        settings.spool = small_spool();
+        settings.gate.policy.hold_max = Duration::from_secs(1);
+    });
+    let mut peer = world.peer("theirs");
+    let tablet = |number: i64| frames::tablet_of("root.sg.d1", 200 << 10, number * 100_000, 1);
+    let held = (0..100).find_map(|number| peer.ask(&tablet(number)).err()).unwrap();
+    assert_eq!(held.kind(), ErrorKind::ConnectionReset);
+    world.wait_for_connections(0);
+    // Others may still come and be heard.
+    let mut other = world.peer("theirs");
+    other.send(&frames::frame(&tablet(0))).unwrap();
+    assert_eq!(reset_kind(&mut other), ErrorKind::ConnectionReset);
+    world.stop();
+}
+
+#[test]
+fn a_file_that_is_larger_than_the_spool_is_given_up_and_said_so() {
+    let world = World::with(|settings| settings.spool = small_spool());
+    let mut peer = world.peer("theirs");
+    let bytes = vec![7; 1 << 20];
+    let piece = |start: u64| frames::piece(frames::PIECE, "a.tsfile", start << 20, &bytes);
+    let given_up = (0..10).find_map(|start| peer.ask(&piece(start)).err()).unwrap();
+    assert_eq!(given_up.kind(), ErrorKind::ConnectionReset);
+    let troubles = world.board.troubles.all();
+    assert!(troubles.iter().any(|trouble| trouble.kind == TroubleKind::FileTooLarge));
+    // Its bytes are free again.
+    world.wait_for(|stats| stats.partials == 0);
+    let mut other = world.peer("theirs");
+    assert_eq!(other.ask(&tablet(1)).unwrap(), 0);
     world.stop();
 }
 
@@ -305,4 +336,13 @@ fn only_allowed_addresses_are_served() {
         assert_eq!(reset_kind(&mut peer), ErrorKind::ConnectionReset);
     }
     world.stop();
+}
+
+fn small_spool() -> SpoolSettings {
+    SpoolSettings {
+        segment_bytes: 1 << 20,
+        max_bytes: 4 << 20,
+        reserve_bytes: 0,
+        ..SpoolSettings::default()
+    }
 }

@@ -29,7 +29,7 @@ use crate::intake::gate::keeper::{Keeper, Kept};
 use crate::intake::gate::long_job::{Go, Host, LongJob, Pause};
 use crate::limits;
 use crate::link::receiver::Outcome;
-use crate::ops::board::{Board, Report as Trouble, SpoolState, TroubleKind};
+use crate::ops::board::{Board, IntakeKind, Report as Trouble, SpoolState, TroubleKind};
 use crate::ops::clock;
 use crate::ops::stamp::{Loop, Operation, Stamp};
 use crate::spool::{Arrival, Disk, Fatal, Full, LinkId, Spool};
@@ -135,10 +135,11 @@ impl<D: Disk> SpoolThread<D> {
                 self.run_job(job)?;
                 continue;
             }
-            if self.is_stopping() && (self.full || self.next >= self.batch.len()) {
+            if !self.is_stopping() {
+                self.wait();
+            } else if self.full || self.batch.is_empty() {
                 return Ok(());
             }
-            self.wait();
         }
     }
 
@@ -283,14 +284,25 @@ impl<D: Disk> SpoolThread<D> {
         None
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others need no person")]
     fn report(&mut self, link: LinkId, outcome: &Outcome) {
-        if *outcome == Outcome::NeverFits {
-            let what = "a file from the gate is larger than the spool may be".to_owned();
-            self.board.raise(Trouble::new(TroubleKind::FileTooLarge, what), clock::wall());
-        }
-        if *outcome == Outcome::Cloned {
-            let what = "data of this node's own identity came that it never gave".to_owned();
-            self.board.raise(Trouble::new(TroubleKind::ClonedBox, what), clock::wall());
+        let trouble = match outcome {
+            Outcome::NeverFits => Some((
+                TroubleKind::FileTooLarge,
+                "a file from the gate needs more bytes than the spool may ever have",
+            )),
+            Outcome::Cloned => Some((
+                TroubleKind::ClonedBox,
+                "data came with this node's identity and a sequence that it has never given",
+            )),
+            Outcome::QuarantineFull => Some((
+                TroubleKind::QuarantineFull,
+                "the answer to something that can never be accepted is held",
+            )),
+            _ => None,
+        };
+        if let Some((kind, what)) = trouble {
+            self.board.raise(Trouble::new(kind, what), clock::wall());
         }
         self.reports.push(Report { link, outcome: Some(*outcome) });
     }
@@ -364,6 +376,23 @@ impl<D: Disk> SpoolThread<D> {
         self.full = full.is_some();
     }
 
+    fn show_quarantine(&self, things: u64, bytes: u64) {
+        let shown = &self.board.quarantine;
+        if shown.things.get() == things {
+            return;
+        }
+        shown.things.set(things);
+        shown.bytes.set(bytes);
+        if things == 0 {
+            self.board.clear(TroubleKind::Quarantine, "");
+            self.board.clear(TroubleKind::QuarantineFull, "");
+            return;
+        }
+        let what = format!("{things} things of {bytes} bytes lie in quarantine");
+        let trouble = Trouble::new(TroubleKind::Quarantine, what).count(things);
+        self.board.raise(trouble, clock::wall());
+    }
+
     /// Writes the spool's numbers on the board.
     fn show(&self) {
         let stats = self.spool.stats();
@@ -380,8 +409,8 @@ impl<D: Disk> SpoolThread<D> {
             (false, true) => SpoolState::Full,
             (false, false) => SpoolState::Ok,
         });
-        self.board.quarantine.things.set(stats.quarantine_things);
-        self.board.quarantine.bytes.set(stats.quarantine_bytes);
+        self.board.intake(IntakeKind::Gate).duplicates.set(stats.duplicates);
+        self.show_quarantine(stats.quarantine_things, stats.quarantine_bytes);
     }
 }
 
