@@ -98,20 +98,34 @@ impl Carried {
 
     /// The next frame, if a piece takes at most `piece_bytes`.
     pub(super) fn frame(&self, piece_bytes: usize) -> Frame {
-        let Delivery::Files(lengths) = &self.delivery else { return Frame::Whole };
-        let Some(&length) = lengths.get(self.next.file) else { return Frame::Seal };
-        let left = length.saturating_sub(self.next.offset);
-        let bytes = usize::try_from(left).map_or(piece_bytes, |left| left.min(piece_bytes));
-        Frame::Piece { file: self.next.file, start: self.next.offset, bytes }
+        self.frame_at(self.next, piece_bytes)
+    }
+
+    /// The frame after the next one, which is a piece of `bytes` bytes.
+    pub(super) fn frame_after(&self, bytes: usize, piece_bytes: usize) -> Frame {
+        self.frame_at(self.place_after(bytes), piece_bytes)
     }
 
     /// A piece of this many bytes was accepted.
     pub(super) fn advance(&mut self, bytes: usize) {
-        let Delivery::Files(lengths) = &self.delivery else { return };
-        let Some(&length) = lengths.get(self.next.file) else { return };
-        self.next.offset = self.next.offset.saturating_add(u64::try_from(bytes).unwrap_or(length));
-        if self.next.offset >= length {
-            self.next = Place { file: self.next.file + 1, offset: 0 };
+        self.next = self.place_after(bytes);
+    }
+
+    fn frame_at(&self, place: Place, piece_bytes: usize) -> Frame {
+        let Delivery::Files(lengths) = &self.delivery else { return Frame::Whole };
+        let Some(&length) = lengths.get(place.file) else { return Frame::Seal };
+        let left = length.saturating_sub(place.offset);
+        let bytes = usize::try_from(left).map_or(piece_bytes, |left| left.min(piece_bytes));
+        Frame::Piece { file: place.file, start: place.offset, bytes }
+    }
+
+    fn place_after(&self, bytes: usize) -> Place {
+        let Place { file, offset } = self.next;
+        let Delivery::Files(lengths) = &self.delivery else { return self.next };
+        let Some(&length) = lengths.get(file) else { return self.next };
+        match offset.saturating_add(u64::try_from(bytes).unwrap_or(length)) {
+            offset if offset < length => Place { file, offset },
+            _ => Place { file: file + 1, offset: 0 },
         }
     }
 

@@ -135,6 +135,14 @@ impl Sender {
         matches!(self.state, State::InFlight { written: false, .. })
     }
 
+    /// The frame that follows the piece in flight if that is accepted: it may be prepared meanwhile.
+    pub fn upcoming(&self) -> Option<Frame> {
+        let State::InFlight { frame: Frame::Piece { bytes, .. }, .. } = self.state else {
+            return None;
+        };
+        self.carried.as_ref().map(|carried| carried.frame_after(bytes, self.pieces.bytes()))
+    }
+
     /// There is no delivery to carry, and one may be given.
     pub fn is_free(&self) -> bool {
         self.carried.is_none() && !self.is_stopped() && self.stop_deadline.is_none()

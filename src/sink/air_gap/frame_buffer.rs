@@ -64,6 +64,8 @@ pub(super) struct FrameBuffer {
     bytes: Vec<u8>,
     /// Where the payload ends, so far.
     end: usize,
+    /// Where the finished frame ends.
+    frame_end: usize,
     wrapped: bool,
     packing: Packing,
     /// Result of the compressors; empty without them.
@@ -78,6 +80,7 @@ impl FrameBuffer {
         Self {
             bytes: vec![0; BEGIN + REQUEST_MEMORY_BYTES_MAX + SUFFIX.len()],
             end: BEGIN,
+            frame_end: 0,
             wrapped,
             packing,
             packed: Vec::with_capacity(of_codecs),
@@ -116,14 +119,19 @@ impl FrameBuffer {
         Ok(())
     }
 
-    /// Ends the frame; `crc` is the payload's, if it is known already.
+    /// Ends the frame and returns it; `crc` is the payload's, if it is known already.
     pub(super) fn finish(&mut self, crc: Option<u32>) -> Result<&[u8], BuildError> {
         let crc = if self.packing.compressors.is_empty() { crc } else { self.compress()? };
         let payload = self.bytes.get(BEGIN..self.end).unwrap_or_default();
         let crc = crc.unwrap_or_else(|| crc32fast::hash(payload));
         self.put_header(payload.len(), crc);
-        let end = self.put_suffix(self.end);
-        Ok(self.bytes.get(self.start()..end).unwrap_or_default())
+        self.frame_end = self.put_suffix(self.end);
+        Ok(self.frame())
+    }
+
+    /// The frame that was finished last, until another one is begun.
+    pub(super) fn frame(&self) -> &[u8] {
+        self.bytes.get(self.start()..self.frame_end).unwrap_or_default()
     }
 
     /// Where a frame begins.

@@ -52,8 +52,6 @@ use crate::tsfile::{self, TsFileError};
 const OWN_PAUSE: Duration = Duration::from_secs(1);
 /// Refusals in a row that a person should hear of; one may be a far side that restarts.
 const REFUSALS_SHOWN: u32 = 3;
-/// Time without a working connection that a person should hear of; less may be a gate that restarts.
-const NO_ANSWER_SHOWN: Duration = Duration::from_secs(300);
 
 /// What a sink is made of, besides its feed.
 #[derive(Debug)]
@@ -91,6 +89,8 @@ pub struct AirGapSink<F: Feed> {
     precision: Precision,
     /// The frame that was written last, and its bytes.
     in_flight: Option<(Frame, u64)>,
+    /// The frame of the present delivery that lies in the buffer already.
+    prepared: Option<Frame>,
     last_answer: Option<Instant>,
     /// The row has a message about the far side.
     complaining: bool,
@@ -140,6 +140,7 @@ impl<F: Feed> AirGapSink<F> {
             drained: false,
             held: None,
             in_flight: None,
+            prepared: None,
             last_answer: None,
             complaining: false,
             own_failures: 0,
@@ -209,6 +210,7 @@ impl<F: Feed> AirGapSink<F> {
             self.precision = precision;
             self.line.sender.reconnect();
         }
+        self.prepared = None;
         self.line.sender.deliver(now, current.transfer.delivery());
     }
 
@@ -284,26 +286,40 @@ impl<F: Feed> AirGapSink<F> {
 impl<F: Feed> AirGapSink<F> {
     async fn send(&mut self, frame: Frame) {
         self.in_flight = None;
-        let current = self.current.as_ref();
-        let outgoing = Outgoing {
-            offer: self.settings.offer(self.precision),
-            transfer: current.map(|current| &current.transfer),
-            crossing: current.and_then(|current| current.crossing.as_ref()),
-            feed: &mut self.feed,
-            buffer: &mut self.buffer,
-            line: &mut self.line,
-        };
-        match outgoing.write(frame).await {
+        let prepared = self.prepared.take() == Some(frame);
+        match self.outgoing().write(frame, prepared).await {
             Ok(bytes) if self.line.sender.is_writing() => {
                 self.line.written();
                 if frame.is_of_delivery() {
                     self.row.sent(bytes);
                 }
                 self.in_flight = Some((frame, bytes));
+                self.prepare();
             }
             // The machine has given the frame up, and knows why.
             Ok(_) => {}
             Err(trouble) => self.complain(clock::now(), &trouble),
+        }
+    }
+
+    /// Builds the frame that will be next if all goes well.
+    fn prepare(&mut self) {
+        let Some(frame) = self.line.sender.upcoming() else { return };
+        // What fails now fails again in its turn, and is told then.
+        if let Ok(true) = self.outgoing().prepare(frame) {
+            self.prepared = Some(frame);
+        }
+    }
+
+    fn outgoing(&mut self) -> Outgoing<'_, F> {
+        let current = self.current.as_ref();
+        Outgoing {
+            offer: self.settings.offer(self.precision),
+            transfer: current.map(|current| &current.transfer),
+            crossing: current.and_then(|current| current.crossing.as_ref()),
+            feed: &mut self.feed,
+            buffer: &mut self.buffer,
+            line: &mut self.line,
         }
     }
 
@@ -324,7 +340,6 @@ impl<F: Feed> AirGapSink<F> {
             self.complaining = false;
             self.row.say("");
             self.board.clear(TroubleKind::Refused, &self.pipe);
-            self.board.clear(TroubleKind::NoAnswer, &self.pipe);
             log::info!("pipe={} goes on", self.pipe);
         }
     }
@@ -361,9 +376,6 @@ impl<F: Feed> AirGapSink<F> {
                 let report = Report::new(TroubleKind::Refused, message).about(&self.pipe);
                 self.board.raise(report, clock::wall());
             }
-        } else if now.saturating_duration_since(trouble.since) >= NO_ANSWER_SHOWN {
-            let report = Report::new(TroubleKind::NoAnswer, message).about(&self.pipe);
-            self.board.raise(report, clock::wall());
         }
         if let Failure::Refused { .. } = failure {
             self.give_up_if_told(now).await;

@@ -1,4 +1,7 @@
 //! Builds one frame in the sink's buffer and writes it to its line.
+//!
+//! Once a frame has left, the buffer is free: nothing is ever resumed, so nobody reads it again. The next
+//! piece is read into it while the far side still has the last one, and costs no time then.
 
 use tokio::task::yield_now;
 
@@ -26,35 +29,66 @@ pub(super) struct Outgoing<'s, F: Feed> {
     pub(super) line: &'s mut Line,
 }
 
-impl<F: Feed> Outgoing<'_, F> {
-    /// Writes `frame`, or as much of it as the machine wants; says how many bytes it has.
+/// What was built.
+enum Built<'s, F> {
+    /// The whole frame.
+    Whole,
+    /// Its head; the rest is streamed.
+    Head(&'s F, Streamed),
+    /// Nothing: the frame is not of this transfer. Whoever delivers a transfer keeps it.
+    Nothing,
+}
+
+impl<'s, F: Feed> Outgoing<'s, F> {
+    /// Builds a frame that may be written later; false if it has to be built again then.
+    ///
+    /// # Errors
+    /// If it cannot be built.
+    pub(super) fn prepare(mut self, frame: Frame) -> Result<bool, OwnTrouble> {
+        self.build(frame).map(|built| matches!(built, Built::Whole))
+    }
+
+    /// Writes `frame`, or as much of it as the machine wants; says how many bytes it has. If it was
+    /// `prepared`, it lies in the buffer.
     ///
     /// # Errors
     /// If it cannot be built. Part of it may have been written then.
-    pub(super) async fn write(self, frame: Frame) -> Result<u64, OwnTrouble> {
+    pub(super) async fn write(mut self, frame: Frame, prepared: bool) -> Result<u64, OwnTrouble> {
+        let built = if prepared { Built::Whole } else { self.build(frame)? };
+        match built {
+            Built::Whole => {
+                let bytes = self.buffer.frame();
+                self.line.write(bytes).await;
+                Ok(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
+            }
+            Built::Head(file, streamed) => self.stream(file, streamed).await,
+            Built::Nothing => Ok(0),
+        }
+    }
+
+    fn build(&mut self, frame: Frame) -> Result<Built<'s, F::File>, OwnTrouble> {
         match (frame, self.transfer) {
-            (Frame::HandshakeV2 | Frame::HandshakeV1, _) => self.write_handshake(frame).await,
+            (Frame::HandshakeV2 | Frame::HandshakeV1, _) => self.build_handshake(frame),
             (Frame::Whole, Some(Transfer::Stored { payload_bytes, crc })) => {
-                self.write_stored(*payload_bytes, *crc).await
+                self.build_stored(*payload_bytes, *crc)
             }
             (Frame::Whole, Some(Transfer::Request(file))) => {
                 self.buffer.begin(|_| ()).map_err(BuildError::from)?;
                 let count = usize::try_from(file.len()).unwrap_or(usize::MAX);
-                self.write_with_file(file, 0, count).await
+                self.build_with_file(file, 0, count)
             }
             (Frame::Piece { file, start, bytes }, Some(Transfer::Files(files))) => {
-                self.write_piece(files, file, start, bytes).await
+                self.build_piece(files, file, start, bytes)
             }
             (Frame::Seal, Some(Transfer::Files(files))) => {
                 self.buffer.begin(|writer| files.write_seal(writer)).map_err(BuildError::from)?;
-                self.write_built(None).await
+                self.finish(None)
             }
-            // Whoever delivers a transfer keeps it: these frames are not of it.
-            (Frame::Whole | Frame::Piece { .. } | Frame::Seal, _) => Ok(0),
+            (Frame::Whole | Frame::Piece { .. } | Frame::Seal, _) => Ok(Built::Nothing),
         }
     }
 
-    async fn write_handshake(self, frame: Frame) -> Result<u64, OwnTrouble> {
+    fn build_handshake(&mut self, frame: Frame) -> Result<Built<'s, F::File>, OwnTrouble> {
         let offer = self.offer;
         let begun = self.buffer.begin(|writer| {
             if frame == Frame::HandshakeV1 {
@@ -66,43 +100,52 @@ impl<F: Feed> Outgoing<'_, F> {
             }
         });
         begun.map_err(BuildError::from)?;
-        self.write_built(None).await
+        self.finish(None)
     }
 
-    async fn write_stored(self, count: usize, crc: u32) -> Result<u64, OwnTrouble> {
+    fn build_stored(&mut self, count: usize, crc: u32) -> Result<Built<'s, F::File>, OwnTrouble> {
         self.buffer.begin(|_| ()).map_err(BuildError::from)?;
         if !self.buffer.has_room(count) {
             return Err(BuildError::Room { count }.into());
         }
         self.buffer.append(count, |into| self.feed.read_payload(into))?;
-        self.write_built(Some(crc)).await
+        self.finish(Some(crc))
     }
 
-    async fn write_piece(
-        self,
-        files: &Files<F::File>,
+    fn build_piece(
+        &mut self,
+        files: &'s Files<F::File>,
         index: usize,
         start: u64,
         count: usize,
-    ) -> Result<u64, OwnTrouble> {
-        let Some(file) = files.file(index) else { return Ok(0) };
+    ) -> Result<Built<'s, F::File>, OwnTrouble> {
+        let Some(file) = files.file(index) else { return Ok(Built::Nothing) };
         let begun = self.buffer.begin(|writer| files.write_head(index, start, count, writer));
         begun.map_err(BuildError::from)?;
-        self.write_with_file(file, start, count).await
+        self.build_with_file(file, start, count)
     }
 
     /// The payload was begun; `count` bytes of the file from `start` follow.
-    async fn write_with_file(
-        self,
-        file: &F::File,
+    fn build_with_file(
+        &mut self,
+        file: &'s F::File,
         start: u64,
         count: usize,
-    ) -> Result<u64, OwnTrouble> {
-        if self.buffer.has_room(count) {
-            self.buffer.append(count, |into| read_exactly(file, start, into))?;
-            return self.write_built(None).await;
+    ) -> Result<Built<'s, F::File>, OwnTrouble> {
+        if !self.buffer.has_room(count) {
+            return Ok(Built::Head(file, Streamed::new(self.buffer, start, count)));
         }
-        let mut streamed = Streamed::new(self.buffer, start, count);
+        self.buffer.append(count, |into| read_exactly(file, start, into))?;
+        self.finish(None)
+    }
+
+    fn finish(&mut self, crc: Option<u32>) -> Result<Built<'s, F::File>, OwnTrouble> {
+        self.buffer.finish(crc)?;
+        Ok(Built::Whole)
+    }
+
+    /// Two passes over the file: the CRC, then the bytes.
+    async fn stream(self, file: &F::File, mut streamed: Streamed) -> Result<u64, OwnTrouble> {
         while streamed.hash(self.buffer, file)? {
             self.line.made_progress();
             yield_now().await;
@@ -120,12 +163,5 @@ impl<F: Feed> Outgoing<'_, F> {
             }
         }
         Ok(streamed.frame_bytes(self.buffer))
-    }
-
-    async fn write_built(self, crc: Option<u32>) -> Result<u64, OwnTrouble> {
-        let bytes = self.buffer.finish(crc)?;
-        let count = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.line.write(bytes).await;
-        Ok(count)
     }
 }

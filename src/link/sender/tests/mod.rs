@@ -176,8 +176,16 @@ fn file_goes_in_pieces_and_a_seal_on_one_connection() {
     rig.ready().deliver_file(2 * MIB + 5);
     for expected in [piece(0, MIB), piece(MIB, MIB), piece(2 * MIB, 5)] {
         assert_eq!(rig.next_frame(), expected);
+        let upcoming = rig.sender.upcoming();
         rig.answer(0x00);
         assert_eq!(rig.events, []);
+        let Some(Command::Look) = rig.sender.poll(rig.now) else { panic!("no look") };
+        rig.sender.handle_clear(rig.now);
+        assert_eq!(rig.sender.poll(rig.now), upcoming.map(Command::Send), "as foretold");
+        rig.sender.handle_lost(rig.now, ErrorKind::Other);
+        rig = Rig::new();
+        rig.ready().deliver_file(2 * MIB + 5);
+        rig.accept_up_to(expected);
     }
     assert_eq!(rig.sender.accepted_bytes(), 2 * MIB as u64 + 5);
     assert_eq!(rig.next_frame(), Frame::Seal);
