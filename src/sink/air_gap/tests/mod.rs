@@ -76,7 +76,7 @@ async fn entries_cross_in_order_after_a_handshake() {
     assert_eq!(row.sent_bytes.get(), (3 * 16 + 2 * TABLET.len() + OTHER.len()) as u64);
     assert_eq!(row.message(), "");
     assert!(row.last_answer.age(clock::now()).is_some());
-    assert!(running.stop().await < SECOND);
+    assert!(running.stop().await < SECOND * 3);
 }
 
 /// Keys and values of a V2 handshake, taken apart by hand.
@@ -433,7 +433,7 @@ async fn stop_waits_for_the_answer_of_a_tablet_but_not_for_ever() {
     let running = Running::new(&[far.port], &shelves, |_| ());
     running.until(|running| running.row.sent_frames.get() == 1).await;
     let taken = running.stop().await;
-    assert!(taken >= Duration::from_millis(3900) && taken < SECOND * 5, "{taken:?}");
+    assert!(taken >= Duration::from_millis(3900) && taken < SECOND * 8, "{taken:?}");
     assert_eq!(shelves.advanced(), [0; 0]);
 }
 
@@ -444,6 +444,6 @@ async fn stop_in_the_middle_of_a_file_is_immediate() {
     shelves.put_files(0, &[("a.tsfile", ts_file())]);
     let running = Running::new(&[far.port], &shelves, |settings| settings.piece_bytes = 1000);
     running.until(|running| running.row.sent_frames.get() == 2).await;
-    assert!(running.stop().await < SECOND);
+    assert!(running.stop().await < SECOND * 3);
     assert_eq!(shelves.advanced(), [0; 0]);
 }
