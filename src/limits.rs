@@ -149,6 +149,13 @@ pub const FAILING_WINDOW: Duration = Duration::from_secs(600);
 /// Bytes of a file being landed that may be dirty, so that no sync is long: 0.4 s on a disk of 20 MB/s.
 pub const LANDING_DIRTY_BYTES_MAX: u64 = 8 * MIB as u64;
 
+/// Longest list of a file entry's files that is read: names and parameters at their usual lengths, and room to spare.
+pub const FILE_LIST_BYTES_MAX: usize = 64 * KIB;
+/// Bytes that the inbox copies before it syncs, as for landing.
+pub const INBOX_DIRTY_BYTES_MAX: u64 = 8 * MIB as u64;
+/// How long a file of the inbox is left alone that could not be taken.
+pub const INBOX_PUT_OFF: Duration = Duration::from_secs(60);
+
 /// Every loop turns at least this often, even when nothing happens.
 pub const TURN_PERIOD_MAX: Duration = Duration::from_secs(3);
 /// A loop that has not turned for longer is stuck: the watchdog is fed no more. With `WatchdogSec=30`

@@ -1,3 +1,4 @@
 //! Takes data in and hands it to the spool.
 
 pub mod gate;
+pub mod inbox;

@@ -59,13 +59,10 @@ pub struct SpoolSource<D: Disk> {
     list_bytes: usize,
 }
 
-/// Longest list of files: names and parameters within their limits, and room to spare.
-const LIST_BYTES_MAX: usize = 64 * limits::KIB;
-
 impl<D: Disk> SpoolSource<D> {
     /// Reads what `reader` shows.
     pub fn new(reader: Reader<D>) -> Self {
-        let list = vec![0; LIST_BYTES_MAX].into_boxed_slice();
+        let list = vec![0; limits::FILE_LIST_BYTES_MAX].into_boxed_slice();
         Self { reader, entry: None, list, list_bytes: 0 }
     }
 

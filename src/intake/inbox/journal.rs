@@ -1,0 +1,80 @@
+//! What is being taken in by copy, so that it is taken in once.
+//!
+//! ```text
+//!  <data_dir>/inbox.taking     one JSON object, while the original still lies in the inbox
+//!
+//!  copy, hash --> journal synced --> adopt, seal --> original removed or archived --> journal removed
+//!                                       |
+//!           crash: was an entry with this name and hash made since `from`? Then only the original is put
+//!                  away; else the copy is removed and the file is taken anew.
+//! ```
+
+use std::io::{self, IoSlice};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::scan::Stamp;
+use crate::data::Sequence;
+use crate::spool::{Disk, DiskFile, OpenMode, read_full_at, write_all_at};
+
+const PATH: &str = "inbox.taking";
+/// Three names and stamps.
+const BYTES_MAX: usize = 8 * 1024;
+
+/// A file being taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Original {
+    pub(super) name: String,
+    pub(super) stamp: Stamp,
+}
+
+/// What is being taken by copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Taking {
+    /// The entry has at least this sequence.
+    pub(super) from: u64,
+    /// The originals, the `TsFile` last.
+    pub(super) originals: Vec<Original>,
+    /// Hash of the `TsFile`, in hex.
+    pub(super) blake3: String,
+}
+
+impl Taking {
+    /// The entry has at least this sequence.
+    pub(super) const fn from(&self) -> Sequence {
+        Sequence(self.from)
+    }
+}
+
+/// Writes the journal; it is on disk on return.
+pub(super) fn write<D: Disk>(disk: &D, taking: &Taking) -> io::Result<()> {
+    let text = serde_json::to_vec(taking)?;
+    let file = disk.open(Path::new(PATH), OpenMode::Create)?;
+    write_all_at(&file, 0, &mut [IoSlice::new(&text)])?;
+    file.sync_data()?;
+    disk.sync_dir(Path::new("."))
+}
+
+/// Reads the journal. One that was not written to its end is none: nothing was done yet.
+pub(super) fn read<D: Disk>(disk: &D) -> io::Result<Option<Taking>> {
+    let file = match disk.open(Path::new(PATH), OpenMode::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut text = vec![0; BYTES_MAX];
+    let count = read_full_at(&file, 0, &mut text)?;
+    Ok(text.get(..count).and_then(|text| serde_json::from_slice(text).ok()))
+}
+
+/// Removes the journal.
+pub(super) fn remove<D: Disk>(disk: &D) -> io::Result<()> {
+    match disk.remove(Path::new(PATH)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => {
+            removed?;
+            disk.sync_dir(Path::new("."))
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The inbox: a directory in which people and scripts put `TsFile`s.
+//!
+//! ```text
+//!  <inbox>/x.tsfile         +-- put here by a rename --> hashed, renamed into the spool ---------+
+//!  <inbox>/x.tsfile.mods -->|                                                                    +--> entry
+//!  (if there is one)        +-- stopped growing ------> hashed, copied (blocks shared if the     |
+//!                           |                           file system can), journal, renamed ------+
+//!                           +-- no TsFile, for a minute --> quarantine, with the reason
+//! ```
+//!
+//! | what | rule |
+//! |---|---|
+//! | when a file is finished | see `scan.rs`: at once after a rename, else when two scans see it equal; and its tail has to be complete |
+//! | mods | belong to the `TsFile` whose name they begin with; put them there first. Both kinds beside one file contradict each other: quarantine |
+//! | move or copy | moved only if it was put here by a rename, nobody has another name for it, and nothing is archived; else somebody may still write to it |
+//! | afterwards | removed, or renamed into the archive directory; an older file of that name there stays, and the new one gets its sequence in front |
+//! | a crash | a moved file is in the spool and is sealed at the next start; a copied one is found by its journal: each is taken once |
+//! | another kind of file | left alone, as are hidden files, links and directories |
+//! | no room | waits; a file that could never fit is reported and left, and the others go on |
+//!
+//! [`Inbox`] is driven by [`Inbox::step`] on a thread that may block. Paths of the inbox are absolute; what
+//! concerns the data directory goes through the spool's [`Disk`].
+
+mod away;
+mod job;
+mod journal;
+mod scan;
+mod spool_store;
+mod store;
+mod take;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use crate::data::Sequence;
+use crate::limits;
+use crate::spool::{Disk, Full, PartialError};
+use job::{Job, Part};
+use scan::{MODS, TS_FILE, Watch, Watched};
+pub use spool_store::{OnSpool, SpoolStore};
+pub use store::{AdoptedFile, Store, StoreError, TakenFile};
+
+/// Settings of the inbox.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The directory, absolute.
+    pub dir: PathBuf,
+    /// Where originals go; `None`: they are removed.
+    pub archive_dir: Option<PathBuf>,
+    /// Copies are made here: absolute, on the spool's file system, used by nobody else.
+    pub staging_dir: PathBuf,
+    /// Time between two scans.
+    pub scan_interval: Duration,
+    /// A file that is no complete `TsFile` goes to quarantine when it has been the same for so long.
+    pub flawed_after: Duration,
+}
+
+impl Settings {
+    /// Settings for `dir` with a scan each second, and a minute for files that are not complete.
+    pub const fn new(dir: PathBuf, archive_dir: Option<PathBuf>, staging_dir: PathBuf) -> Self {
+        let (scan_interval, flawed_after) = (Duration::from_secs(1), Duration::from_secs(60));
+        Self { dir, archive_dir, staging_dir, scan_interval, flawed_after }
+    }
+}
+
+/// What a step did.
+#[derive(Debug)]
+pub enum Step {
+    /// Nothing to do before this moment.
+    Idle(Instant),
+    /// A part of something; there is more.
+    Worked,
+    /// A file is durable in the spool, and gone from the inbox.
+    Taken {
+        /// Its name.
+        name: String,
+        /// Its entry.
+        sequence: Sequence,
+        /// Bytes, with those of its mods.
+        bytes: u64,
+    },
+    /// A file is in quarantine.
+    Quarantined {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file waits for room. If `full.needed` is above `full.limit` it never fits: it is left in the
+    /// inbox, and the others go on. Else wait before the next step.
+    Full {
+        /// Its name.
+        name: String,
+        /// What is needed, and what there is.
+        full: Full,
+    },
+    /// A file cannot be taken or put away now. Wait before the next step.
+    Blocked {
+        /// Its name.
+        name: String,
+        /// Why.
+        error: InboxError,
+    },
+}
+
+/// Why a file is not taken.
+#[derive(Debug, Error)]
+pub enum InboxError {
+    /// The inbox's own disk, or its rights.
+    #[error("{operation} {path}: {source}")]
+    Disk {
+        /// What was being done.
+        operation: &'static str,
+        /// To which file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The spool.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn disk(operation: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> InboxError {
+    move |source| InboxError::Disk { operation, path: path.into(), source }
+}
+
+/// Takes files in, one after the other.
+#[derive(Debug)]
+pub struct Inbox<D: Disk, S: Store> {
+    disk: D,
+    store: S,
+    settings: Settings,
+    watch: Watch,
+    scan_at: Option<Instant>,
+    /// Adopted by the run before: `TsFile`s to go on with, and mods whose `TsFile` is still in the inbox.
+    adopted: Vec<AdoptedFile>,
+    job: Option<Job>,
+}
+
+/// Why a step did not do its part.
+enum Stop {
+    /// The file changed, or is gone: look again.
+    Again,
+    Full(Full),
+    Failed(InboxError),
+}
+
+impl From<InboxError> for Stop {
+    fn from(error: InboxError) -> Self {
+        match error {
+            InboxError::Store(StoreError::Full(full)) => Self::Full(full),
+            InboxError::Disk { source, .. }
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::Interrupted | io::ErrorKind::NotFound
+                ) =>
+            {
+                Self::Again
+            }
+            InboxError::Store(StoreError::Partial(PartialError::Unreadable { source, .. }))
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Self::Again
+            }
+            error @ (InboxError::Disk { .. } | InboxError::Store(_)) => Self::Failed(error),
+        }
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        InboxError::from(error).into()
+    }
+}
+
+impl<D: Disk, S: Store> Inbox<D, S>
+where
+    S::File: Send + 'static,
+{
+    /// Opens the inbox, whose directory exists, and finishes what a crash interrupted.
+    ///
+    /// # Errors
+    /// If a directory, the journal or the spool cannot be used.
+    pub fn open(disk_: D, mut store: S, settings: Settings) -> Result<Self, InboxError> {
+        let staging = &settings.staging_dir;
+        disk_.create_dir(staging).map_err(disk("make", staging))?;
+        away::clear(&disk_, &mut store, staging)?;
+        let taking = journal::read(&disk_).map_err(disk("read journal of", &settings.dir))?;
+        if let Some(taking) = taking {
+            away::resume(&disk_, &mut store, &settings, &taking)?;
+            journal::remove(&disk_).map_err(disk("remove journal of", &settings.dir))?;
+        }
+        let adopted = store.adopted()?;
+        let watch = Watch::default();
+        Ok(Self { disk: disk_, store, settings, watch, scan_at: None, adopted, job: None })
+    }
+
+    /// Does the next bounded part: a scan, or a MiB hashed, or 8 MiB copied and synced, or one file
+    /// entered into the spool.
+    pub fn step(&mut self, now: Instant) -> Step {
+        let Some(mut job) = self.job.take() else { return self.look(now) };
+        match self.advance(&mut job, now) {
+            Ok(Some(step)) => step,
+            Ok(None) => {
+                self.job = Some(job);
+                Step::Worked
+            }
+            Err(stop) => self.stopped(job, stop, now),
+        }
+    }
+
+    /// Keeps a job that is safe or has begun to enter the spool; any other is left until later.
+    fn stopped(&mut self, job: Job, stop: Stop, now: Instant) -> Step {
+        let name = job.name.clone();
+        let keep = match &stop {
+            Stop::Again => job.is_safe(),
+            Stop::Full(full) => job.has_entered() || full.needed <= full.limit,
+            Stop::Failed(_) => job.has_entered() || job.is_safe(),
+        };
+        if keep {
+            self.job = Some(job);
+        } else {
+            let is_gone = matches!(stop, Stop::Again);
+            let pause = if is_gone { self.settings.scan_interval } else { limits::INBOX_PUT_OFF };
+            self.give_up(job, now + pause);
+        }
+        match stop {
+            Stop::Again => Step::Worked,
+            Stop::Full(full) => Step::Full { name, full },
+            Stop::Failed(error) => Step::Blocked { name, error },
+        }
+    }
+
+    /// Leaves a file alone for now; what of it lies in the spool is taken up with it again.
+    fn give_up(&mut self, job: Job, until: Instant) {
+        self.watch.put_off(&job.name, until);
+        self.adopted.extend(job.parts.into_iter().filter_map(Part::into_adopted));
+    }
+
+    /// Finds the next file, or scans.
+    fn look(&mut self, now: Instant) -> Step {
+        if let Some(job) = self.next_adopted().or_else(|| self.next_finished(now)) {
+            self.job = Some(job);
+            return Step::Worked;
+        }
+        if let Some(at) = self.scan_at.filter(|at| now < *at) {
+            return Step::Idle(at);
+        }
+        self.scan_at = Some(now + self.settings.scan_interval);
+        match self.watch.scan(&self.settings.dir, now) {
+            Ok(()) => Step::Worked,
+            Err(source) => {
+                let dir = self.settings.dir.clone();
+                let error = InboxError::Disk { operation: "scan", path: dir, source };
+                Step::Blocked { name: String::new(), error }
+            }
+        }
+    }
+
+    /// A file that the run before moved into the spool.
+    fn next_adopted(&mut self) -> Option<Job> {
+        let at = self.adopted.iter().position(|file| file.name.ends_with(TS_FILE))?;
+        let name = self.adopted.remove(at);
+        let mut parts = self.adopted_mods(&name.name);
+        let job_name = name.name.clone();
+        parts.push(Part::adopted(name));
+        Some(Job::new(job_name, parts, false))
+    }
+
+    fn adopted_mods(&mut self, name: &str) -> Vec<Part> {
+        let is_of = |file: &AdoptedFile| {
+            file.name.strip_prefix(name).is_some_and(|end| MODS.contains(&end))
+        };
+        let (mods, others) = std::mem::take(&mut self.adopted).into_iter().partition(is_of);
+        self.adopted = others;
+        let mods: Vec<AdoptedFile> = mods;
+        mods.into_iter().map(Part::adopted).collect()
+    }
+
+    fn next_finished(&mut self, now: Instant) -> Option<Job> {
+        let is_ready = |file: &&Watched| {
+            let mods =
+                MODS.iter().filter_map(|end| self.watch.file(&format!("{}{end}", file.name)));
+            file.name.ends_with(TS_FILE) && mods.into_iter().all(Watched::is_finished)
+        };
+        let file = self.watch.finished(now).find(is_ready)?.clone();
+        let mods = MODS.iter().filter_map(|end| self.watch.file(&format!("{}{end}", file.name)));
+        let files: Vec<Watched> = mods.cloned().chain(std::iter::once(file.clone())).collect();
+        let can_move = |file: &Watched| file.stamp.was_put_here() && file.stamp.is_ours_alone();
+        let by_copy = self.settings.archive_dir.is_some() || !files.iter().all(can_move);
+        let mut parts = self.adopted_mods(&file.name);
+        parts.extend(files.into_iter().map(|file| Part::found(&self.settings.dir, file)));
+        Some(Job::new(file.name, parts, by_copy))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+//! Looking through the inbox, and telling which files are finished.
+//!
+//! | a file | is finished when |
+//! |---|---|
+//! | whose change time is later than its modification time | at once: something was done to it after the last write: a rename, or the times set at the end of a copy |
+//! | whose two times are equal | it is the same in two scans |
+//!
+//! Any write makes the two times equal again. Besides, a `TsFile` has a tail that is written last, so a file
+//! that is taken for finished too early is found out by its check, and is looked at again. Where a file
+//! system does not count a rename as a change, its files are taken one scan later, and copied.
+
+use std::collections::BinaryHeap;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::Access;
+
+/// Files that are watched at one time, the longest unchanged ones first; the others wait until some of
+/// these are gone.
+const WATCHED_MAX: usize = 1024;
+
+/// What shows that a file has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Stamp {
+    pub(super) bytes: u64,
+    inode: u64,
+    device: u64,
+    /// Nanoseconds since 1970.
+    modified: i64,
+    changed: i64,
+    links: u64,
+}
+
+impl Stamp {
+    fn new(metadata: &Metadata) -> Self {
+        let nanos = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000_000) + nanos;
+        Self {
+            bytes: metadata.len(),
+            inode: metadata.ino(),
+            device: metadata.dev(),
+            modified: nanos(metadata.mtime(), metadata.mtime_nsec()),
+            changed: nanos(metadata.ctime(), metadata.ctime_nsec()),
+            links: metadata.nlink(),
+        }
+    }
+
+    /// Of the regular file at `path`; nothing else is followed.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        let metadata = std::fs::symlink_metadata(path)?;
+        if metadata.is_file() {
+            Ok(Self::new(&metadata))
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+
+    /// Of an open file, which is the same one if the stamps are equal.
+    pub(super) fn of_open(file: &std::fs::File) -> io::Result<Self> {
+        file.metadata().map(|metadata| Self::new(&metadata))
+    }
+
+    /// Something was done to the file after its last write.
+    pub(super) const fn was_put_here(&self) -> bool {
+        self.changed > self.modified
+    }
+
+    /// Nobody has another name for it: it can be moved, and is then ours alone.
+    pub(super) const fn is_ours_alone(&self) -> bool {
+        self.links == 1
+    }
+}
+
+/// A file in the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Watched {
+    pub(super) name: String,
+    pub(super) stamp: Stamp,
+    /// Since when it has been the same.
+    since: Instant,
+    /// It was the same in the scan before.
+    settled: bool,
+    /// It is left alone while it stays the same, until then.
+    put_off: Option<Instant>,
+}
+
+impl Watched {
+    /// Nobody writes to it any more, as far as one can tell.
+    pub(super) const fn is_finished(&self) -> bool {
+        self.settled || self.stamp.was_put_here()
+    }
+
+    /// How long it has been the same.
+    pub(super) fn quiet(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+}
+
+/// The files of the directory, as two scans have seen them.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    files: Vec<Watched>,
+}
+
+impl Watch {
+    /// Looks through the directory, after a check that files may be taken out of it. Hidden files, directories, links, and names that are not UTF-8 are
+    /// left alone.
+    pub(super) fn scan(&mut self, dir: &Path, now: Instant) -> io::Result<()> {
+        // Else the spool would take the refusal of a rename for a failing disk.
+        rustix::fs::access(dir, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)?;
+        let mut found = BinaryHeap::with_capacity(WATCHED_MAX + 1);
+        for entry in std::fs::read_dir(dir)? {
+            let name = entry?.file_name();
+            let Some(name) = name.to_str().filter(|name| is_wanted(name)) else { continue };
+            // What has gone since is not there.
+            let Ok(stamp) = Stamp::of(&dir.join(name)) else { continue };
+            found.push((stamp.modified, name.to_owned(), Put(stamp)));
+            if found.len() > WATCHED_MAX {
+                found.pop();
+            }
+        }
+        let found = found.into_sorted_vec();
+        self.files =
+            found.into_iter().map(|(_, name, Put(stamp))| self.seen(name, stamp, now)).collect();
+        Ok(())
+    }
+
+    fn seen(&self, name: String, stamp: Stamp, now: Instant) -> Watched {
+        match self.file(&name).filter(|before| before.stamp == stamp) {
+            Some(before) => Watched { settled: true, ..before.clone() },
+            None => Watched { name, stamp, since: now, settled: false, put_off: None },
+        }
+    }
+
+    /// The file of this name.
+    pub(super) fn file(&self, name: &str) -> Option<&Watched> {
+        self.files.iter().find(|file| file.name == name)
+    }
+
+    /// Files that may be looked at now, the oldest first.
+    pub(super) fn finished(&self, now: Instant) -> impl Iterator<Item = &Watched> {
+        self.files
+            .iter()
+            .filter(move |file| file.is_finished() && file.put_off.is_none_or(|until| until <= now))
+    }
+
+    /// Leaves a file alone until then, unless it changes.
+    pub(super) fn put_off(&mut self, name: &str, until: Instant) {
+        for file in self.files.iter_mut().filter(|file| file.name == name) {
+            file.put_off = Some(until);
+        }
+    }
+
+    /// The file is gone.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.files.retain(|file| file.name != name);
+    }
+}
+
+fn is_wanted(name: &str) -> bool {
+    !name.starts_with('.')
+        && (name.ends_with(TS_FILE) || MODS.iter().any(|end| name.ends_with(end)))
+}
+
+/// How a `TsFile`'s name ends.
+pub(super) const TS_FILE: &str = ".tsfile";
+/// What is added to it for its deletions: of 1.3, of 2.0.
+pub(super) const MODS: [&str; 2] = [".mods", ".mods2"];
+
+/// Takes no part in the order.
+struct Put(Stamp);
+
+impl PartialEq for Put {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Put {}
+
+impl PartialOrd for Put {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Put {
+    fn cmp(&self, _other: &Self) -> std::cmp::Ordering {
+        std::cmp::Ordering::Equal
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests play the people who fill the inbox")]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::time::SystemTime;
+
+    fn names(watch: &Watch, now: Instant) -> Vec<String> {
+        watch.finished(now).map(|file| file.name.clone()).collect()
+    }
+
+    fn set_modified(path: &Path, modified: SystemTime) {
+        fs::File::options()
+            .write(true)
+            .open(path)
+            .and_then(|file| file.set_modified(modified))
+            .unwrap();
+    }
+
+    #[test]
+    fn a_renamed_file_is_finished_at_once_and_a_growing_one_when_it_stops() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.tsfile");
+        fs::write(dir.path().join("temporary"), b"whole").unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+        fs::rename(dir.path().join("temporary"), dir.path().join("renamed.tsfile")).unwrap();
+        fs::write(&path, b"x").unwrap();
+        let (mut watch, now) = (Watch::default(), Instant::now());
+        watch.scan(dir.path(), now).unwrap();
+        assert_eq!(names(&watch, now), ["renamed.tsfile"]);
+        std::thread::sleep(Duration::from_millis(30));
+        fs::write(&path, b"xy").unwrap();
+        watch.scan(dir.path(), now).unwrap();
+        assert_eq!(names(&watch, now), ["renamed.tsfile"]);
+        watch.scan(dir.path(), now + Duration::from_secs(2)).unwrap();
+        assert_eq!(names(&watch, now), ["renamed.tsfile", "a.tsfile"]);
+        assert_eq!(
+            watch.file("a.tsfile").unwrap().quiet(now + Duration::from_secs(5)).as_secs(),
+            5
+        );
+    }
+
+    #[test]
+    fn only_regular_files_with_fitting_names_are_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in
+            ["a.tsfile", "a.tsfile.mods", "a.tsfile.mods2", "a.tsfile.resource", ".b.tsfile", "c"]
+        {
+            fs::write(dir.path().join(name), b"x").unwrap();
+        }
+        fs::create_dir(dir.path().join("d.tsfile")).unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", dir.path().join("e.tsfile")).unwrap();
+        let (mut watch, now) = (Watch::default(), Instant::now());
+        watch.scan(dir.path(), now).unwrap();
+        watch.scan(dir.path(), now).unwrap();
+        let mut seen = names(&watch, now);
+        seen.sort();
+        assert_eq!(seen, ["a.tsfile", "a.tsfile.mods", "a.tsfile.mods2"]);
+    }
+
+    #[test]
+    fn the_oldest_files_come_first_and_a_full_table_keeps_them() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..WATCHED_MAX as u64 + 10 {
+            let path = dir.path().join(format!("{number}.tsfile"));
+            fs::write(&path, b"x").unwrap();
+            set_modified(&path, SystemTime::UNIX_EPOCH + Duration::from_secs(10_000 - number));
+        }
+        let (mut watch, now) = (Watch::default(), Instant::now());
+        watch.scan(dir.path(), now).unwrap();
+        let seen = names(&watch, now);
+        assert_eq!(seen.len(), WATCHED_MAX);
+        assert_eq!(seen[0], "1033.tsfile");
+        watch.forget("1033.tsfile");
+        watch.put_off("1032.tsfile", now + Duration::from_secs(1));
+        assert_eq!(names(&watch, now)[0], "1031.tsfile");
+        assert_eq!(names(&watch, now + Duration::from_secs(1))[0], "1032.tsfile");
+    }
+
+    #[test]
+    fn a_second_name_makes_a_file_unfit_to_be_moved() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.tsfile");
+        fs::write(&path, b"x").unwrap();
+        assert!(Stamp::of(&path).unwrap().is_ours_alone());
+        fs::hard_link(&path, dir.path().join("b")).unwrap();
+        assert!(!Stamp::of(&path).unwrap().is_ours_alone());
+    }
+}

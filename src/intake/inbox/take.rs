@@ -1,0 +1,230 @@
+//! What happens to one file of the inbox, part by part.
+
+use std::time::Instant;
+
+use super::job::{Copying, Hashing, Job, Part, Stage};
+use super::journal::{Original, Taking};
+use super::{Inbox, Step, Stop, Store, StoreError, TakenFile, away, disk, journal};
+use crate::data::Sequence;
+use crate::spool::{Disk, PartialError, PartialId};
+use crate::tsfile::{TsFileError, tail};
+use crate::wire::piece::check_file_name;
+
+impl<D: Disk, S: Store> Inbox<D, S>
+where
+    S::File: Send + 'static,
+{
+    /// Carries a job on by one part; returns a step when it is done with.
+    pub(super) fn advance(&mut self, job: &mut Job, now: Instant) -> Result<Option<Step>, Stop> {
+        match &mut job.stage {
+            Stage::Check => self.check(job, now),
+            Stage::Hash(_) => self.hash(job).map(|()| None),
+            Stage::Copy(_) => self.copy(job).map(|()| None),
+            Stage::Enter => self.enter(job),
+            Stage::PutAway(sequence) => {
+                let sequence = *sequence;
+                self.put_away(job, sequence).map(Some)
+            }
+        }
+    }
+
+    /// Judges name, companions and tail. What is not complete may still be written to; it goes to
+    /// quarantine when it has been the same for long enough.
+    fn check(&mut self, job: &mut Job, now: Instant) -> Result<Option<Step>, Stop> {
+        let Some(flaw) = self.flaw(job)? else {
+            job.stage = Stage::Hash(None);
+            return Ok(None);
+        };
+        let quiet = self.watch.file(&job.name).map(|file| file.quiet(now));
+        let left = quiet.and_then(|quiet| self.settings.flawed_after.checked_sub(quiet));
+        if let Some(left) = left.filter(|left| !left.is_zero()) {
+            let job = std::mem::replace(job, Job::new(String::new(), Vec::new(), false));
+            self.give_up(job, now + left);
+            return Ok(Some(Step::Worked));
+        }
+        job.flaw = Some(flaw);
+        job.stage = Stage::Enter;
+        Ok(None)
+    }
+
+    fn flaw(&mut self, job: &Job) -> Result<Option<String>, Stop> {
+        let Some(file) = job.parts.last() else { return Err(Stop::Again) };
+        if let Some(error) = job.parts.iter().find_map(|part| check_file_name(&part.name).err()) {
+            return Ok(Some(error.to_string()));
+        }
+        if job.parts.len() > 2 {
+            return Ok(Some("has both .mods and .mods2".to_owned()));
+        }
+        let outcome = match file.partial {
+            Some(partial) => tail::check(&self.store.open(partial)?),
+            None => tail::check(&file.open_original().map_err(disk("open", &*file.name))?),
+        };
+        match outcome {
+            Ok(_) => Ok(None),
+            Err(TsFileError::Read { source, .. }) => Err(disk("read", &*file.name)(source).into()),
+            Err(flaw) => Ok(Some(flaw.to_string())),
+        }
+    }
+
+    fn hash(&mut self, job: &mut Job) -> Result<(), Stop> {
+        let by_copy = job.by_copy;
+        let Stage::Hash(hashing) = &mut job.stage else { return Ok(()) };
+        let mut hashing = hashing.take();
+        let Some(part) = job.unhashed() else {
+            job.stage = if by_copy { Stage::Copy(None) } else { Stage::Enter };
+            return Ok(());
+        };
+        let mut current = match (hashing.take(), part.partial) {
+            (Some(hashing), _) => hashing,
+            (None, Some(partial)) => Hashing::new(self.store.open(partial)?),
+            (None, None) => Hashing::new(part.open_original().map_err(disk("open", &*part.name))?),
+        };
+        let done = current.step().map_err(disk("read", &*part.name))?;
+        part.check_original().map_err(disk("look at", &*part.name))?;
+        part.hash = done;
+        job.stage = Stage::Hash(done.is_none().then_some(current));
+        Ok(())
+    }
+
+    fn copy(&mut self, job: &mut Job) -> Result<(), Stop> {
+        let bytes = job.bytes();
+        let Stage::Copy(copying) = &mut job.stage else { return Ok(()) };
+        let mut copying = copying.take();
+        let staging = self.settings.staging_dir.clone();
+        let Some(part) = job.uncopied() else {
+            job.stage = Stage::Enter;
+            return Ok(());
+        };
+        let current = if let Some(copying) = copying.take() {
+            copying
+        } else {
+            self.store.room_for(bytes)?;
+            let from = part.open_original().map_err(disk("open", &*part.name))?;
+            let path = staging.join(&part.name);
+            Copying::new(from, path.clone()).map_err(disk("create", path))?
+        };
+        let is_done = current.step().map_err(disk("copy", &*part.name))?;
+        part.check_original().map_err(disk("look at", &*part.name))?;
+        if is_done {
+            part.staged = Some(current.path().to_owned());
+        }
+        job.stage = Stage::Copy((!is_done).then_some(current));
+        Ok(())
+    }
+
+    /// Puts the file into the spool.
+    fn enter(&mut self, job: &mut Job) -> Result<Option<Step>, Stop> {
+        if let Some(why) = job.flaw.clone() {
+            return self.refuse(job, why).map(Some);
+        }
+        if !job.has_entered() {
+            self.store.room_for(job.bytes())?;
+        }
+        if job.by_copy && !job.has_entered() {
+            let taking = taking(job, self.store.next_sequence()?);
+            journal::write(&self.disk, &taking).map_err(disk("note", &*job.name))?;
+        }
+        if !self.adopt(job)? {
+            (job.by_copy, job.stage) = (true, Stage::Copy(None));
+            return Ok(None);
+        }
+        let sequence = self.store.seal(&taken(job))?;
+        job.stage = Stage::PutAway(sequence);
+        Ok(None)
+    }
+
+    /// Moves every part into the spool; `false` if they have to be copied first.
+    fn adopt(&mut self, job: &mut Job) -> Result<bool, Stop> {
+        for part in job.parts.iter_mut().filter(|part| part.partial.is_none()) {
+            let original = part.original.as_ref().map(|(path, _)| path);
+            let Some(path) = part.staged.as_ref().or(original) else { return Err(Stop::Again) };
+            match self.store.adopt(path) {
+                Ok(partial) => part.partial = Some(partial),
+                Err(StoreError::Partial(PartialError::OtherFileSystem(_)))
+                    if part.staged.is_none() =>
+                {
+                    return Ok(false);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Puts the file into quarantine.
+    fn refuse(&mut self, job: &mut Job, why: String) -> Result<Step, Stop> {
+        // One by one: a second try begins with those that are left.
+        while let Some(part) = job.parts.first_mut() {
+            let partial = match part.partial {
+                Some(partial) => partial,
+                None => self.adopt_refused(part)?,
+            };
+            part.partial = Some(partial);
+            self.store.quarantine(partial, &format!("inbox: {}: {why}", part.name))?;
+            self.watch.forget(&part.name);
+            job.parts.remove(0);
+        }
+        Ok(Step::Quarantined { name: job.name.clone(), why })
+    }
+
+    /// Moves it into the spool: under its own name if that is possible.
+    fn adopt_refused(&mut self, part: &mut Part) -> Result<PartialId, Stop> {
+        let staged = self.settings.staging_dir.join(away::REFUSED);
+        if part.staged.is_none() {
+            let Some((original, _)) = &part.original else { return Err(Stop::Again) };
+            let adopted = check_file_name(&part.name).map(|()| self.store.adopt(original));
+            let has_to_be_brought = |error: &StoreError| {
+                matches!(error, StoreError::Partial(PartialError::OtherFileSystem(_)))
+            };
+            if let Ok(adopted) = adopted
+                && !adopted.as_ref().is_err_and(has_to_be_brought)
+            {
+                return Ok(adopted?);
+            }
+            away::bring(&self.disk, original, &staged)?;
+            part.staged = Some(staged.clone());
+        }
+        Ok(self.store.adopt(&staged)?)
+    }
+
+    fn put_away(&mut self, job: &Job, sequence: Sequence) -> Result<Step, Stop> {
+        if job.by_copy {
+            for original in originals(job) {
+                away::put_away(&self.disk, &self.settings, &original, Some(sequence))?;
+            }
+            journal::remove(&self.disk).map_err(disk("remove journal of", &self.settings.dir))?;
+        }
+        for part in &job.parts {
+            self.watch.forget(&part.name);
+        }
+        Ok(Step::Taken { name: job.name.clone(), sequence, bytes: job.bytes() })
+    }
+}
+
+fn taken(job: &Job) -> Vec<TakenFile> {
+    let files = job.parts.iter().filter_map(|part| {
+        Some(TakenFile {
+            name: part.name.clone(),
+            partial: part.partial?,
+            bytes: part.bytes,
+            hash: *part.hash?.as_bytes(),
+        })
+    });
+    files.collect()
+}
+
+fn originals(job: &Job) -> impl Iterator<Item = Original> {
+    job.parts.iter().filter_map(|part| {
+        let (_, stamp) = part.original.as_ref()?;
+        Some(Original { name: part.name.clone(), stamp: *stamp })
+    })
+}
+
+fn taking(job: &Job, from: Sequence) -> Taking {
+    let hash = job.parts.last().and_then(|part| part.hash);
+    Taking {
+        from: from.0,
+        originals: originals(job).collect(),
+        blake3: hash.map(|hash| hash.to_hex().to_string()).unwrap_or_default(),
+    }
+}
