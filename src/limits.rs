@@ -184,6 +184,8 @@ pub const STATUS_BUFFER_BYTES: usize = 8 * KIB;
 pub const STATUS_BODY_BYTES_MAX: usize = 64 * KIB;
 /// Answer that the command line reads: full tables of the status, with room.
 pub const STATUS_REPLY_BYTES_MAX: usize = MIB;
+/// Longest configuration file.
+pub const CONFIG_BYTES_MAX: usize = MIB;
 /// Longest secret in a file.
 pub const SECRET_BYTES_MAX: usize = 4 * KIB;
 /// How long an alarm command may run before it is killed.

@@ -34,7 +34,8 @@ pub enum Secret {
 }
 
 impl Size {
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads a text such as `16MiB`; none if it is no size.
+    pub fn parse(text: &str) -> Option<Self> {
         let units = [
             ("", 1),
             ("B", 1),

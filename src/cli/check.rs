@@ -1,0 +1,263 @@
+//! `check`: what would run, how long the far side may be away, and every mistake; changes nothing.
+//!
+//! What only the machine can tell (rights of directories, ports, secrets, room) is looked at here and
+//! reported like mistakes of the file.
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+
+use rustix::fs::{Access, access, statvfs};
+
+use super::{CheckArguments, CliError, Ending, Options, advice, load, probe, status};
+use crate::config::{Config, Finding, Place, Role, Severity, Size};
+use crate::ops::human::{Age, Bytes, Rate};
+use crate::ops::secret;
+use crate::ops::status::Status;
+
+/// `check`.
+pub(super) fn check(
+    role: Role,
+    options: &Options,
+    arguments: &CheckArguments,
+    out: &mut impl Write,
+) -> Result<Ending, CliError> {
+    let rate = arguments.rate.as_deref().map(parse_rate).transpose()?;
+    let mut loaded = load::load(role, options)?;
+    let running = status::running(role, options)?;
+    let config = &loaded.config;
+    match &loaded.file {
+        Some(file) => writeln!(out, "{}, configured by {}", role.program(), file.display())?,
+        None => writeln!(out, "{}, without a configuration file", role.program())?,
+    }
+    if !loaded.has_errors() {
+        look_at_machine(config, running.as_ref(), &mut loaded.findings);
+        what_runs(config, running.as_ref(), out)?;
+        how_long(config, running.as_ref(), rate, out)?;
+        advice::print(config, out)?;
+        if arguments.connect {
+            probe::all(config, out)?;
+        }
+    }
+    mistakes(&loaded.findings, out)?;
+    Ok(Ending::Done)
+}
+
+fn parse_rate(text: &str) -> Result<u64, CliError> {
+    let size = Size::parse(text).filter(|size| size.0 > 0);
+    let wrong = || CliError::Usage(format!("--rate {text}: expected a size such as 100KiB"));
+    size.map(|size| size.0).ok_or_else(wrong)
+}
+
+fn mistakes(findings: &[Finding], out: &mut impl Write) -> Result<(), CliError> {
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    if findings.is_empty() {
+        writeln!(out, "\nNo mistakes.")?;
+        return Ok(());
+    }
+    writeln!(out, "\nMISTAKES AND REMARKS")?;
+    for finding in findings {
+        writeln!(out, "  {finding}")?;
+    }
+    writeln!(out, "\n{errors} errors, {} warnings.", findings.len() - errors)?;
+    if errors == 0 { Ok(()) } else { Err(CliError::Mistakes) }
+}
+
+fn what_runs(config: &Config, running: Option<&Status>, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\nWHAT RUNS")?;
+    match running {
+        Some(status) => {
+            let uptime = Age(status.node.uptime_seconds);
+            writeln!(out, "  node      {} (running for {uptime})", config.name)?;
+        }
+        None => writeln!(out, "  node      {} (not running)", config.name)?,
+    }
+    writeln!(out, "  state     {}", config.data_dir.display())?;
+    let gate = &config.gate;
+    if gate.enabled {
+        let (listen, frames) = (gate.listen, Bytes(gate.max_frame_bytes));
+        let peers: Vec<String> = gate.allow.iter().map(ToString::to_string).collect();
+        let peers = if peers.is_empty() { "all peers".to_owned() } else { peers.join(", ") };
+        let login = if gate.credentials.is_some() { ", with a login" } else { "" };
+        writeln!(out, "  gate      {listen}, frames up to {frames}, {peers}{login}")?;
+    }
+    if let Some(inbox) = &config.inbox {
+        let after = match &inbox.archive_dir {
+            Some(dir) => format!("archived to {}", dir.display()),
+            None => "deleted once they are safe".to_owned(),
+        };
+        writeln!(out, "  inbox     {}, files are {after}", inbox.dir.display())?;
+    }
+    if config.landing.enabled {
+        writeln!(out, "  landing   {}", config.landing.dir.display())?;
+    }
+    for pipe in &config.pipes {
+        let targets: Vec<String> = pipe.sink.targets.iter().map(ToString::to_string).collect();
+        let (name, targets, piece) =
+            (&pipe.name, targets.join(", "), Bytes(pipe.sink.piece_bytes as u64));
+        writeln!(out, "  pipe      {name} -> {targets}, pieces of {piece}")?;
+    }
+    match config.status_listen {
+        Some(address) => writeln!(out, "  status    http://{address}/")?,
+        None => writeln!(out, "  status    control socket only")?,
+    }
+    if let Some(program) = config.alarm_command.first() {
+        writeln!(out, "  alarm     {program}")?;
+    }
+    if config.pipes.is_empty() && !config.landing.enabled {
+        writeln!(
+            out,
+            "  nothing takes data out: what comes in stays in the spool until it is full"
+        )?;
+    }
+    Ok(())
+}
+
+/// How long the spool lasts while nothing goes out.
+fn how_long(
+    config: &Config,
+    running: Option<&Status>,
+    rate: Option<u64>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let used = running.map_or(0, |status| status.spool.bytes);
+    let disk = free_bytes(&config.data_dir);
+    let by_disk = disk.saturating_add(used).saturating_sub(config.spool.reserve_bytes);
+    let quota = config.spool.max_bytes.min(by_disk);
+    let room = quota.saturating_sub(used);
+    writeln!(out, "\nHOW LONG THE FAR SIDE MAY BE AWAY")?;
+    writeln!(
+        out,
+        "  The spool has room for {} more: max_bytes {}, the disk has {} free, reserve_bytes {}.",
+        Bytes(room),
+        Bytes(config.spool.max_bytes),
+        Bytes(disk),
+        Bytes(config.spool.reserve_bytes)
+    )?;
+    let line = |out: &mut dyn Write, what: &str, rate: u64| {
+        let seconds = room / rate.max(1);
+        writeln!(out, "  {what:<24} {:>12}  {}", Rate(rate).to_string(), Age(seconds))
+    };
+    if let Some(present) = running.and_then(present_rate) {
+        line(out, "at the rate since start", present)?;
+    }
+    match rate {
+        Some(rate) => line(out, "at the rate given", rate)?,
+        None => RATES.iter().try_for_each(|rate| line(out, "at", *rate))?,
+    }
+    Ok(())
+}
+
+/// Bytes a second that have come in since the start; none if nothing came.
+fn present_rate(status: &Status) -> Option<u64> {
+    let bytes: u64 = status.intakes.iter().map(|intake| intake.accepted_bytes).sum();
+    bytes.checked_div(status.node.uptime_seconds).filter(|rate| *rate > 0)
+}
+
+/// Looks at what the configuration names.
+fn look_at_machine(config: &Config, running: Option<&Status>, findings: &mut Vec<Finding>) {
+    let mut look = Look { findings };
+    look.directory("data_dir", &config.data_dir);
+    if let Some(inbox) = &config.inbox {
+        look.directory("inbox.dir", &inbox.dir);
+        if let Some(archive) = &inbox.archive_dir {
+            look.directory("inbox.archive_dir", archive);
+        }
+    }
+    if config.landing.enabled {
+        look.directory("landing.dir", &config.landing.dir);
+    }
+    if running.is_none() {
+        if config.gate.enabled {
+            look.port("gate.listen", config.gate.listen);
+        }
+        if let Some(address) = config.status_listen {
+            look.port("status.listen", address);
+        }
+    }
+    if let Some(credentials) = &config.gate.credentials {
+        look.result("gate.password", secret::reveal(&credentials.password).err());
+    }
+    for pipe in &config.pipes {
+        let key = format!("pipe {:?} password", pipe.name);
+        look.result(&key, secret::reveal(&pipe.sink.password).err());
+    }
+    if let Some(program) = config.alarm_command.first() {
+        let error = access(program.as_str(), Access::EXEC_OK).err().map(io::Error::from);
+        look.result("alarm.command", error.map(|error| named(Path::new(program), &error)));
+    }
+    let free = free_bytes(&config.data_dir);
+    if free < config.spool.reserve_bytes {
+        let message = format!("only {} are free where data_dir lies", Bytes(free));
+        look.find(Severity::Error, "spool.reserve_bytes", message, "make room, or reserve less");
+    }
+}
+
+struct Look<'a> {
+    findings: &'a mut Vec<Finding>,
+}
+
+impl Look<'_> {
+    /// A directory that is there must be writable; one that is not must be makeable.
+    fn directory(&mut self, key: &str, path: &Path) {
+        let (there, hint) = if path.exists() {
+            (path, "give it to the user that runs the node")
+        } else {
+            (existing_parent(path), "make it, or give its parent to the user that runs the node")
+        };
+        if !there.is_dir() {
+            let message = format!("{} is not a directory", there.display());
+            self.find(Severity::Error, key, message, "choose another path");
+        } else if let Err(error) = access(there, Access::WRITE_OK | Access::EXEC_OK) {
+            let message = format!("{}: {}", there.display(), io::Error::from(error));
+            self.find(Severity::Error, key, message, hint);
+        }
+    }
+
+    fn port(&mut self, key: &str, address: SocketAddr) {
+        if let Err(error) = TcpListener::bind(address) {
+            let message = format!("cannot listen on {address}: {error}");
+            self.find(
+                Severity::Error,
+                key,
+                message,
+                "stop what listens there, or choose another port",
+            );
+        }
+    }
+
+    fn result(&mut self, key: &str, error: Option<io::Error>) {
+        if let Some(error) = error {
+            self.find(Severity::Error, key, error.to_string(), "");
+        }
+    }
+
+    fn find(&mut self, severity: Severity, key: &str, message: String, hint: &str) {
+        self.findings.push(Finding {
+            severity,
+            place: Place::Nowhere,
+            key: key.to_owned(),
+            message,
+            hint: hint.to_owned(),
+        });
+    }
+}
+
+/// The nearest directory above `path` that is there; `.` for a relative path without one.
+fn existing_parent(path: &Path) -> &Path {
+    let above = path.ancestors().skip(1).find(|above| above.exists());
+    above.filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+/// Bytes that a user may still write where `path` is or will be.
+fn free_bytes(path: &Path) -> u64 {
+    let there = if path.exists() { path } else { existing_parent(path) };
+    statvfs(there).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// A slow sensor net, a plant, a large plant.
+const RATES: [u64; 3] = [10 * 1024, 100 * 1024, 1024 * 1024];

@@ -1,0 +1,87 @@
+//! From the options to a configuration.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::{CliError, Options};
+use crate::config::{self, Config, Finding, Input, Role, Severity};
+use crate::limits::CONFIG_BYTES_MAX;
+
+/// A configuration as it was read.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    /// It; not to be run with errors among the findings.
+    pub(super) config: Config,
+    /// The file, if there is one.
+    pub(super) file: Option<PathBuf>,
+    /// Mistakes and remarks.
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Loaded {
+    /// The configuration, if it has no mistakes; all findings are printed to standard error.
+    pub(super) fn usable(self) -> Result<Config, CliError> {
+        let mut stderr = io::stderr().lock();
+        for finding in &self.findings {
+            writeln!(stderr, "{finding}")?;
+        }
+        if self.has_errors() { Err(CliError::Mistakes) } else { Ok(self.config) }
+    }
+
+    /// Whether there are mistakes.
+    pub(super) fn has_errors(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+}
+
+/// Reads the configuration that the options name.
+pub(super) fn load(role: Role, options: &Options) -> Result<Loaded, CliError> {
+    let file = file(role, options);
+    let text = file.as_deref().map(read).transpose()?;
+    let state_directory = env::var("STATE_DIRECTORY").ok();
+    let host_name = host_name();
+    let (config, findings) = config::read(Input {
+        role,
+        file: file.as_deref().zip(text.as_deref()),
+        sets: &options.set,
+        data_dir: options.data_dir.as_deref(),
+        state_directory: state_directory.as_deref(),
+        host_name: &host_name,
+    });
+    Ok(Loaded { config, file, findings: findings.sorted() })
+}
+
+/// The file that is named, or the usual one if it is there.
+fn file(role: Role, options: &Options) -> Option<PathBuf> {
+    let named = options.config.clone();
+    let named = named.or_else(|| env::var_os("PENSTOCK_CONFIG").map(PathBuf::from));
+    named.filter(|path| !path.as_os_str().is_empty()).or_else(|| {
+        let usual = Path::new(role.default_file());
+        usual.exists().then(|| usual.to_owned())
+    })
+}
+
+fn read(path: &Path) -> Result<String, CliError> {
+    let unreadable = |cause| CliError::Unreadable { path: path.to_owned(), cause };
+    let mut text = String::new();
+    let limit = u64::try_from(CONFIG_BYTES_MAX).unwrap_or(u64::MAX);
+    let bytes = File::open(path)
+        .and_then(|file| file.take(limit + 1).read_to_string(&mut text))
+        .map_err(unreadable)?;
+    if bytes > CONFIG_BYTES_MAX {
+        let message = format!("longer than {CONFIG_BYTES_MAX} bytes");
+        return Err(unreadable(io::Error::new(io::ErrorKind::InvalidData, message)));
+    }
+    Ok(text)
+}
+
+/// The default of the node's name.
+fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "localhost".to_owned(),
+        name => name.to_owned(),
+    }
+}

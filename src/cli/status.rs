@@ -1,0 +1,116 @@
+//! `status` and `ack`: ask a running node over its control socket.
+
+use std::future::Future;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::time;
+
+use super::{CliError, Ending, Options, StatusArguments, load, screen};
+use crate::config::Role;
+use crate::ops::status::{ControlError, Status, TroubleReport, control_path, request};
+
+/// `status`.
+pub(super) fn status(
+    role: Role,
+    options: &Options,
+    arguments: &StatusArguments,
+    out: &mut impl Write,
+) -> Result<Ending, CliError> {
+    let socket = socket(role, options)?;
+    if arguments.watch {
+        return block_on(watch(&socket, out));
+    }
+    let text = ask(&socket, "/status", None)?;
+    let status = parse(&text)?;
+    if arguments.json {
+        out.write_all(text.as_bytes())?;
+    } else {
+        screen::print(&status, out)?;
+    }
+    let found = arguments.check && status.needs_person();
+    Ok(if found { Ending::Found } else { Ending::Done })
+}
+
+/// `ack`.
+pub(super) fn acknowledge(
+    role: Role,
+    options: &Options,
+    what: Option<String>,
+    out: &mut impl Write,
+) -> Result<Ending, CliError> {
+    let socket = socket(role, options)?;
+    let text = ask(&socket, "/ack", Some(what.unwrap_or_default()))?;
+    let seen: Vec<TroubleReport> = serde_json::from_str(&text).map_err(|_| CliError::Unexpected)?;
+    if seen.is_empty() {
+        writeln!(out, "nothing to acknowledge")?;
+    }
+    for trouble in seen {
+        let subject = if trouble.subject.is_empty() { "" } else { ":" };
+        writeln!(out, "seen: {}{subject}{}  {}", trouble.kind, trouble.subject, trouble.what)?;
+    }
+    Ok(Ending::Done)
+}
+
+/// Asks the node on `socket`.
+pub(super) fn ask(socket: &Path, target: &str, body: Option<String>) -> Result<String, CliError> {
+    block_on(async { Ok(request(socket, target, body).await?) })
+}
+
+/// The status of the node that runs on the configured data directory; none if none runs.
+pub(super) fn running(role: Role, options: &Options) -> Result<Option<Status>, CliError> {
+    let socket = socket(role, options)?;
+    match ask(&socket, "/status", None) {
+        Ok(text) => Ok(Some(parse(&text)?)),
+        Err(CliError::Control(ControlError::Absent { .. })) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+/// The control socket: in the data directory, or where the service has it.
+pub(super) fn socket(role: Role, options: &Options) -> Result<PathBuf, CliError> {
+    let config = load::load(role, options)?.config;
+    let runtime = std::env::var("RUNTIME_DIRECTORY").ok();
+    let own = control_path(&config.data_dir, runtime.as_deref());
+    let service = Path::new("/run").join(role.program()).join("control.sock");
+    // Without options it is the service that is meant, whatever the working directory.
+    let plain = options.data_dir.is_none() && options.set.is_empty() && options.config.is_none();
+    Ok(if plain && !own.exists() && service.exists() { service } else { own })
+}
+
+/// Shows the status every second until the node goes away. On a terminal the screen is written over.
+async fn watch(socket: &Path, out: &mut impl Write) -> Result<Ending, CliError> {
+    let over = io::stdout().is_terminal();
+    let mut ticks = time::interval(WATCH_PERIOD);
+    loop {
+        ticks.tick().await;
+        let status = parse(&request(socket, "/status", None).await?)?;
+        let mut text = Vec::new();
+        screen::print(&status, &mut text)?;
+        if over {
+            // Home, then each line cleared to its end, then everything below: no flicker.
+            out.write_all(b"\x1b[H")?;
+            for line in text.split(|byte| *byte == b'\n') {
+                out.write_all(line)?;
+                out.write_all(b"\x1b[K\n")?;
+            }
+            out.write_all(b"\x1b[J")?;
+        } else {
+            out.write_all(&text)?;
+            out.write_all(b"\n")?;
+        }
+        out.flush()?;
+    }
+}
+
+fn parse(text: &str) -> Result<Status, CliError> {
+    serde_json::from_str(text).map_err(|_| CliError::Unexpected)
+}
+
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+const WATCH_PERIOD: Duration = Duration::from_secs(1);

@@ -1,0 +1,283 @@
+//! Commands without a process: what they print, how they end.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+
+use super::*;
+use crate::limits::MIB;
+use crate::ops::board::{Board, Phase, Report, TroubleKind};
+use crate::ops::clock::{self, EpochMillis};
+use crate::ops::status::{Listener, Service, bind_control, control_path, serve};
+use crate::spool::{Arrival, Kind, NewEntry, RealDisk, Settings, Source, Spool};
+
+/// What a command printed, and how it ended: the exit code of an error, or nothing.
+fn run(role: Role, arguments: &[&str]) -> (String, Result<Ending, CliError>) {
+    let line = [role.program()].into_iter().chain(arguments.iter().copied());
+    let matches = command(role).try_get_matches_from(line).unwrap();
+    let parsed = Arguments::from_arg_matches(&matches).unwrap();
+    let mut out = Vec::new();
+    let ending = perform(role, parsed, &mut out);
+    (String::from_utf8(out).unwrap(), ending)
+}
+
+fn run_in(dir: &Path, arguments: &[&str]) -> (String, Result<Ending, CliError>) {
+    let data_dir = dir.to_str().unwrap();
+    let config = dir.join("p.toml");
+    if !config.exists() {
+        fs::write(&config, "name = \"plant7\"\n[status]\nlisten = \"off\"\n").unwrap();
+    }
+    let options = ["--data-dir", data_dir, "-c", config.to_str().unwrap()];
+    run(Role::Sender, &[&options, arguments].concat())
+}
+
+/// Runs `test` beside a node's control socket in `dir`.
+fn beside_node(dir: &Path, board: &Arc<Board>, test: impl FnOnce()) {
+    let (path, board) = (control_path(dir, None), Arc::clone(board));
+    let (bound, is_bound) = std::sync::mpsc::channel();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let node = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let listener = Listener::Control(bind_control(&path).unwrap());
+            bound.send(()).unwrap();
+            let (commands, _asked) = mpsc::channel(1);
+            let service = Service::control(board, commands);
+            tokio::select! { () = serve(listener, service) => {}, _ = stopped => {} }
+        });
+    });
+    is_bound.recv().unwrap();
+    test();
+    stop.send(()).unwrap();
+    node.join().unwrap();
+}
+
+fn board() -> Arc<Board> {
+    let now = clock::now();
+    let board = Board::new(Role::Sender, "plant7", now);
+    board.set_phase(Phase::Running);
+    let row = board.pipes.row("to_zone_3", "10.53.53.53:9780", EpochMillis(0)).unwrap();
+    row.set_backlog(7, 12, 3 * 1024 * 1024, now);
+    row.say("connecting");
+    let report = Report::new(TroubleKind::NoAnswer, "nothing for 12 minutes").about("to_zone_3");
+    board.raise(report, EpochMillis(0));
+    Arc::new(board)
+}
+
+#[test]
+fn status_is_one_screen_and_check_finds_trouble() {
+    let dir = tempfile::tempdir().unwrap();
+    let board = board();
+    let crossing = board.crossings.begin("to_zone_3", "day.tsfile", Some(400), clock::now());
+    crossing.progress(100, clock::now());
+    beside_node(dir.path(), &board, || {
+        let (text, ending) = run_in(dir.path(), &["status"]);
+        assert_eq!(ending.unwrap(), Ending::Done);
+        for part in [
+            "plant7: sender, running for",
+            "NEEDS A PERSON",
+            "! no-answer:to_zone_3",
+            "nothing for 12 minutes",
+            TroubleKind::NoAnswer.remedy(),
+            "[#######.......................]  25 %  100 B of 400 B",
+            "to_zone_3  RUNNING  10.53.53.53:9780",
+            "to_zone_3: connecting",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(text.lines().all(|line| line.len() <= 132), "{text}");
+        assert_eq!(run_in(dir.path(), &["status", "--check"]).1.unwrap(), Ending::Found);
+        let (json, _) = run_in(dir.path(), &["status", "--json"]);
+        let status: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(status["crossing"][0]["percent"], 25);
+        let (text, _) = run_in(dir.path(), &["ack", "no-answer"]);
+        assert_eq!(text, "seen: no-answer:to_zone_3  nothing for 12 minutes\n");
+        assert_eq!(run_in(dir.path(), &["ack"]).0, "nothing to acknowledge\n");
+        assert_eq!(run_in(dir.path(), &["status", "--check"]).1.unwrap(), Ending::Done);
+    });
+}
+
+#[test]
+fn without_a_node_status_says_so_and_exits_with_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, ending) = run_in(dir.path(), &["status"]);
+    let error = ending.unwrap_err();
+    assert!(error.to_string().starts_with("no node answers on "), "{error}");
+    assert_eq!(error.exit_code(), ExitCode::FAILURE);
+}
+
+#[test]
+fn check_says_what_runs_for_how_long_and_what_to_set_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let sets = [
+        "--set",
+        "pipe=[{name='out',sink={sink='iotdb-air-gap-sink',ip='10.53.53.53',port=9780}}]",
+        "--set",
+        "gate.enabled=true",
+        "--set",
+        "gate.listen=127.0.0.1:0",
+    ];
+    let (text, ending) = run_in(dir.path(), &[&["check", "--rate", "1MiB"][..], &sets].concat());
+    assert_eq!(ending.unwrap(), Ending::Done, "{text}");
+    for part in [
+        "p.toml",
+        "node      plant7 (not running)",
+        "pipe      out -> 10.53.53.53:9780, pieces of 1.00 MiB",
+        "gate      127.0.0.1:0, frames up to 64.0 MiB, all peers",
+        "status    control socket only",
+        "HOW LONG THE FAR SIDE MAY BE AWAY",
+        "at the rate given",
+        "IF A STOCK IOTDB SENDS TO THIS GATE",
+        "retry-max-time-seconds",
+        "IF A STOCK IOTDB RECEIVES FROM A PIPE",
+        "pipe_air_gap_receiver_enabled=true",
+        "No mistakes.",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let made: Vec<_> =
+        fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(made, ["p.toml"], "check changes nothing");
+}
+
+#[test]
+fn check_shows_every_mistake_and_exits_with_two() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("not-a-dir");
+    fs::write(&file, "").unwrap();
+    fs::write(dir.path().join("p.toml"), "nam = 1\n[gate]\nlistn = 2\n").unwrap();
+    let (text, ending) = run_in(dir.path(), &["check"]);
+    assert!(text.contains("p.toml:1: error: nam: unknown key (did you mean \"name\"?)"), "{text}");
+    assert!(text.contains("p.toml:3: error: gate.listn: unknown key"), "{text}");
+    assert!(text.contains("2 errors, 0 warnings."), "{text}");
+    assert_eq!(ending.unwrap_err().exit_code(), ExitCode::from(USAGE));
+    fs::write(
+        dir.path().join("p.toml"),
+        "[inbox]\ndir = \"not-a-dir\"\n[status]\nlisten = \"off\"\n",
+    )
+    .unwrap();
+    let (text, ending) = run_in(dir.path(), &["check"]);
+    assert!(
+        text.contains("error: inbox.dir: ") && text.contains("not-a-dir is not a directory"),
+        "{text}"
+    );
+    assert!(ending.is_err());
+}
+
+#[test]
+fn connect_tells_a_dead_target() {
+    let dir = tempfile::tempdir().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let pipe =
+        format!("pipe=[{{name='out',sink={{sink='iotdb-air-gap-sink',node-urls='{free}'}}}}]");
+    let (text, ending) = run_in(dir.path(), &["check", "--connect", "--set", &pipe]);
+    assert!(text.contains(&format!("out -> {free}: failed: ")), "{text}");
+    let error = ending.unwrap_err();
+    assert_eq!(error.to_string(), "1 of 1 targets did not answer as they should");
+    assert_eq!(error.exit_code(), ExitCode::FAILURE);
+}
+
+/// A spool with so many opaque entries.
+fn make_spool(dir: &Path, entries: usize) {
+    let settings = Settings {
+        segment_bytes: 4 * MIB as u64,
+        max_bytes: 64 * MIB as u64,
+        reserve_bytes: 0,
+        ..Settings::default()
+    };
+    let (mut spool, _) = Spool::open(RealDisk::new(dir), settings, clock::now(), 0).unwrap();
+    let arrival = Arrival { wall_ms: EpochMillis::PROGRAM.0, trusted: true };
+    let entry = NewEntry {
+        kind: Kind::Opaque,
+        source: Source::Own,
+        hops: 0,
+        precision: None,
+        time_range: None,
+        payload: b"\x01\0\x0brest",
+    };
+    for _ in 0..entries {
+        spool.append(entry, arrival).unwrap();
+    }
+    spool.sync().unwrap();
+    spool.close(clock::now()).unwrap();
+}
+
+#[test]
+fn a_stopped_spool_is_listed_shown_verified_exported_and_released() {
+    let dir = tempfile::tempdir().unwrap();
+    make_spool(dir.path(), 1);
+    let (text, _) = run_in(dir.path(), &["spool", "ls"]);
+    assert!(
+        text.contains("sequence") && text.contains("2026-11-01T00:00:00.000Z  inbox"),
+        "{text}"
+    );
+    assert!(text.ends_with("1 entries\n"), "{text}");
+    let (text, ending) = run_in(dir.path(), &["spool", "show", "1"]);
+    assert_eq!(ending.unwrap(), Ending::Done);
+    assert!(text.contains("kind       opaque") && text.contains("type 11, "), "{text}");
+    let missing = run_in(dir.path(), &["spool", "show", "9"]).1.unwrap_err();
+    assert_eq!(missing.to_string(), "entry 9 is not there");
+    let (text, ending) = run_in(dir.path(), &["spool", "verify"]);
+    assert_eq!(ending.unwrap(), Ending::Done);
+    assert!(text.ends_with("no flaws\n"), "{text}");
+    let to = dir.path().join("out");
+    let export = ["spool", "export", "1-1", to.to_str().unwrap()];
+    assert_eq!(run_in(dir.path(), &export).1.unwrap(), Ending::Done);
+    let exported = fs::read(to.join("00000000000000000001.request")).unwrap();
+    assert_eq!(exported, b"\x01\0\x0brest");
+    let again = run_in(dir.path(), &export).1.unwrap_err().to_string();
+    assert!(again.contains("exists"), "nothing is written over: {again}");
+    let (text, _) = run_in(dir.path(), &["spool", "release"]);
+    assert!(text.starts_with("1 entries given free, 3.99 MiB"), "{text}");
+}
+
+#[test]
+fn a_flawed_entry_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    make_spool(dir.path(), 2);
+    let segment = fs::read_dir(dir.path().join("spool"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|ext| ext == "seg"))
+        .unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    let at = bytes.windows(4).position(|window| window == b"rest").unwrap();
+    bytes[at] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    let (text, ending) = run_in(dir.path(), &["spool", "verify"]);
+    assert_eq!(ending.unwrap(), Ending::Found, "{text}");
+    assert!(text.contains("1 entries, 0 files") && text.ends_with("1 flaws\n"), "{text}");
+}
+
+#[test]
+fn a_clone_gets_an_identity_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    make_spool(dir.path(), 1);
+    let before = fs::read_to_string(dir.path().join("origin")).unwrap();
+    let (text, ending) = run_in(dir.path(), &["new-id"]);
+    assert_eq!(ending.unwrap(), Ending::Done);
+    let after = fs::read_to_string(dir.path().join("origin")).unwrap();
+    assert_ne!(before, after);
+    assert!(text.contains(after.split(' ').next().unwrap()), "{text}");
+}
+
+#[test]
+fn help_has_examples_and_version_has_facts() {
+    for role in [Role::Sender, Role::Receiver] {
+        command(role).debug_assert();
+        let help = command(role).render_long_help().to_string();
+        assert!(help.contains("Examples:") && help.contains(role.default_file()), "{help}");
+        let version = command(role).render_long_version();
+        for fact in [role.program(), env!("CARGO_PKG_VERSION"), "commit", "spool format"] {
+            assert!(version.contains(fact), "{version}");
+        }
+    }
+    for wrong in [&["status", "--json", "--watch"][..], &["-v", "-q"], &["spool"], &["start"]] {
+        let line = ["p"].iter().chain(wrong);
+        assert!(command(Role::Sender).try_get_matches_from(line).is_err(), "{wrong:?}");
+    }
+}
