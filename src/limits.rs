@@ -188,6 +188,8 @@ pub const STATUS_REPLY_BYTES_MAX: usize = MIB;
 pub const CONFIG_BYTES_MAX: usize = MIB;
 /// Longest secret in a file.
 pub const SECRET_BYTES_MAX: usize = 4 * KIB;
+/// Orders from the control socket that may wait for the node.
+pub const CONTROL_COMMANDS_MAX: usize = 8;
 /// How long an alarm command may run before it is killed.
 pub const ALARM_DEADLINE: Duration = Duration::from_secs(30);
 

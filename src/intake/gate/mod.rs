@@ -17,14 +17,11 @@
 //!
 //! In the steady state the thread allocates nothing: buffers, table and stage are made at the start.
 
-mod allow;
 mod connection;
 mod events;
 pub mod keeper;
 pub mod long_job;
 mod store;
-
-pub use allow::{Cidr, CidrError};
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -39,6 +36,7 @@ use tokio::sync::watch;
 use self::connection::{Connection, Turn};
 use self::events::Repeats;
 use self::store::GateStore;
+use crate::config::Network;
 use crate::data::Precision;
 use crate::limits;
 use crate::link::receiver::{Policy, Store};
@@ -56,7 +54,7 @@ pub struct Settings {
     /// Connections at one time.
     pub max_connections: usize,
     /// Who may connect; empty: everyone.
-    pub allow: Vec<Cidr>,
+    pub allow: Vec<Network>,
     /// What the receivers keep to.
     pub policy: Policy,
     /// The node's unit of time, if it has one; the first peer fixes it otherwise, and whoever keeps
@@ -73,7 +71,7 @@ pub struct Gate {
     listener: Option<TcpListener>,
     address: SocketAddr,
     policy: Arc<Policy>,
-    allow: Vec<Cidr>,
+    allow: Vec<Network>,
     boot: u32,
     links: u32,
     /// `max_connections` places.

@@ -1,0 +1,271 @@
+//! The main loop: pipes, status, control, alarms, watchdog and signals, on one tokio thread.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::runtime;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{self, LocalSet};
+use tokio::time;
+
+use crate::config::Config;
+use crate::data::{Precision, Sequence};
+use crate::limits::{CONTROL_COMMANDS_MAX, STOP_ANSWER_MAX};
+use crate::node::parts::{Built, RunningGate};
+use crate::node::pipes::{self, Surroundings};
+use crate::node::worker::{self, Worker};
+use crate::node::{NodeError, Reread, remembered};
+use crate::ops::board::{Board, Phase};
+use crate::ops::signals::{Signal, Signals};
+use crate::ops::status::{self, Command, Listener, Service};
+use crate::ops::{alarm, clock, log as logging, systemd, watch as watching};
+use crate::spool::Disk;
+
+/// From the order to stop to the end of the program, whatever hangs.
+const STOP_MAX: Duration = Duration::from_millis(4800);
+
+/// Runs until the node is told to stop, or a thread ends on its own.
+///
+/// # Errors
+/// [`NodeError`].
+pub(super) fn run<D: Disk>(
+    config: Config,
+    reread: Reread<'_>,
+    built: Built<D>,
+    board: &Arc<Board>,
+) -> Result<(), NodeError> {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(|source| NodeError::System { what: "the main loop", source })?;
+    let result = LocalSet::new().block_on(&runtime, serve(config, reread, built, board));
+    // A call that still sits in the kernel must not keep the program.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve<D: Disk>(
+    config: Config,
+    reread: Reread<'_>,
+    built: Built<D>,
+    board: &Arc<Board>,
+) -> Result<(), NodeError> {
+    let Built { disk, spool, spool_thread, gate, landing, places, cluster_id, precision, origin } =
+        built;
+    let mut signals =
+        Signals::new().map_err(|source| NodeError::System { what: "signals", source })?;
+    let (commands, orders) = mpsc::channel(CONTROL_COMMANDS_MAX);
+    listen(&config, commands, board).await?;
+    task::spawn_local(alarm::run(config.alarm_command.clone(), Arc::clone(board)));
+    task::spawn_local(obey(orders, spool.clone()));
+    task::spawn_local(remember_precision(disk.clone(), precision.clone()));
+
+    let (stop, stopped) = watch::channel(false);
+    let around = Surroundings {
+        disk: disk.clone(),
+        spool: spool.clone(),
+        board: Arc::clone(board),
+        cluster_id,
+        precision: precision.borrow().unwrap_or_default(),
+        stop: stopped,
+    };
+    let mut sinks = Vec::new();
+    for (pipe, place) in config.pipes.iter().zip(places) {
+        sinks.push(pipes::start(pipe, place, around.clone())?);
+    }
+    let shown = sinks.iter().map(pipes::Running::shown).collect();
+    task::spawn_local(pipes::show_backlog(spool.clone(), shown));
+    let worker = start_worker(
+        &config,
+        worker::Parts { disk, spool: spool.clone(), landing, origin, board: Arc::clone(board) },
+    )?;
+    if let Some(worker) = &worker {
+        task::spawn_local(wake(worker.thread(), spool.synced()));
+    }
+    task::spawn_local(watching::run(Arc::clone(board)));
+    board.set_phase(Phase::Running);
+    systemd::ready(&systemd::state_line(board, clock::now()));
+    log::info!("event=running role={} name={}", config.role.name(), config.name);
+
+    let mut ended = spool.ended();
+    let result = loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Stop => break Ok(()),
+                Signal::Reload => reload(reread, &config),
+            },
+            _ = ended.wait_for(|ended| *ended) => break Err(NodeError::ThreadEnded("spool")),
+            () = gate_ended(gate.as_ref()) => break Err(NodeError::ThreadEnded("gate")),
+        }
+    };
+    board.set_phase(Phase::Stopping);
+    systemd::stopping();
+    stop.send_replace(true);
+    let parts = Stopping { gate, sinks, worker };
+    let in_time = time::timeout(
+        STOP_MAX,
+        parts.stop(async {
+            spool.stop();
+            let _gone = ended.wait_for(|ended| *ended).await.is_err();
+        }),
+    )
+    .await;
+    match in_time {
+        Ok(()) => {
+            if spool_thread.is_finished() && spool_thread.join().is_err() {
+                return result.and(Err(NodeError::ThreadEnded("spool")));
+            }
+            log::info!("event=stopped");
+        }
+        Err(_) => log::warn!("event=stopped_late: what was not synced was not answered"),
+    }
+    result
+}
+
+/// What has to end before the spool.
+struct Stopping {
+    gate: Option<RunningGate>,
+    sinks: Vec<pipes::Running>,
+    worker: Option<Worker>,
+}
+
+impl Stopping {
+    async fn stop(self, spool: impl Future<Output = ()>) {
+        if let Some(gate) = &self.gate {
+            gate.handle.stop();
+        }
+        if let Some(worker) = &self.worker {
+            worker.order_stop();
+        }
+        let sinks = async {
+            for sink in self.sinks {
+                let _lost = sink.task.await.is_err();
+            }
+        };
+        let _late = time::timeout(STOP_ANSWER_MAX, sinks).await.is_err();
+        while !self.gate.as_ref().is_none_or(|gate| gate.thread.is_finished())
+            || !self.worker.as_ref().is_none_or(Worker::is_finished)
+        {
+            time::sleep(STOP_POLL).await;
+        }
+        spool.await;
+    }
+}
+
+/// How often threads that stop are looked at.
+const STOP_POLL: Duration = Duration::from_millis(5);
+/// How often a running gate is looked at: it ends only by a bug or for lack of kernel memory.
+const GATE_POLL: Duration = Duration::from_secs(1);
+
+async fn gate_ended(gate: Option<&RunningGate>) {
+    let Some(gate) = gate else { return std::future::pending().await };
+    while !gate.thread.is_finished() {
+        time::sleep(GATE_POLL).await;
+    }
+}
+
+async fn listen(
+    config: &Config,
+    commands: mpsc::Sender<Command>,
+    board: &Arc<Board>,
+) -> Result<(), NodeError> {
+    let runtime_directory = std::env::var("RUNTIME_DIRECTORY").ok();
+    let path = status::control_path(&config.data_dir, runtime_directory.as_deref());
+    let socket = status::bind_control(&path)?;
+    let service = Service::control(Arc::clone(board), commands);
+    task::spawn_local(status::serve(Listener::Control(socket), service));
+    let Some(address) = config.status_listen else { return Ok(()) };
+    let failed = |source| NodeError::Listen { key: "status.listen", address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    log::info!("event=status_listens address={bound}");
+    board.set_listener("status", bound);
+    let service = Service::read_only(Arc::clone(board));
+    task::spawn_local(status::serve(Listener::Status(listener), service));
+    Ok(())
+}
+
+fn start_worker<D: Disk>(
+    config: &Config,
+    parts: worker::Parts<D>,
+) -> Result<Option<Worker>, NodeError> {
+    if parts.landing.is_none() && config.inbox.is_none() {
+        return Ok(None);
+    }
+    let settings = (parts.landing.is_some().then(|| config.landing.clone()), config.inbox.clone());
+    Worker::start(parts, settings, &config.data_dir)
+        .map(Some)
+        .map_err(|source| NodeError::System { what: "the worker thread", source })
+}
+
+/// Wakes the worker whenever there is more in the spool.
+async fn wake(worker: std::thread::Thread, mut synced: watch::Receiver<Sequence>) {
+    while synced.changed().await.is_ok() {
+        worker.unpark();
+    }
+}
+
+/// Keeps the unit of times that the first peer fixed.
+async fn remember_precision<D: Disk>(disk: D, mut precision: watch::Receiver<Option<Precision>>) {
+    while precision.changed().await.is_ok() {
+        let Some(fixed) = *precision.borrow_and_update() else { continue };
+        match remembered::keep_precision(&disk, fixed) {
+            Ok(()) => log::info!("event=precision_fixed precision={}", fixed.text()),
+            Err(error) => log::error!("event=precision_not_kept error=\"{error}\""),
+        }
+    }
+}
+
+/// Carries out what the control socket asks for.
+async fn obey<D: Disk>(
+    mut orders: mpsc::Receiver<Command>,
+    spool: crate::node::spool_handle::SpoolHandle<D>,
+) {
+    while let Some(command) = orders.recv().await {
+        match command {
+            Command::Release(reply) => {
+                let released = spool.call(|spool| {
+                    let before = spool.stats().first_sequence;
+                    spool.release_unclaimed().map(|()| (before, spool.stats().first_sequence))
+                });
+                let answer = match released.await {
+                    Ok(Ok((before, after))) if before == after => {
+                        Ok("nothing to release: every entry is claimed by a pipe or landing"
+                            .to_owned())
+                    }
+                    Ok(Ok((before, after))) => {
+                        Ok(format!("released entries {before} to {}", after.0.saturating_sub(1)))
+                    }
+                    Ok(Err(error)) => Err(error.to_string()),
+                    Err(error) => Err(error.to_string()),
+                };
+                let _unheard = reply.send(answer).is_err();
+            }
+        }
+    }
+}
+
+/// SIGHUP: what can change live changes, for the rest the log says that a restart is needed.
+fn reload(reread: Reread<'_>, running: &Config) {
+    systemd::reloading();
+    if let Some(config) = reread() {
+        logging::set_level(config.log_level);
+        log::info!("event=reloaded log_level={}", config.log_level);
+        if needs_restart(running, &config) {
+            log::warn!("event=restart_needed: only the log level changes while the node runs");
+        }
+    }
+    systemd::ready("running");
+}
+
+/// Whether anything but the log level differs.
+fn needs_restart(running: &Config, new: &Config) -> bool {
+    let without_level = |config: &Config| {
+        let mut config = config.clone();
+        config.log_level = log::LevelFilter::Off;
+        format!("{config:?}")
+    };
+    without_level(running) != without_level(new)
+}

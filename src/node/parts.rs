@@ -1,0 +1,240 @@
+//! Building: from a configuration to threads that run.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::watch;
+
+use crate::config::{self, Config};
+use crate::data::Precision;
+use crate::intake::gate::{self, Gate, GateHandle};
+use crate::limits;
+use crate::link::receiver::{Login, PlanPolicy, Plans, Policy};
+use crate::node::pipes::{self, Place};
+use crate::node::spool_handle::SpoolHandle;
+use crate::node::spool_thread::{self, SpoolThread};
+use crate::node::{NodeError, remembered};
+use crate::ops::board::{Board, Report, TroubleKind};
+use crate::ops::{clock, secret};
+use crate::spool::{ConsumerId, Disk, Fatal, Recovery, Settings, Spool, Start, WhenFull};
+
+/// Name of the landing directory's consumer.
+pub(super) const LANDING_CONSUMER: &str = "landing";
+
+/// A node whose threads run, but for the worker, and whose main loop does not run yet.
+pub(super) struct Built<D: Disk> {
+    pub(super) disk: D,
+    pub(super) spool: SpoolHandle<D>,
+    pub(super) spool_thread: JoinHandle<Result<(), Fatal>>,
+    pub(super) gate: Option<RunningGate>,
+    pub(super) landing: Option<ConsumerId>,
+    /// In the order of the configuration.
+    pub(super) places: Vec<Place<D>>,
+    pub(super) cluster_id: String,
+    pub(super) precision: watch::Receiver<Option<Precision>>,
+    pub(super) origin: crate::data::OriginId,
+}
+
+/// A gate that listens.
+pub(super) struct RunningGate {
+    pub(super) handle: GateHandle,
+    pub(super) thread: JoinHandle<std::io::Result<()>>,
+}
+
+/// Recovers the spool and starts its thread and the gate's.
+///
+/// # Errors
+/// [`NodeError`], with nothing left running that could take data in.
+pub(super) fn build<D: Disk>(
+    config: &Config,
+    disk: D,
+    board: &Arc<Board>,
+) -> Result<Built<D>, NodeError> {
+    let settings = spool_settings(config);
+    let (mut spool, recovery) = Spool::open(disk.clone(), settings, clock::now(), clock::wall().0)?;
+    show_recovery(&recovery, board);
+    let origin = spool.origin();
+    board.set_origin_id(origin.text().as_str());
+    pipes::show_orphans(&spool, &config.pipes, board);
+    let (landing, places) = if recovery.failing.is_some() {
+        (None, Vec::new())
+    } else {
+        (landing_consumer(&mut spool, config)?, places(&mut spool, config)?)
+    };
+    let cluster_id = config.cluster_id.clone().unwrap_or_else(|| remembered::cluster_id(origin));
+    let known = config.timestamp_precision.or_else(|| remembered::precision(&disk));
+    let (precision_sender, precision) = watch::channel(known);
+    let boot = spool.boot();
+    let (thread, handle) = SpoolThread::new(
+        disk.clone(),
+        spool,
+        spool_thread::Settings {
+            connections: if config.gate.enabled { config.gate.max_connections } else { 0 },
+            max_frame_bytes: max_frame_bytes(config),
+        },
+        Arc::clone(board),
+    );
+    let gate = config
+        .gate
+        .enabled
+        .then(|| {
+            let policy = policy(config, &cluster_id)?;
+            bind_gate(config, policy, (precision_sender, boot), &handle, board)
+        })
+        .transpose()?;
+    let spool_thread = spawn("spool", move || thread.run())?;
+    let gate = gate.map(start_gate).transpose()?;
+    Ok(Built {
+        disk,
+        spool: handle,
+        spool_thread,
+        gate,
+        landing,
+        places,
+        cluster_id,
+        precision,
+        origin,
+    })
+}
+
+fn places<D: Disk>(spool: &mut Spool<D>, config: &Config) -> Result<Vec<Place<D>>, NodeError> {
+    config.pipes.iter().map(|pipe| Place::take(spool, &pipe.name)).collect()
+}
+
+/// The landing directory's place. Where landing is off it has none, so that it pins nothing.
+fn landing_consumer<D: Disk>(
+    spool: &mut Spool<D>,
+    config: &Config,
+) -> Result<Option<ConsumerId>, NodeError> {
+    let failed = |source| NodeError::Consumer { name: LANDING_CONSUMER.to_owned(), source };
+    if config.landing.enabled {
+        return spool.create_consumer(LANDING_CONSUMER, Start::Oldest).map(Some).map_err(failed);
+    }
+    let old = spool.consumers().find(|(_, name, _)| *name == LANDING_CONSUMER);
+    if let Some(id) = old.map(|(id, ..)| id) {
+        log::info!("event=landing_off");
+        spool.drop_consumer(id).map_err(failed)?;
+    }
+    Ok(None)
+}
+
+fn spool_settings(config: &Config) -> Settings {
+    let spool = &config.spool;
+    Settings {
+        segment_bytes: spool.segment_bytes,
+        segment_max_age: spool.segment_max_age,
+        max_bytes: spool.max_bytes,
+        reserve_bytes: spool.reserve_bytes,
+        when_full: match spool.when_full {
+            config::WhenFull::Block => WhenFull::Block,
+            config::WhenFull::DropOldest => WhenFull::DropOldest,
+        },
+        retain_bytes: spool.retain_bytes,
+        retain: std::time::Duration::from_secs(spool.retain_hours.saturating_mul(3600)),
+        quarantine_max_bytes: config.quarantine_max_bytes,
+    }
+}
+
+fn max_frame_bytes(config: &Config) -> u32 {
+    u32::try_from(config.gate.max_frame_bytes).unwrap_or(u32::MAX)
+}
+
+fn policy(config: &Config, cluster_id: &str) -> Result<Policy, NodeError> {
+    let login = config.gate.credentials.as_ref().map(|credentials| {
+        let password = secret::reveal(&credentials.password)
+            .map_err(|source| NodeError::Secret { key: "gate.password".to_owned(), source })?;
+        Ok::<_, NodeError>(Login { user: credentials.user.clone(), password })
+    });
+    Ok(Policy {
+        max_frame_bytes: max_frame_bytes(config),
+        cluster_id: cluster_id.to_owned(),
+        login: login.transpose()?,
+        local: config.gate.local.clone(),
+        plans: Plans {
+            delete: plan_policy(config.intake.delete),
+            schema: plan_policy(config.intake.schema),
+            authority: plan_policy(config.intake.auth),
+        },
+        hold_max: limits::HOLD_MAX,
+    })
+}
+
+const fn plan_policy(policy: config::PlanPolicy) -> PlanPolicy {
+    match policy {
+        config::PlanPolicy::Pass => PlanPolicy::Pass,
+        config::PlanPolicy::Ignore => PlanPolicy::Ignore,
+    }
+}
+
+fn bind_gate<D: Disk>(
+    config: &Config,
+    policy: Policy,
+    (precision, boot): (watch::Sender<Option<Precision>>, u32),
+    spool: &SpoolHandle<D>,
+    board: &Arc<Board>,
+) -> Result<Gate, NodeError> {
+    let listen = config.gate.listen;
+    let settings = gate::Settings {
+        listen,
+        max_connections: config.gate.max_connections,
+        allow: config.gate.allow.clone(),
+        policy,
+        precision,
+        boot,
+    };
+    let gate = Gate::bind(settings, spool.stage(), Arc::clone(board))
+        .map_err(|source| NodeError::Listen { key: "gate.listen", address: listen, source })?;
+    log::info!("event=gate_listens address={}", gate.address());
+    board.set_listener("gate", gate.address());
+    Ok(gate)
+}
+
+fn start_gate(gate: Gate) -> Result<RunningGate, NodeError> {
+    let handle = gate.handle();
+    let thread = spawn("gate", move || gate.run())?;
+    Ok(RunningGate { handle, thread })
+}
+
+fn spawn<T: Send + 'static>(
+    name: &'static str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, NodeError> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(|source| NodeError::System { what: "a thread", source })
+}
+
+fn show_recovery(recovery: &Recovery, board: &Board) {
+    let wall = clock::wall();
+    if recovery.crashed || recovery.created {
+        log::info!(
+            "event=spool_opened created={} crashed={} cut_bytes={} leftovers={}",
+            recovery.created,
+            recovery.crashed,
+            recovery.cut_bytes,
+            recovery.leftovers
+        );
+    }
+    if recovery.corrupt_entries > 0 {
+        let what = format!(
+            "{} entries of the spool could not be read after the start",
+            recovery.corrupt_entries
+        );
+        log::error!("event=spool_damaged entries={}", recovery.corrupt_entries);
+        board.raise(Report::new(TroubleKind::Quarantine, what).about("spool"), wall);
+    }
+    if recovery.cursors_lost > 0 {
+        let what = format!(
+            "{} cursors were damaged; their pipes start over at the oldest entry",
+            recovery.cursors_lost
+        );
+        log::error!("event=cursors_lost count={}", recovery.cursors_lost);
+        board.raise(Report::new(TroubleKind::PipeError, what).about("cursors"), wall);
+    }
+    if let Some(why) = &recovery.failing {
+        log::error!("event=spool_failing error=\"{why}\"");
+        let what = format!("three exits for the same disk error: {why}");
+        board.raise(Report::new(TroubleKind::DiskFailing, what), wall);
+    }
+}

@@ -1,0 +1,157 @@
+//! The pipes of the configuration file: each a consumer of the spool and a task of the main loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{self, JoinHandle};
+use tokio::time::{self, MissedTickBehavior};
+
+use crate::config::PipeConfig;
+use crate::data::Precision;
+use crate::node::NodeError;
+use crate::node::spool_handle::SpoolHandle;
+use crate::ops::board::{Board, PipeRow, PipeState, Report, TroubleKind};
+use crate::ops::{clock, secret};
+use crate::sink::air_gap::{AirGapSettings, AirGapSink, Parts, SpoolFeed};
+use crate::spool::{ConsumerId, Cursor, Disk, Reader, Spool, Start};
+
+/// What consumers of pipes are called, before the pipe's name; that of the landing directory has no dot.
+const CONSUMER_PREFIX: &str = "pipe.";
+
+/// How often the backlog of each pipe is counted.
+const BACKLOG_PERIOD: Duration = Duration::from_secs(1);
+
+/// What a pipe needs of its node.
+#[derive(Debug, Clone)]
+pub(super) struct Surroundings<D: Disk> {
+    pub(super) disk: D,
+    pub(super) spool: SpoolHandle<D>,
+    pub(super) board: Arc<Board>,
+    pub(super) cluster_id: String,
+    pub(super) precision: Precision,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// A pipe's place in the spool.
+#[derive(Debug)]
+pub(super) struct Place<D: Disk> {
+    consumer: ConsumerId,
+    cursor: Cursor,
+    reader: Reader<D>,
+}
+
+impl<D: Disk> Place<D> {
+    /// Where the pipe left off, or the oldest entry for a new one.
+    ///
+    /// # Errors
+    /// If there are too many consumers, or the disk fails.
+    pub(super) fn take(spool: &mut Spool<D>, pipe: &str) -> Result<Self, NodeError> {
+        let name = format!("{CONSUMER_PREFIX}{pipe}");
+        let consumer = spool
+            .create_consumer(&name, Start::Oldest)
+            .map_err(|source| NodeError::Consumer { name, source })?;
+        let cursor = spool.cursor(consumer).cloned().unwrap_or_default();
+        let reader = spool.reader(cursor.position);
+        Ok(Self { consumer, cursor, reader })
+    }
+}
+
+/// Starts the task of a pipe.
+///
+/// # Errors
+/// If its targets or its password are unusable, or the board has no row left.
+pub(super) fn start<D: Disk>(
+    pipe: &PipeConfig,
+    place: Place<D>,
+    around: Surroundings<D>,
+) -> Result<Running, NodeError> {
+    let Surroundings { disk, spool, board, cluster_id, precision, stop } = around;
+    let name = pipe.name.clone();
+    let password = secret::reveal(&pipe.sink.password).map_err(|error| NodeError::Pipe {
+        pipe: name.clone(),
+        why: format!("password: {error}"),
+    })?;
+    let settings = AirGapSettings::from_config(&pipe.sink, password, cluster_id, precision)
+        .map_err(|source| NodeError::Target { pipe: name.clone(), source })?;
+    let target = settings.node_urls.to_string();
+    let row = board
+        .pipes
+        .row(&name, &target, clock::wall())
+        .map_err(|error| NodeError::Pipe { pipe: name.clone(), why: error.to_string() })?;
+    let Place { consumer, cursor, reader } = place;
+    let synced = spool.synced();
+    let advance = Box::new(move |cursor: &Cursor| spool.advance(consumer, cursor));
+    let feed = SpoolFeed::new(reader, cursor, synced, advance, (disk, &name));
+    let shown = Arc::clone(&row);
+    let parts = Parts { pipe: name, settings, board, row, seed: seed(), stop };
+    let sink = AirGapSink::new(parts, feed);
+    let task = task::spawn_local(async move {
+        sink.run().await;
+    });
+    Ok(Running { consumer, row: shown, task })
+}
+
+/// A pipe that runs.
+#[derive(Debug)]
+pub(super) struct Running {
+    consumer: ConsumerId,
+    row: Arc<PipeRow>,
+    /// Its sink.
+    pub(super) task: JoinHandle<()>,
+}
+
+/// Counts, once a second, what each pipe has before it; ends with the spool.
+pub(super) async fn show_backlog<D: Disk>(
+    spool: SpoolHandle<D>,
+    pipes: Vec<(ConsumerId, Arc<PipeRow>)>,
+) {
+    let mut ticks = time::interval(BACKLOG_PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        for (consumer, row) in &pipes {
+            let consumer = *consumer;
+            let counted = spool.call(move |spool| {
+                let position = spool.cursor(consumer).map_or(spool.next_sequence(), |c| c.position);
+                (position, spool.remaining(position))
+            });
+            let Ok((position, (entries, bytes))) = counted.await else { return };
+            row.set_backlog(position.0, entries, bytes, clock::now());
+        }
+    }
+}
+
+impl Running {
+    /// What [`show_backlog`] needs.
+    pub(super) fn shown(&self) -> (ConsumerId, Arc<PipeRow>) {
+        (self.consumer, Arc::clone(&self.row))
+    }
+}
+
+/// Differs from box to box and from start to start, so that nodes that lost their gate at one time do
+/// not all come back at one time.
+fn seed() -> u64 {
+    u64::from(std::process::id()) << 40 ^ clock::wall().0.unsigned_abs()
+}
+
+/// Shows pipes that have a place in the spool and no stanza any more: they pin what they have not sent.
+pub(super) fn show_orphans<D: Disk>(spool: &Spool<D>, pipes: &[PipeConfig], board: &Board) {
+    let wall = clock::wall();
+    for (_, name, cursor) in spool.consumers() {
+        let Some(pipe) = name.strip_prefix(CONSUMER_PREFIX) else { continue };
+        if pipes.iter().any(|known| known.name == pipe) {
+            continue;
+        }
+        let what = format!(
+            "pipe {pipe} has no stanza any more and keeps everything from entry {}",
+            cursor.position
+        );
+        log::warn!("event=pipe_without_stanza pipe={pipe} position={}", cursor.position);
+        board.raise(Report::new(TroubleKind::PipeStopped, what).about(pipe), wall);
+        if let Ok(row) = board.pipes.row(pipe, "", wall) {
+            row.set_state(PipeState::Stopped, wall);
+            row.say("its stanza went from the configuration: put it back, or `spool release PIPE`");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The landing directory's part of the worker.
+
+use std::sync::Arc;
+
+use super::{Next, Parts, TROUBLE_PAUSE};
+use crate::config::{LandingConfig, LandingWhenFull};
+use crate::data::Sequence;
+use crate::limits::TURN_PERIOD_MAX;
+use crate::node::spool_handle::Ended;
+use crate::ops::board::{Report, TroubleKind};
+use crate::ops::clock;
+use crate::ops::log::Repeating;
+use crate::ops::stamp::{Loop, Operation};
+use crate::sink::landing::{
+    Held, Landing, LandingError, Limits, Settings, SpoolSource, Step, WhenFull,
+};
+use crate::spool::{ConsumerId, Cursor, Disk};
+
+/// Lands what the spool has, and tells the board.
+#[derive(Debug)]
+pub(super) struct Lander<D: Disk> {
+    parts: Parts<D>,
+    consumer: ConsumerId,
+    config: LandingConfig,
+    /// None until the directory could be opened.
+    landing: Option<Landing<D, SpoolSource<D>>>,
+    failures: Repeating,
+}
+
+/// Why the landing directory was not opened.
+enum NotOpened {
+    /// The spool thread has ended: the node stops.
+    Ended,
+    /// The directory cannot be used now.
+    Failed(LandingError),
+}
+
+impl<D: Disk> Lander<D> {
+    pub(super) fn new(parts: Parts<D>, consumer: ConsumerId, config: LandingConfig) -> Self {
+        Self { parts, consumer, config, landing: None, failures: Repeating::default() }
+    }
+
+    /// One step.
+    pub(super) fn turn(&mut self) -> Next {
+        let board = Arc::clone(&self.parts.board);
+        let step = {
+            let _within = board.stamps.of(Loop::Worker).within(Operation::Land);
+            match &mut self.landing {
+                Some(landing) => landing.step(clock::now(), clock::wall()),
+                None => match self.open() {
+                    Ok(landing) => {
+                        self.landing = Some(landing);
+                        Ok(Step::Worked)
+                    }
+                    Err(NotOpened::Failed(error)) => Err(error),
+                    Err(NotOpened::Ended) => return Next::At(clock::now() + TURN_PERIOD_MAX),
+                },
+            }
+        };
+        match step {
+            Ok(step) => {
+                self.recovered();
+                self.settle(step)
+            }
+            Err(error) => {
+                self.complain(&error);
+                Next::At(clock::now() + TROUBLE_PAUSE)
+            }
+        }
+    }
+
+    fn open(&self) -> Result<Landing<D, SpoolSource<D>>, NotOpened> {
+        let consumer = self.consumer;
+        let known = self.parts.spool.call_blocking(move |spool| {
+            let cursor = spool.cursor(consumer).cloned().unwrap_or_default();
+            (spool.reader(cursor.position), cursor, spool.next_sequence())
+        });
+        let (reader, cursor, next_sequence) = known.map_err(|Ended| NotOpened::Ended)?;
+        let settings = Settings {
+            dir: self.config.dir.clone(),
+            node: self.parts.origin,
+            next_sequence,
+            limits: limits(&self.config),
+        };
+        let source = SpoolSource::new(reader);
+        Landing::open(self.parts.disk.clone(), settings, source, cursor).map_err(NotOpened::Failed)
+    }
+
+    fn settle(&self, step: Step) -> Next {
+        let board = &self.parts.board;
+        if !matches!(step, Step::Full { .. }) {
+            board.clear(TroubleKind::LandingFull, "");
+        }
+        match step {
+            Step::Idle => {
+                self.show_pending();
+                return Next::At(clock::now() + TURN_PERIOD_MAX);
+            }
+            Step::Worked | Step::Held { why: Held::NotAFile, .. } => {}
+            Step::Landed { sequence, name, bytes } => {
+                log::info!("event=landed sequence={sequence} bytes={bytes} name={name}");
+                board.landing.files.count();
+                board.landing.bytes.add(bytes);
+            }
+            Step::Held { sequence, why } => {
+                log::warn!("event=not_landed sequence={sequence} why=\"{why}\"");
+                let what = format!("entry {sequence} stays in the spool: {why}");
+                let report = Report::new(TroubleKind::LandingFailed, what);
+                board.raise(report.about(sequence.to_string()), clock::wall());
+            }
+            Step::Full { needed, present, max_bytes } => {
+                let what =
+                    format!("{present} bytes of at most {max_bytes} lie there, {needed} more wait");
+                board.raise(Report::new(TroubleKind::LandingFull, what), clock::wall());
+                return Next::At(clock::now() + TROUBLE_PAUSE);
+            }
+        }
+        if let Some(cursor) = self.cursor() {
+            self.parts.spool.advance(self.consumer, cursor);
+        }
+        self.show_pending();
+        Next::Now
+    }
+
+    fn cursor(&self) -> Option<&Cursor> {
+        self.landing.as_ref().map(Landing::cursor)
+    }
+
+    fn show_pending(&self) {
+        let Sequence(next) = *self.parts.spool.synced().borrow();
+        let Sequence(position) = self.cursor().map_or(Sequence(next), |cursor| cursor.position);
+        self.parts.board.landing.pending_entries.set(next.saturating_sub(position));
+    }
+
+    fn complain(&mut self, error: &LandingError) {
+        if let Some(times) = self.failures.failed() {
+            log::error!("event=landing_failed times={times} error=\"{error}\"");
+        }
+        let kind =
+            if error.is_full() { TroubleKind::LandingFull } else { TroubleKind::LandingFailed };
+        self.parts.board.raise(Report::new(kind, error.to_string()), clock::wall());
+    }
+
+    fn recovered(&mut self) {
+        if let Some(times) = self.failures.ended() {
+            log::info!("event=landing_works failures={times}");
+            self.parts.board.clear(TroubleKind::LandingFailed, "");
+        }
+    }
+}
+
+fn limits(config: &LandingConfig) -> Limits {
+    Limits {
+        max_bytes: config.max_bytes,
+        keep_days: u32::try_from(config.keep_days).unwrap_or(u32::MAX),
+        when_full: match config.when_full {
+            LandingWhenFull::Block => WhenFull::Block,
+            LandingWhenFull::DeleteOldest => WhenFull::DeleteOldest,
+        },
+    }
+}

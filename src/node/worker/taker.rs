@@ -1,0 +1,130 @@
+//! The inbox's part of the worker.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Next, Parts, TROUBLE_PAUSE};
+use crate::config::InboxConfig;
+use crate::intake::inbox::{Inbox, InboxError, OnSpool, Settings, SpoolStore, Step, StoreError};
+use crate::node::spool_handle::{Ended, SpoolHandle};
+use crate::ops::board::{IntakeKind, Report, TroubleKind};
+use crate::ops::clock;
+use crate::ops::log::Repeating;
+use crate::ops::stamp::{Loop, Operation};
+use crate::spool::{Disk, Full, Spool};
+
+/// Where copies into the spool are made: on its file system, out of everybody's way.
+const STAGING: &str = "staging";
+
+/// Takes the inbox in, and tells the board.
+#[derive(Debug)]
+pub(super) struct Taker<D: Disk> {
+    parts: Parts<D>,
+    settings: Settings,
+    /// None until the directory could be opened.
+    inbox: Option<Inbox<D, SpoolStore<SpoolHandle<D>>>>,
+    failures: Repeating,
+}
+
+impl<D: Disk> Taker<D> {
+    pub(super) fn new(parts: Parts<D>, config: InboxConfig, data_dir: &Path) -> Self {
+        let settings = Settings::new(config.dir, config.archive_dir, data_dir.join(STAGING));
+        Self { parts, settings, inbox: None, failures: Repeating::default() }
+    }
+
+    /// One step.
+    pub(super) fn turn(&mut self) -> Next {
+        let board = Arc::clone(&self.parts.board);
+        let _within = board.stamps.of(Loop::Worker).within(Operation::Copy);
+        if let Some(inbox) = &mut self.inbox {
+            let step = inbox.step(clock::now());
+            return self.settle(step);
+        }
+        match self.open() {
+            Ok(inbox) => {
+                self.inbox = Some(inbox);
+                Next::Now
+            }
+            Err(error) => {
+                self.complain("", &error);
+                Next::At(clock::now() + TROUBLE_PAUSE)
+            }
+        }
+    }
+
+    fn open(&self) -> Result<Inbox<D, SpoolStore<SpoolHandle<D>>>, InboxError> {
+        let Parts { disk, spool, .. } = &self.parts;
+        let dir = &self.settings.dir;
+        disk.create_dir(dir).map_err(|source| InboxError::Disk {
+            operation: "make",
+            path: dir.clone(),
+            source,
+        })?;
+        Inbox::open(disk.clone(), SpoolStore::new(spool.clone()), self.settings.clone())
+    }
+
+    fn settle(&mut self, step: Step) -> Next {
+        let board = Arc::clone(&self.parts.board);
+        match step {
+            Step::Idle(until) => {
+                self.recovered();
+                return Next::At(until);
+            }
+            Step::Worked => {}
+            Step::Taken { name, sequence, bytes } => {
+                self.recovered();
+                board.clear(TroubleKind::FileTooLarge, &name);
+                log::info!("event=taken sequence={sequence} bytes={bytes} name={name}");
+                board.intake(IntakeKind::Inbox).accepted(1, bytes, clock::now());
+            }
+            Step::Quarantined { name, why } => {
+                log::warn!("event=quarantined name={name} why=\"{why}\"");
+                board.intake(IntakeKind::Inbox).refused.count();
+            }
+            Step::Full { name, full } => return self.wait_for_room(&name, full),
+            Step::Blocked { name, error } => {
+                self.complain(&name, &error);
+                return Next::At(clock::now() + TROUBLE_PAUSE);
+            }
+        }
+        Next::Now
+    }
+
+    fn wait_for_room(&self, name: &str, full: Full) -> Next {
+        let board = &self.parts.board;
+        if full.needed <= full.limit {
+            board.intake(IntakeKind::Inbox).held.count();
+            return Next::At(clock::now() + TROUBLE_PAUSE);
+        }
+        let what =
+            format!("{name} needs {} bytes, the spool takes {} at most", full.needed, full.limit);
+        board.raise(Report::new(TroubleKind::FileTooLarge, what).about(name), clock::wall());
+        Next::Now
+    }
+
+    fn complain(&mut self, name: &str, error: &InboxError) {
+        if let Some(times) = self.failures.failed() {
+            log::error!("event=inbox_blocked name={name} times={times} error=\"{error}\"");
+        }
+        let what = if name.is_empty() { error.to_string() } else { format!("{name}: {error}") };
+        self.parts.board.raise(Report::new(TroubleKind::InboxBlocked, what), clock::wall());
+    }
+
+    fn recovered(&mut self) {
+        if let Some(times) = self.failures.ended() {
+            log::info!("event=inbox_works failures={times}");
+            self.parts.board.clear(TroubleKind::InboxBlocked, "");
+        }
+    }
+}
+
+impl<D: Disk> OnSpool for SpoolHandle<D> {
+    type Disk = D;
+
+    fn on_spool<R: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Spool<D>) -> R + Send + 'static,
+    ) -> Result<R, StoreError> {
+        self.call_blocking(work).map_err(|Ended| StoreError::Ended)
+    }
+}
