@@ -409,6 +409,44 @@ fn rows_of_other_devices_columns_or_types_are_not_put_together() {
 }
 
 #[test]
+fn nulls_without_a_type_are_marked_in_columns_that_have_one() {
+    let one = 1_i32.to_be_bytes();
+    let value = Cell::Value(DataType::Int32, &one);
+    let column = |name, cell| RowColumn { name, schema: None, category: 0, cell };
+    let cells = [
+        [column(b"a", value), column(b"b", value), column(b"c", Cell::Null)],
+        [column(b"a", Cell::Null), column(b"b", value), column(b"c", Cell::Null)],
+        [
+            column(b"a", value),
+            column(b"b", Cell::TypedNull(DataType::Text)),
+            column(b"c", Cell::Null),
+        ],
+    ];
+    let rows: Vec<Row<'_>> = (1..)
+        .zip(&cells)
+        .map(|(time, columns)| Row {
+            time,
+            device: b"root.d1",
+            is_aligned: false,
+            needs_types: false,
+            columns,
+        })
+        .collect();
+    let mut bytes = Vec::new();
+    let mut writer = Writer::into_vec(&mut bytes, usize::MAX);
+    request(RequestType::TabletInsertNode, &mut writer);
+    rows_node(&rows, NodeType::InsertRows, &mut writer);
+    node_tail(b"", &mut writer);
+    let parts = parts_of(&bytes);
+    assert_eq!(parts.len(), 1);
+    let times = |name: &[u8]| -> Vec<i64> {
+        let points = tablet_points(&bytes, &parts).into_iter();
+        points.filter(|point| point.measurement == name).map(|point| point.time).collect()
+    };
+    assert_eq!((times(b"a"), times(b"b"), times(b"c")), (vec![1, 3], vec![1, 2], vec![]));
+}
+
+#[test]
 fn a_row_whose_types_are_to_be_found_goes_as_a_row() {
     let raw = [RowColumn { name: b"a", schema: None, category: 0, cell: Cell::Raw(b"1.5") }];
     let row = |time, needs_types| Row {

@@ -479,3 +479,146 @@ fn is_table_model(cursor: &mut Cursor<'_>) -> Result<bool, ReadError> {
     cursor.skip(bytes, "database")?;
     Ok(!is_tree)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One row of root.d, a INT32 7, up to isAligned.
+    const NODE: &[u8] = b"\0\x0d\0\0\0\x06root.d\0\0\0\x01\0\0\0\0\x01a\x01\
+        \0\0\0\x01\0\0\0\0\0\0\0\x09\0\0\0\0\x07\0";
+    const ROW: &[u8] =
+        b"\0\0\0\0\0\0\0\x09\0\0\0\x06root.d\0\0\0\x01\0\0\0\0\x01a\x01\0\0\0\x07\0\0";
+    const LOG: &[u8] = b"\x04\0\0\0\0\0\0\0\0\0\x0e\xff\xff\xff\xff\xff\xff\xff\xff\
+        \0\0\0\0\0\0\0\x09\0\0\0\x06root.d\0\0\0\x01\0\0\0\x01a\x01\0\0\0\0\0\0\x01\0\0\0\x07\0";
+    const TAIL: &[u8] = &[0; 8];
+    const NULL: &[u8] = &[0xff; 4];
+    const DB: &[u8] = b"\0\0\0\x02db";
+
+    fn items(payload: &[u8]) -> Result<Vec<Item>, String> {
+        let mut cursor = Cursor::memory(payload);
+        let mut columns = Vec::new();
+        let mut read = || {
+            let mut items = Items::begin(&mut cursor)?;
+            let checked = items.check(&mut cursor, &mut columns)?;
+            cursor.seek(3);
+            let mut all = Vec::new();
+            while let Some(item) = items.next(&mut cursor, &mut columns)? {
+                all.push(item);
+            }
+            assert_eq!(checked, all.len());
+            Ok(all)
+        };
+        read().map_err(|error: ReadError| error.to_string())
+    }
+
+    fn only_opaque(payload: &[u8]) -> Opaque {
+        match items(payload).unwrap()[..] {
+            [Item::Opaque(opaque)] => opaque,
+            ref other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn zeros_are_left_over_in_type_2_alone() {
+        let node = [&[1, 0, 2], NODE, TAIL].concat();
+        assert_eq!(items(&node).unwrap().len(), 1);
+        assert_eq!(items(&[&node[..], &[0; 9]].concat()).unwrap().len(), 1);
+        let end = node.len();
+        let trailing =
+            |count| format!("end of request expected at byte {end}, got {count} more bytes");
+        assert_eq!(items(&[&node[..], &[0, 0, 1]].concat()), Err(trailing(3)));
+        let mut v2 = [&[1, 0, 10], NODE, TAIL, NULL].concat();
+        assert_eq!(items(&v2).unwrap().len(), 1);
+        v2.push(0);
+        assert!(items(&v2).is_err());
+    }
+
+    #[test]
+    fn nodes_of_the_table_model_go_as_they_are() {
+        let mut node = NODE.to_vec();
+        node[..2].copy_from_slice(&[7, 0xd0]);
+        node.push(3);
+        let payload = [&[1, 0, 10], &node[..], TAIL, DB].concat();
+        let opaque = only_opaque(&payload);
+        assert_eq!((opaque.head, opaque.at, opaque.end), (&[1, 0, 10][..], 3, payload.len()));
+        assert_eq!((opaque.time_range, opaque.rows), (TimeRange::at(9), 1));
+        assert!(items(&[&[1, 0, 2], &node[..], TAIL].concat()).is_err(), "not in type 2");
+
+        let row = [&[7, 0xd1], ROW, &[3], TAIL].concat();
+        let rows = [&[7, 0xd2, 0, 0, 0, 1], ROW, &[3, 0, 0, 0, 0], TAIL].concat();
+        for node in [row, rows] {
+            let payload = [&[1, 0, 13, 0, 0, 0, 0, 0, 0, 0, 1], &node[..], DB, &[0; 4]].concat();
+            let opaque = only_opaque(&payload);
+            assert_eq!((opaque.at, opaque.end), (11, payload.len() - 4));
+        }
+    }
+
+    #[test]
+    fn logs_end_where_they_say() {
+        let bytes = u8::try_from(LOG.len()).unwrap();
+        assert_eq!(items(&[&[1, 0, 7], LOG].concat()).unwrap().len(), 1);
+        let log = |length: u8| [&[1, 0, 12, 0, 0, 0, length], LOG, NULL].concat();
+        assert_eq!(items(&log(bytes)).unwrap().len(), 1);
+        for wrong in [bytes - 1, bytes + 1, bytes + 5] {
+            assert!(items(&log(wrong)).is_err());
+        }
+        let mut relational = LOG.to_vec();
+        relational[9..11].copy_from_slice(&[7, 0xd1]);
+        relational.push(3);
+        let payload = [&[1, 0, 12, 0, 0, 0, bytes + 1], &relational[..], DB].concat();
+        let opaque = only_opaque(&payload);
+        assert_eq!((opaque.head, opaque.at, opaque.end), (&[1, 0, 12][..], 3, payload.len()));
+    }
+
+    #[test]
+    fn the_three_sections_of_a_batch_come_in_their_order() {
+        let length = u8::try_from(LOG.len()).unwrap();
+        let rows = [&[0, 15, 0, 0, 0, 2], ROW, ROW, &[0; 8], TAIL].concat();
+        let payload = [
+            &[1, 0, 6, 0, 0, 0, 1, 0, 0, 0, length],
+            LOG,
+            &[0, 0, 0, 2],
+            NODE,
+            TAIL,
+            &rows,
+            &[0; 4],
+        ]
+        .concat();
+        let found = items(&payload).unwrap();
+        assert_eq!(found.len(), 4);
+        assert!(matches!(found[0], Item::Row(row) if row.form == RowForm::Wal));
+        assert!(matches!(found[1], Item::Tablet { .. }));
+        assert!(matches!(found[2..], [Item::Row(_), Item::Row(_)]));
+        for end in 3..payload.len() {
+            assert!(items(&payload[..end]).is_err(), "{end} bytes");
+        }
+    }
+
+    #[test]
+    fn a_database_tells_the_model_of_a_raw_tablet() {
+        let raw: &[u8] = b"\0\0\0\x01t\0\0\0\x01\x01\0\0\0\0\x01\0\0\0\0\0\0\0\x09\0\x01\0";
+        for (database, is_tree) in [
+            (NULL, true),
+            (b"\0\0\0\x07root.sg", true),
+            (b"\0\0\0\x04root", true),
+            (b"\0\0\0\x05roots", false),
+            (b"\0\0\0\x00", false),
+            (DB, false),
+        ] {
+            let payload = [&[1, 0, 11], raw, database].concat();
+            let found = items(&payload).unwrap();
+            assert_eq!(matches!(found[0], Item::Tablet { .. }), is_tree, "{database:?}");
+        }
+    }
+
+    #[test]
+    fn an_identity_is_found_in_the_plan_node_id() {
+        let id = b"P1:00112233445566778899aabbccddeeff:00000000000000000042";
+        let payload = [&[1, 0, 2], NODE, &[0, 0, 0, 56], id, &[0; 4]].concat();
+        let found = items(&payload).unwrap();
+        let expected = Identity::parse_plan_node_id(id);
+        assert!(expected.is_some());
+        assert!(matches!(found[0], Item::Tablet { identity, .. } if identity == expected));
+    }
+}

@@ -377,3 +377,86 @@ fn write_schema(name: &[u8], data_type: DataType, schema: Schema, out: &mut Writ
     out.u8(schema.compressor);
     out.i32(0);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut writer = Writer::into_vec(&mut out, 1024);
+        write(&mut writer);
+        writer.finish().unwrap();
+        out
+    }
+
+    fn sample(schema: Option<Schema>, write: impl FnOnce(&Tablet<'_>)) {
+        let column = |name, data_type, nulls, cells| TabletColumn {
+            name,
+            data_type,
+            schema,
+            category: 1,
+            nulls,
+            cells,
+        };
+        let nulls = Some(Nulls { bits: 2, bytes: &[2] });
+        let numbers = Cells::Fixed(&[0, 0, 0, 7, 0, 0, 0, 8]);
+        let texts = Cells::Texts(&[Some(b"x"), None]);
+        let columns = [
+            column(b"a", DataType::Int32, None, numbers),
+            column(b"b", DataType::Text, nulls, texts),
+        ];
+        let times = &[2, 1];
+        write(&Tablet { device: b"root.d", is_aligned: false, times, columns: &columns });
+    }
+
+    #[test]
+    fn a_tablet_is_written_in_every_form() {
+        let body: &[u8] = b"\0\0\0\x02\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x01\x01\0\x01\x02\
+            \0\0\0\x07\0\0\0\x08\0\0\0\x01x\0\0\0\0\0";
+        let schemas: &[u8] = b"\0\0\0\x01a\x01\0\0\0\0\0\0\0\0\0\x01b\x05\0\0\0\0\0\0";
+        let device: &[u8] = b"\0\0\0\x06root.d";
+        sample(None, |tablet| {
+            let head = b"\0\0\0\x02\0\0\0\0\x01a\0\0\0\x01b\x01\x05";
+            let expected = [&[0, 13], device, head, body].concat();
+            assert_eq!(written(|out| tablet.node(NodeType::InsertTablet, out)), expected);
+            let relational = written(|out| tablet.node(NodeType::RelationalInsertTablet, out));
+            assert_eq!(relational, [&[7, 0xd0], &expected[2..], &[1, 1]].concat());
+        });
+        sample(Some(Schema::default()), |tablet| {
+            let expected = [&[0, 13], device, &[0, 0, 0, 2, 1], schemas, &[1, 5], body].concat();
+            assert_eq!(written(|out| tablet.node(NodeType::InsertTablet, out)), expected);
+            let log = b"\x05\0\0\0\0\0\0\0\0\0\x0d\xff\xff\xff\xff\xff\xff\xff\xff";
+            let expected = [log, device, &[0, 0, 0, 2], schemas, body].concat();
+            assert_eq!(written(|out| tablet.log(NodeType::InsertTablet, out)), expected);
+            let v1 = written(|out| tablet.raw(Form::RawV1, out));
+            let v2 = written(|out| tablet.raw(Form::RawV2, out));
+            assert_eq!(v2.len(), v1.len() + 2);
+            let end: &[u8] = b"\x01\0\x01\0\0\0\x02\0\0\0\x01\x02\
+                \x01\x01\0\0\0\x07\0\0\0\x08\x01\x01\0\0\0\x01x\0\0";
+            assert!(v1.ends_with(end) && v2.ends_with(end));
+        });
+    }
+
+    #[test]
+    fn a_row_is_written_with_every_kind_of_cell() {
+        let column = |name, cell| RowColumn { name, schema: None, category: 3, cell };
+        let columns = [
+            column(b"a", Cell::Value(DataType::Int32, &[0, 0, 0, 7])),
+            column(b"b", Cell::Value(DataType::Text, b"x")),
+            column(b"c", Cell::Null),
+            column(b"d", Cell::TypedNull(DataType::Double)),
+            column(b"e", Cell::Raw(b"1")),
+        ];
+        let (time, device, is_aligned, needs_types) = (9, b"d", true, true);
+        let row = Row { time, device, is_aligned, needs_types, columns: &columns };
+        let fields: &[u8] = b"\0\0\0\0\0\0\0\x09\0\0\0\x01d\0\0\0\x05\0\
+            \0\0\0\x01a\0\0\0\x01b\0\0\0\x01c\0\0\0\x01d\0\0\0\x01e\
+            \x01\0\0\0\x07\x05\0\0\0\x01x\xfe\xfd\x04\xff\0\0\0\x011\x01\x01";
+        assert_eq!(written(|out| row.node(NodeType::InsertRow, out)), [&[0, 14], fields].concat());
+        let rows = [&[0, 15, 0, 0, 0, 2], fields, fields, &[0, 0, 0, 0, 0, 0, 0, 1]].concat();
+        assert_eq!(written(|out| rows_node(&[row, row], NodeType::InsertRows, out)), rows);
+        let relational = written(|out| row.node(NodeType::RelationalInsertRow, out));
+        assert_eq!(relational, [&[7, 0xd1], fields, &[3; 5]].concat());
+    }
+}

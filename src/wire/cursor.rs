@@ -415,3 +415,131 @@ fn read_exact(source: &dyn ReadAt, at: usize, mut into: &mut [u8]) -> Result<(),
 fn shrunk() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than it was")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts the reads, and gives no more than asked.
+    struct Spilled {
+        bytes: Vec<u8>,
+        reads: std::cell::RefCell<Vec<(u64, usize)>>,
+    }
+
+    impl ReadAt for Spilled {
+        fn len(&self) -> u64 {
+            self.bytes.len() as u64
+        }
+
+        fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+            self.reads.borrow_mut().push((offset, into.len()));
+            self.bytes.as_slice().read_at(offset, into)
+        }
+    }
+
+    /// Fails in its first half, and is shorter than it says in its second.
+    struct Failing;
+
+    impl ReadAt for Failing {
+        fn len(&self) -> u64 {
+            100
+        }
+
+        fn read_at(&self, offset: u64, _: &mut [u8]) -> io::Result<usize> {
+            (offset >= 50).then_some(0).ok_or_else(|| io::ErrorKind::TimedOut.into())
+        }
+    }
+
+    fn spilled(bytes: usize) -> Spilled {
+        let bytes = (0..bytes).map(|index| index.to_be_bytes()[7]).collect();
+        Spilled { bytes, reads: std::cell::RefCell::default() }
+    }
+
+    #[test]
+    fn steps_read_ahead_more_and_more_and_jumps_little() {
+        let source = spilled(1 << 20);
+        let mut window = vec![0; 4096];
+        let mut cursor = Cursor::new(&source, &mut window).unwrap();
+        for _ in 0..10_000 {
+            cursor.u8("x").unwrap();
+        }
+        let lengths: Vec<usize> = source.reads.take().into_iter().map(|(_, bytes)| bytes).collect();
+        assert_eq!(lengths, [2048, 4096, 4096]);
+        cursor.seek(700_000);
+        assert_eq!(cursor.u8("x").unwrap(), 700_000_usize.to_be_bytes()[7]);
+        assert_eq!(source.reads.take(), [(700_000, 1024)]);
+        cursor.seek(5000);
+        cursor.skip(100_000, "x").unwrap();
+        assert!(source.reads.take().is_empty(), "what is gone over is not read");
+    }
+
+    #[test]
+    fn memory_and_disk_give_the_same() {
+        let source = spilled(5000);
+        let mut window = vec![0; 64];
+        let bytes = source.bytes.clone();
+        let mut disk = Cursor::new(&source, &mut window).unwrap();
+        let mut memory = Cursor::memory(&bytes);
+        let (mut from_disk, mut from_memory) = (Vec::new(), Vec::new());
+        for (cursor, out) in [(&mut disk, &mut from_disk), (&mut memory, &mut from_memory)] {
+            assert_eq!(cursor.i64("x").unwrap(), 0x0001_0203_0405_0607);
+            assert_eq!(cursor.i16("x").unwrap(), 0x0809);
+            cursor.copy(3, out).unwrap();
+            cursor.copy(1000, out).unwrap();
+            cursor.seek(4990);
+            out.extend_from_slice(cursor.peek(5, "x").unwrap());
+            while cursor.left() > 0 {
+                out.extend_from_slice(cursor.run(100, "x").unwrap());
+            }
+            assert!(matches!(
+                cursor.u8("end"),
+                Err(ReadError::Malformed(WireError::Short { what: "end", offset: 5000, .. }))
+            ));
+        }
+        assert_eq!(from_disk, from_memory);
+    }
+
+    #[test]
+    fn texts_are_gone_over_across_the_window() {
+        let mut bytes = Vec::new();
+        for length in [0_u8, 5, 200, 63, 60, 59, 1] {
+            bytes.extend([0, 0, 0, length]);
+            bytes.extend(vec![7; usize::from(length)]);
+        }
+        let source = Spilled { bytes, reads: std::cell::RefCell::default() };
+        let mut window = vec![0; 64];
+        let mut cursor = Cursor::new(&source, &mut window).unwrap();
+        cursor.skip_texts(7, "text").unwrap();
+        assert_eq!(cursor.left(), 0);
+        cursor.seek(0);
+        assert!(cursor.skip_texts(8, "text").is_err());
+    }
+
+    #[test]
+    fn a_negative_length_of_a_text_is_refused() {
+        let bytes = [0, 0, 0, 1, 7, 0xff, 0xff, 0xff, 0xff, 0, 0];
+        let error = Cursor::memory(&bytes).skip_texts(2, "text").unwrap_err();
+        assert_eq!(error.to_string(), "text at byte 5: expected 0 to 2147483647, got -1");
+    }
+
+    #[test]
+    fn a_section_keeps_the_offsets_of_its_request() {
+        let mut cursor = Cursor::memory_at(&[1, 2, 3], 100);
+        assert_eq!((cursor.at(), cursor.end(), cursor.left()), (100, 103, 3));
+        assert_eq!(cursor.i16("x").unwrap(), 0x0102);
+        let error = cursor.i16("y").unwrap_err();
+        assert_eq!(error.to_string(), "y at byte 102: 2 bytes needed, 1 left");
+    }
+
+    #[test]
+    fn a_disk_that_fails_says_where() {
+        let mut window = vec![0; 64];
+        let mut cursor = Cursor::new(&Failing, &mut window).unwrap();
+        cursor.seek(10);
+        let error = cursor.u8("x").unwrap_err();
+        assert_eq!(error.to_string(), "spilled request at byte 10: timed out");
+        cursor.seek(60);
+        let error = cursor.u8("x").unwrap_err();
+        assert!(matches!(error, ReadError::Disk { offset: 60, .. }), "{error}");
+    }
+}

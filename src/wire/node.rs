@@ -89,3 +89,38 @@ pub fn skip_tail(cursor: &mut Cursor<'_>) -> Result<Option<Identity>, ReadError>
         got => Err(value("child count", at, "0", i64::from(got))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_nodes_of_rows_have_a_type_here() {
+        let known: Vec<i16> =
+            (i16::MIN..=i16::MAX).filter(|code| NodeType::from_code(*code).is_some()).collect();
+        assert_eq!(known, [13, 14, 15, 2000, 2001, 2002]);
+        for code in known {
+            let node_type = NodeType::from_code(code).unwrap();
+            assert_eq!(node_type.code(), code);
+            assert_eq!(node_type.is_relational(), code >= 2000);
+        }
+    }
+
+    #[test]
+    fn a_tail_has_an_id_and_no_children() {
+        let tail = |bytes: &[u8]| skip_tail(&mut Cursor::memory(bytes)).map_err(|e| e.to_string());
+        assert_eq!(tail(b"\0\0\0\x011\0\0\0\0"), Ok(None));
+        assert_eq!(tail(b"\0\0\0\0\0\0\0\0"), Ok(None));
+        assert_eq!(tail(b"\xff\xff\xff\xff\0\0\0\0"), Ok(None));
+        let children = "child count at byte 5: expected 0, got 1";
+        assert_eq!(tail(b"\0\0\0\x011\0\0\0\x01"), Err(children.to_owned()));
+        assert!(tail(b"\0\0\0\x011\0\0\0").is_err());
+
+        let id = b"P1:00112233445566778899aabbccddeeff:00000000000000000042";
+        let bytes = [&[0, 0, 0, 56], &id[..], &[0; 4]].concat();
+        assert_eq!(tail(&bytes), Ok(Identity::parse_plan_node_id(id)));
+        assert!(tail(&bytes).unwrap().is_some());
+        let other = [&[0, 0, 0, 56], &[b'x'; 56][..], &[0; 4]].concat();
+        assert_eq!(tail(&other), Ok(None));
+    }
+}

@@ -205,3 +205,74 @@ pub(super) fn open_cell(cursor: &mut Cursor<'_>) -> Result<Cell, ReadError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Time 1, root.d, a INT32 7, b null, c DOUBLE null, not aligned, without schemas.
+    const ROW: &[u8] = b"\0\0\0\0\0\0\0\x01\0\0\0\x06root.d\0\0\0\x03\0\
+        \0\0\0\x01a\0\0\0\x01b\0\0\0\x01c\x01\0\0\0\x07\xfe\xfd\x04\0\0";
+
+    fn scanned(bytes: &[u8], form: RowForm) -> Result<(RowLayout, Vec<Column>), String> {
+        let mut columns = Vec::new();
+        let mut cursor = Cursor::memory(bytes);
+        let row = scan(&mut cursor, form, &mut columns).map_err(|error| error.to_string())?;
+        assert_eq!(cursor.at(), row.end);
+        Ok((row, columns))
+    }
+
+    #[test]
+    fn a_row_is_a_tablet_of_the_cells_that_have_values() {
+        let (row, columns) = scanned(ROW, RowForm::Node).unwrap();
+        assert_eq!((row.time, row.device_at, row.device_bytes, row.end), (1, 8, 6, ROW.len()));
+        assert!(row.has_values && !row.needs_types && !row.is_aligned);
+        let of = |column: &Column| (column.data_type, column.is_absent);
+        let expected =
+            [(Some(DataType::Int32), false), (None, true), (Some(DataType::Double), true)];
+        assert_eq!(columns.iter().map(of).collect::<Vec<_>>(), expected);
+        assert_eq!(columns[0].values_at, 39);
+        let tablet = row.as_tablet();
+        assert_eq!((tablet.form, tablet.rows, tablet.times_at), (Form::Row, 1, 0));
+    }
+
+    #[test]
+    fn every_cut_is_an_error() {
+        for end in 0..ROW.len() {
+            assert!(scanned(&ROW[..end], RowForm::Node).is_err(), "{end} bytes");
+        }
+    }
+
+    #[test]
+    fn raw_strings_and_the_flag_ask_for_types() {
+        let mut flagged = ROW.to_vec();
+        let flag = ROW.len() - 2;
+        flagged[flag] = 1;
+        assert!(scanned(&flagged, RowForm::Node).unwrap().0.needs_types);
+        let raw = [&ROW[..38], b"\xff\0\0\0\x011\xff\xff\xff\xff\xff\xfe\0\x01"].concat();
+        let (row, _) = scanned(&raw, RowForm::Node).unwrap();
+        assert!(row.needs_types && row.is_aligned);
+    }
+
+    #[test]
+    fn tags_that_no_type_has_are_refused() {
+        for tag in [6, 7, 13, 0xfc] {
+            let mut bytes = ROW.to_vec();
+            bytes[38] = tag;
+            let got = i8::from_be_bytes([tag]);
+            let text =
+                format!("cell tag at byte 38: expected a type with values, or a mark, got {got}");
+            assert_eq!(scanned(&bytes, RowForm::Node).unwrap_err(), text);
+        }
+    }
+
+    #[test]
+    fn a_row_of_the_log_has_schemas_and_no_flag() {
+        let bytes = b"\0\0\0\0\0\0\0\x01\0\0\0\x06root.d\0\0\0\x02\
+            \0\0\0\x01a\x01\0\0\0\0\0\0\0\0\0\x01b\x05\0\0\0\0\0\0\x01\0\0\0\x07\xfe\x01";
+        let (row, columns) = scanned(bytes, RowForm::Wal).unwrap();
+        assert!(row.is_aligned && row.end == bytes.len());
+        assert_eq!(columns[1].data_type, Some(DataType::Text), "a null has its schema's type");
+        assert!(columns[1].is_absent);
+    }
+}

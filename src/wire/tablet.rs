@@ -360,3 +360,106 @@ pub(super) fn value(
 
 const _: () = assert!(NAME_BYTES_MAX <= 0xffff);
 const _: () = assert!(size_of::<Column>() == 16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// root.d, a INT32 7, 8, b TEXT "x", null; not aligned, without schemas.
+    const NODE: &[u8] = b"\0\0\0\x06root.d\0\0\0\x02\0\0\0\0\x01a\0\0\0\x01b\x01\x05\
+        \0\0\0\x02\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x01\x01\0\x01\x02\
+        \0\0\0\x07\0\0\0\x08\0\0\0\x01x\0\0\0\0\0";
+    const RAW: &[u8] = b"\0\0\0\x06root.d\0\0\0\x02\x01\0\0\0\x02\
+        \x01\0\0\0\x01a\x01\0\0\0\0\0\0\x01\0\0\0\x01b\x05\0\0\0\0\0\0\
+        \x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x01\x01\0\x01\0\0\0\x02\0\0\0\x01\x02\
+        \x01\0\x01\x01\0\0\0\x01x\0\x01";
+
+    fn scanned(bytes: &[u8], form: Form) -> Result<(Layout, Vec<Column>), String> {
+        let mut columns = Vec::new();
+        let mut cursor = Cursor::memory(bytes);
+        let layout = scan(&mut cursor, form, &mut columns).map_err(|error| error.to_string())?;
+        assert_eq!(cursor.at(), layout.end);
+        Ok((layout, columns))
+    }
+
+    #[test]
+    fn a_node_is_scanned() {
+        let (layout, columns) = scanned(NODE, Form::Node).unwrap();
+        assert_eq!((layout.device_at, layout.device_bytes, layout.rows), (0, 6, 2));
+        assert_eq!(layout.time_range, TimeRange { min: 1, max: 2 });
+        assert_eq!((layout.end, layout.is_aligned), (NODE.len(), false));
+        let places: Vec<_> =
+            columns.iter().map(|c| (c.name_at, c.bitmap_at, c.values_at)).collect();
+        assert_eq!(places, [(15, 0, 51), (20, 50, 59)]);
+    }
+
+    #[test]
+    fn a_raw_tablet_is_scanned_with_its_absent_column() {
+        let (layout, columns) = scanned(RAW, Form::RawV1).unwrap();
+        assert_eq!((layout.rows, layout.end, layout.is_aligned), (2, RAW.len(), true));
+        assert!(columns[0].is_absent && !columns[1].is_absent);
+        assert_eq!(columns[1].data_type, Some(DataType::Text));
+    }
+
+    #[test]
+    fn every_cut_is_an_error() {
+        for end in 0..NODE.len() {
+            assert!(scanned(&NODE[..end], Form::Node).is_err(), "node of {end} bytes");
+        }
+        for end in 0..RAW.len() {
+            assert!(scanned(&RAW[..end], Form::RawV1).is_err(), "tablet of {end} bytes");
+        }
+    }
+
+    #[test]
+    fn no_flipped_bit_panics() {
+        for (bytes, form) in [(NODE, Form::Node), (RAW, Form::RawV1), (RAW, Form::RawV2)] {
+            for bit in 0..bytes.len() * 8 {
+                let mut flipped = bytes.to_vec();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                let scanned = scanned(&flipped, form);
+                assert!(
+                    scanned.is_err() || scanned.is_ok_and(|(found, _)| found.end <= bytes.len())
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_named() {
+        let changed = |at: usize, to: &[u8], form| {
+            let source = if form == Form::Node { NODE } else { RAW };
+            let mut bytes = source.to_vec();
+            bytes[at..at + to.len()].copy_from_slice(to);
+            scanned(&bytes, form).unwrap_err()
+        };
+        assert_eq!(
+            changed(0, &[0xff; 4], Form::Node),
+            "device at byte 0: expected 0 to 4096, got -1"
+        );
+        assert_eq!(
+            changed(10, &[0, 0, 0x40, 1], Form::Node),
+            "columns at byte 10: expected 0 to 16384, got 16385"
+        );
+        assert_eq!(
+            changed(25, &[7], Form::Node),
+            "data type at byte 25: expected a type with values, got 7"
+        );
+        assert_eq!(
+            changed(27, &[0x7f, 0xff, 0xff, 0xff], Form::Node),
+            "times at byte 31: 17179869176 bytes needed, 38 left"
+        );
+        assert_eq!(
+            changed(19, &[2], Form::RawV1),
+            "hasSchema of a column at byte 19: expected 1, got 2"
+        );
+        assert_eq!(
+            changed(45, &[0], Form::RawV1),
+            "hasTimes at byte 45: expected 1, as there are rows, got 0"
+        );
+        assert_eq!(
+            changed(69, &[0, 0, 0, 0], Form::RawV1),
+            "bytes of a bitmap at byte 69: expected a bit for each row, got 0"
+        );
+    }
+}

@@ -163,3 +163,31 @@ impl ExactSizeIterator for Values<'_> {}
 fn span(bytes: &[u8], at: usize, count: usize) -> &[u8] {
     bytes.get(at..).and_then(|rest| rest.get(..count)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::cursor::Cursor;
+    use crate::wire::tablet::{self, Form};
+
+    #[test]
+    fn marked_cells_are_null_whatever_stands_there() {
+        let node = b"\0\0\0\x01d\0\0\0\x03\0\0\0\0\x01a\0\0\0\x01b\0\0\0\x01c\x00\x03\x0b\
+            \0\0\0\x02\0\0\0\0\0\0\0\x05\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01\x02\0\x01\x01\
+            \x01\x01\x3f\x80\0\0\xbf\x80\0\0\0\0\0\x01x\0\0\0\x02yz\x01";
+        let mut columns = Vec::new();
+        let mut cursor = Cursor::memory(node);
+        let layout = tablet::scan(&mut cursor, Form::Node, &mut columns).unwrap();
+        let tablet = Tablet::new(node, layout, &columns);
+        assert_eq!((tablet.device(), tablet.rows(), tablet.is_aligned()), (&b"d"[..], 2, true));
+        assert_eq!(tablet.times().collect::<Vec<_>>(), [5, -1]);
+        let names: Vec<&[u8]> = tablet.columns().map(|column| column.name()).collect();
+        assert_eq!(names, [b"a", b"b", b"c"]);
+        let values: Vec<Vec<_>> =
+            tablet.columns().map(|column| column.values().collect()).collect();
+        assert_eq!(values[0], [Some(Value::Boolean(true)), None]);
+        assert_eq!(values[1], [Some(Value::Float(1.0)), Some(Value::Float(-1.0))]);
+        assert_eq!(values[2], [None, Some(Value::Bytes(b"yz"))]);
+        assert_eq!(tablet.columns().map(|column| column.values().len()).sum::<usize>(), 6);
+    }
+}

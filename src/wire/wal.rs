@@ -27,3 +27,27 @@ pub fn skip_head(cursor: &mut Cursor<'_>) -> Result<NodeType, ReadError> {
     cursor.skip(8, "search index")?;
     Ok(node_type)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_of_an_entry_is_gone_over() {
+        let mut entry = vec![5, 0, 0, 0, 0, 0, 0, 0, 3, 0, 13];
+        entry.extend([0xff; 8]);
+        entry.push(9);
+        let mut cursor = Cursor::memory(&entry);
+        assert_eq!(skip_head(&mut cursor).unwrap(), NodeType::InsertTablet);
+        assert_eq!(cursor.u8("node").unwrap(), 9);
+        for end in 0..19 {
+            assert!(skip_head(&mut Cursor::memory(&entry[..end])).is_err(), "{end} bytes");
+        }
+        entry[10] = 44;
+        let error = skip_head(&mut Cursor::memory(&entry)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "node type at byte 9: expected 13 to 15 or 2000 to 2002, got 44"
+        );
+    }
+}
