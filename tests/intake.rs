@@ -10,6 +10,8 @@
 
 #[path = "intake/captures.rs"]
 mod captures;
+#[path = "intake/crash.rs"]
+mod crash;
 #[path = "intake/world.rs"]
 mod world;
 

@@ -30,7 +30,7 @@ use crate::intake::gate::long_job::{Go, Host, LongJob, Pause};
 use crate::limits;
 use crate::link::receiver::Outcome;
 use crate::ops::board::{Board, IntakeKind, Report as Trouble, SpoolState, TroubleKind};
-use crate::ops::clock;
+use crate::ops::clock::{self, EpochMillis};
 use crate::ops::stamp::{Loop, Operation, Stamp};
 use crate::spool::{Arrival, Disk, Fatal, Full, LinkId, Spool};
 
@@ -65,6 +65,12 @@ pub struct SpoolThread<D: Disk> {
     /// Something was appended, or may have been.
     dirty: bool,
     full: bool,
+    /// A long job waits for this.
+    job_full: Option<Full>,
+    now: Instant,
+    wall: EpochMillis,
+    /// Whether the thread may sleep: not when it is stepped.
+    sleeps: bool,
     maintain_at: Instant,
     shown_at: Instant,
 }
@@ -100,6 +106,10 @@ impl<D: Disk> SpoolThread<D> {
             replies: Vec::new(),
             dirty: false,
             full: false,
+            job_full: None,
+            now,
+            wall: EpochMillis::default(),
+            sleeps: false,
             maintain_at: now,
             shown_at: now,
         };
@@ -128,11 +138,26 @@ impl<D: Disk> SpoolThread<D> {
         result
     }
 
+    /// One turn and at most one long job, without sleeping: for those who have no threads, and a time
+    /// of their own. A job that finds no room is tried again by the next step.
+    ///
+    /// # Errors
+    /// The disk failed; nothing may be asked of this any more.
+    pub fn step(&mut self, now: Instant, wall: EpochMillis) -> Result<(), Fatal> {
+        (self.now, self.wall) = (now, wall);
+        self.turn()?;
+        match self.jobs.pop_front() {
+            Some(job) => self.run_job(job),
+            None => Ok(()),
+        }
+    }
+
     fn work(&mut self) -> Result<(), Fatal> {
+        self.sleeps = true;
         loop {
-            self.turn()?;
-            if let Some(job) = self.jobs.pop_front() {
-                self.run_job(job)?;
+            let had_jobs = !self.jobs.is_empty();
+            self.step(clock::now(), clock::wall())?;
+            if had_jobs || !self.jobs.is_empty() {
                 continue;
             }
             if !self.is_stopping() {
@@ -143,8 +168,16 @@ impl<D: Disk> SpoolThread<D> {
         }
     }
 
+    fn is_given_up(&self, link: LinkId) -> bool {
+        self.shared.stage.is_given_up(link)
+    }
+
     fn is_stopping(&self) -> bool {
         self.shared.calls().stop
+    }
+
+    fn arrival(&self) -> Arrival {
+        Arrival { wall_ms: self.wall.0, trusted: self.wall.is_dated() }
     }
 
     fn stamp(&self) -> &Stamp {
@@ -153,7 +186,7 @@ impl<D: Disk> SpoolThread<D> {
 
     /// Takes what there is, carries it out, and syncs once.
     fn turn(&mut self) -> Result<(), Fatal> {
-        let now = clock::now();
+        let now = self.now;
         self.stamp().turn(now);
         self.serve_calls();
         if self.next >= self.batch.len() {
@@ -161,7 +194,7 @@ impl<D: Disk> SpoolThread<D> {
             self.next = 0;
         }
         let full = self.carry_out()?;
-        self.note_full(full);
+        self.note_full(full.or(self.job_full));
         self.commit()?;
         if self.full || self.maintain_at <= now {
             let _within = self.board.stamps.of(Loop::Spool).within(Operation::Release);
@@ -215,12 +248,16 @@ impl<D: Disk> SpoolThread<D> {
     }
 
     fn carry_out_next(&mut self) -> Result<Option<Full>, Fatal> {
-        let arrival = arrival();
+        let arrival = self.arrival();
         let Some((record, bytes)) = self.batch.record(self.next) else { return Ok(None) };
-        let link = link_of(record);
+        let link = record.link();
         if let Record::Close(link) = *record {
             self.close(link)?;
             return Ok(None);
+        }
+        if matches!(record, Record::Part(part) if part.part == 0) {
+            // A new request.
+            self.broken.retain(|other| *other != link);
         }
         if self.broken.contains(&link) {
             return Ok(None);
@@ -275,7 +312,7 @@ impl<D: Disk> SpoolThread<D> {
                 }
                 self.report(link, outcome);
             }
-            Kept::Full(full) if self.shared.stage.is_given_up(link) => {
+            Kept::Full(full) if self.is_given_up(link) => {
                 log::debug!("event=left_out link={link:?} needed={}", full.needed);
                 self.broken.push(link);
             }
@@ -302,7 +339,7 @@ impl<D: Disk> SpoolThread<D> {
             _ => None,
         };
         if let Some((kind, what)) = trouble {
-            self.board.raise(Trouble::new(kind, what), clock::wall());
+            self.board.raise(Trouble::new(kind, what), self.wall);
         }
         self.reports.push(Report { link, outcome: Some(*outcome) });
     }
@@ -346,11 +383,16 @@ impl<D: Disk> SpoolThread<D> {
     fn run_job(&mut self, mut job: LongJob) -> Result<(), Fatal> {
         let link = job.link();
         self.running = Some((link, false));
-        let ended = job.run(self, arrival())?;
+        let arrival = self.arrival();
+        let ended = job.run(self, arrival)?;
         let closed = matches!(self.running.take(), Some((_, true)));
+        let is_full = self.job_full.take().is_some();
         match ended {
             Some(kept) => {
                 self.settle(link, &kept, true);
+            }
+            None if is_full && !closed && !self.is_stopping() && !self.is_given_up(link) => {
+                self.jobs.push_front(job);
             }
             None => log::debug!("event=job_left link={link:?}"),
         }
@@ -365,7 +407,7 @@ impl<D: Disk> SpoolThread<D> {
                     "{} bytes are needed, {} of {} are free",
                     full.needed, full.available, full.limit
                 );
-                self.board.raise(Trouble::new(TroubleKind::SpoolFull, what), clock::wall());
+                self.board.raise(Trouble::new(TroubleKind::SpoolFull, what), self.wall);
             }
             None if self.full => {
                 log::info!("event=spool_has_room");
@@ -390,7 +432,7 @@ impl<D: Disk> SpoolThread<D> {
         }
         let what = format!("{things} things of {bytes} bytes lie in quarantine");
         let trouble = Trouble::new(TroubleKind::Quarantine, what).count(things);
-        self.board.raise(trouble, clock::wall());
+        self.board.raise(trouble, self.wall);
     }
 
     /// Writes the spool's numbers on the board.
@@ -421,14 +463,20 @@ impl<D: Disk> Host<D> for SpoolThread<D> {
 
     /// What happens between two portions of a job.
     fn pause(&mut self, pause: Pause) -> Result<Go, Fatal> {
+        self.job_full = match pause {
+            Pause::Full(full) => Some(full),
+            Pause::Portion => None,
+        };
+        if self.sleeps {
+            (self.now, self.wall) = (clock::now(), clock::wall());
+        }
         self.turn()?;
         let Some((link, _)) = self.running else { return Ok(Go::Away) };
-        if self.shared.stage.is_given_up(link) {
+        if self.is_given_up(link) {
             return Ok(Go::Away);
         }
-        if let Pause::Full(full) = pause {
-            self.note_full(Some(full));
-            if self.is_stopping() {
+        if self.job_full.is_some() {
+            if !self.sleeps || self.is_stopping() {
                 return Ok(Go::Away);
             }
             self.shared.stage.wait_for_call(FULL_RETRY);
@@ -441,27 +489,6 @@ impl<D: Disk> Host<D> for SpoolThread<D> {
 const FULL_RETRY: Duration = Duration::from_millis(100);
 /// How often the numbers on the board are written.
 const SHOW_PERIOD: Duration = Duration::from_millis(500);
-
-fn arrival() -> Arrival {
-    let wall = clock::wall();
-    Arrival { wall_ms: wall.0, trusted: wall.is_dated() }
-}
-
-const fn link_of(record: &Record) -> LinkId {
-    match record {
-        Record::Part(part) => part.from.link,
-        Record::Cut { file, .. }
-        | Record::Write { file }
-        | Record::Discard { file }
-        | Record::RequestFile { file, .. }
-        | Record::Quarantine { file, .. }
-        | Record::Inflate { file, .. }
-        | Record::Show { file }
-        | Record::Move { file, .. } => file.link,
-        Record::Seal { from, .. } => from.link,
-        Record::Close(link) => *link,
-    }
-}
 
 impl<D: Disk> fmt::Debug for SpoolThread<D> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

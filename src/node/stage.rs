@@ -89,6 +89,25 @@ pub enum Record {
     Close(LinkId),
 }
 
+impl Record {
+    /// The connection that it belongs to.
+    pub const fn link(&self) -> LinkId {
+        match self {
+            Self::Part(part) => part.from.link,
+            Self::Cut { file, .. }
+            | Self::Write { file }
+            | Self::Discard { file }
+            | Self::RequestFile { file, .. }
+            | Self::Quarantine { file, .. }
+            | Self::Inflate { file, .. }
+            | Self::Show { file }
+            | Self::Move { file, .. } => file.link,
+            Self::Seal { from, .. } => from.link,
+            Self::Close(link) => *link,
+        }
+    }
+}
+
 /// What the spool thread reports to the gate thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {

@@ -148,16 +148,20 @@ fn gate_settings() -> GateSettings {
         listen: "127.0.0.1:0".parse().unwrap(),
         max_connections: limits::CONNECTIONS_MAX_DEFAULT,
         allow: Vec::new(),
-        policy: Policy {
-            max_frame_bytes: u32::try_from(limits::FRAME_BYTES_MAX_DEFAULT).unwrap(),
-            cluster_id: "ours".to_owned(),
-            login: None,
-            local: Vec::new(),
-            plans: Plans::default(),
-            hold_max: limits::HOLD_MAX,
-        },
+        policy: policy(),
         precision: watch::channel(None::<Precision>).0,
         boot: 1,
+    }
+}
+
+pub(crate) fn policy() -> Policy {
+    Policy {
+        max_frame_bytes: u32::try_from(limits::FRAME_BYTES_MAX_DEFAULT).unwrap(),
+        cluster_id: "ours".to_owned(),
+        login: None,
+        local: Vec::new(),
+        plans: Plans::default(),
+        hold_max: limits::HOLD_MAX,
     }
 }
 

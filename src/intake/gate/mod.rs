@@ -21,7 +21,7 @@ mod connection;
 mod events;
 pub mod keeper;
 pub mod long_job;
-mod store;
+pub mod store;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -22,7 +22,7 @@ use crate::wire::split::{Content, Scratch, Splitter};
 
 /// The store of all receivers of a gate.
 #[derive(Debug)]
-pub(super) struct GateStore {
+pub struct GateStore {
     stage: Arc<Stage>,
     small: Vec<Vec<u8>>,
     large: Vec<Vec<u8>>,
@@ -34,7 +34,8 @@ pub(super) struct GateStore {
 }
 
 impl GateStore {
-    pub(super) fn new(stage: Arc<Stage>, precision: watch::Sender<Option<Precision>>) -> Self {
+    /// A store over this stage. `precision` holds the node's unit of time, as soon as it has one.
+    pub fn new(stage: Arc<Stage>, precision: watch::Sender<Option<Precision>>) -> Self {
         let buffers = |count, bytes| (0..count).map(|_| Vec::with_capacity(bytes)).collect();
         Self {
             stage,
