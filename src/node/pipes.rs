@@ -113,7 +113,9 @@ pub(super) async fn show_backlog<D: Disk>(
         for (consumer, row) in &pipes {
             let consumer = *consumer;
             let counted = spool.call(move |spool| {
-                let position = spool.cursor(consumer).map_or(spool.next_sequence(), |c| c.position);
+                let position = spool
+                    .cursor(consumer)
+                    .map_or_else(|| spool.next_sequence(), |cursor| cursor.position);
                 (position, spool.remaining(position))
             });
             let Ok((position, (entries, bytes))) = counted.await else { return };
