@@ -4,7 +4,7 @@ use log::LevelFilter;
 
 use super::{CliError, Ending, Options, load};
 use crate::config::{Config, Role, Severity};
-use crate::ops;
+use crate::{node, ops};
 
 /// Runs the node until it stops.
 pub(super) fn run(role: Role, options: &Options) -> Result<Ending, CliError> {
@@ -16,13 +16,7 @@ pub(super) fn run(role: Role, options: &Options) -> Result<Ending, CliError> {
         log::warn!("config {remark}");
     }
     let reread = || reread(role, options);
-    Ok(Ending::Node(start(&config, &reread)))
-}
-
-/// Until the node lands: says so.
-fn start(_config: &Config, _reread: &dyn Fn() -> Option<Config>) -> std::process::ExitCode {
-    log::error!("event=node_missing");
-    std::process::ExitCode::FAILURE
+    Ok(Ending::Node(node::run(config, &reread)))
 }
 
 /// Reads the configuration again; none if it has mistakes, which are logged.
