@@ -268,6 +268,7 @@ impl<D: Disk> Spool<D> {
         if let Some(last) = self.shared.index().segments.back_mut() {
             last.bytes = ended;
         }
+        self.shared.publish(self.log.synced);
         self.room.changed();
         self.store_snapshot()
     }

@@ -348,7 +348,8 @@ pub(super) fn settle_files<D: Disk>(
             count_file(index, sequence, bytes);
         }
     }
-    if moved {
+    if moved || removed > 0 {
+        // A name that came back could be taken for a file of the entry that gets its sequence.
         for dir in [Path::new(crate::spool::files::PARTIALS), dir] {
             disk.sync_dir(dir).map_err(Fatal::at("sync", dir))?;
         }

@@ -116,7 +116,7 @@ pub(super) struct Flaw {
     pub(super) first: u64,
     /// How many sequences should be there.
     pub(super) entries: u64,
-    /// The search for the next entry was needed: not even the header could be read.
+    /// Not even the header of its first entry could be read.
     pub(super) searched: bool,
 }
 
@@ -130,12 +130,14 @@ impl Flaw {
 /// Walks over the entries of one segment, verifying each.
 ///
 /// ```text
-///  header whole, payload whole  -> Entry, go on behind it
-///  header whole, payload not    -> Flaw of its length, go on behind it
-///  no header                    -> search the next header of this segment with a later sequence
-///                                    found     -> Flaw up to there
-///                                    not found -> Flaw up to the stop, if a stop is known; else End
+///  header and payload whole  -> Entry, go on behind it
+///  otherwise                 -> search the next header of this segment with a later sequence
+///                                 found     -> Flaw up to there
+///                                 not found -> Flaw up to the stop, if a stop is known; else End
 /// ```
+///
+/// A header whose payload is not whole is not trusted to tell where the next entry begins: after two crashes it may be
+/// an old one, with a good later entry where its payload was to be.
 #[derive(Debug)]
 pub(super) struct Walk<F> {
     pub(super) file: F,
@@ -175,19 +177,16 @@ impl<F: DiskFile> Walk<F> {
             return Ok(Step::End);
         }
         let Some(header) = self.header_at(self.offset, stop, true)? else {
-            return self.resynchronise(stop);
+            return self.resynchronise(stop, true);
         };
         self.id = Some(header.segment);
-        let whole = self.payload_is_whole(&header)?;
-        let (offset, expected) = (self.offset, self.expected);
+        if !self.payload_is_whole(&header)? {
+            return self.resynchronise(stop, false);
+        }
+        let payload = self.offset + ENTRY_HEADER_BYTES as u64;
         self.offset += header.entry_bytes();
         self.expected = header.end();
-        Ok(if whole {
-            Step::Entry { header, payload: offset + ENTRY_HEADER_BYTES as u64 }
-        } else {
-            let entries = header.end() - expected;
-            self.flaw(offset, self.offset - offset, expected, entries, false)
-        })
+        Ok(Step::Entry { header, payload })
     }
 
     /// Steps over the next header without reading its payload; for finding a place.
@@ -265,7 +264,7 @@ impl<F: DiskFile> Walk<F> {
         Ok(Some(crc.finalize()))
     }
 
-    fn resynchronise(&mut self, stop: u64) -> io::Result<Step> {
+    fn resynchronise(&mut self, stop: u64, searched: bool) -> io::Result<Step> {
         let (offset, expected) = (self.offset, self.expected);
         let bytes = self.file.bytes()?;
         let mut at = offset + ALIGNMENT;
@@ -279,7 +278,7 @@ impl<F: DiskFile> Walk<F> {
                 return match self.expected - expected {
                     // None lost: the place was reported before this entry was there.
                     0 => self.step(stop),
-                    lost => Ok(self.flaw(offset, at - offset, expected, lost, true)),
+                    lost => Ok(self.flaw(offset, at - offset, expected, lost, searched)),
                 };
             }
             at += ALIGNMENT;
@@ -289,7 +288,8 @@ impl<F: DiskFile> Walk<F> {
         }
         // The offset stays: in an open segment later entries will follow somewhere behind it.
         self.expected = stop;
-        Ok(self.flaw(offset, bytes.saturating_sub(offset), expected, stop - expected, true))
+        let rest = bytes.saturating_sub(offset);
+        Ok(self.flaw(offset, rest, expected, stop - expected, searched))
     }
 
     /// The next aligned offset with an entry's magic.

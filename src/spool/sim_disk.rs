@@ -106,6 +106,20 @@ impl SimDisk {
         self.lock_state().crash();
     }
 
+    /// Another disk with the same files, all durable.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let (seed, capacity) = {
+            let state = self.lock_state();
+            (state.random, state.capacity)
+        };
+        let disk = Self::new(seed, capacity);
+        for (path, _) in self.files() {
+            disk.place(&path, &self.contents(&path).unwrap_or_default());
+        }
+        disk
+    }
+
     /// All files, and their lengths.
     pub fn files(&self) -> Vec<(PathBuf, u64)> {
         let state = self.lock_state();
@@ -319,7 +333,9 @@ impl DiskFile for SimFile {
         if fault == Some(Fault::Short) && count > 1 {
             count /= 2;
         }
-        into.iter_mut().zip(rest).take(count).for_each(|(to, from)| *to = *from);
+        if let (Some(to), Some(from)) = (into.get_mut(..count), rest.get(..count)) {
+            to.copy_from_slice(from);
+        }
         state.calls.read_bytes += count as u64;
         Ok(count)
     }
@@ -328,7 +344,10 @@ impl DiskFile for SimFile {
         let mut state = self.enter()?;
         state.calls.writes += 1;
         let fault = state.call();
-        let mut bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        let mut bytes = Vec::new();
+        for part in parts {
+            bytes.extend_from_slice(part);
+        }
         let growth = state.inodes.get(&self.inode).map_or(0, |inode| {
             (offset + bytes.len() as u64).saturating_sub(inode.current.len() as u64)
         });

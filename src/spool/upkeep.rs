@@ -15,6 +15,7 @@ use crate::limits::{CURSOR_SYNC_INTERVAL, ENTRY_BYTES_MAX, MIB, SEGMENTS_AGED_MA
 use crate::spool::disk::is_full;
 use crate::spool::files::{FILES, names, parse_file_name};
 use crate::spool::index::Segment;
+use crate::spool::quota::Measure;
 use crate::spool::segment::{self, Flaw, Found, SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::spool::{
     ConsumerId, Cursor, Disk, DiskFile, Fatal, Misuse, OpenMode, PartialError, Recovery, Spool,
@@ -429,9 +430,12 @@ impl<D: Disk> Spool<D> {
             return Err(self.full(needed).into());
         }
         loop {
-            let used = self.used_bytes();
-            let measured = self.room.measure(&self.disk, used);
-            let measure = measured.map_err(|fatal| self.fail(fatal))?.beside(headroom);
+            if self.measure(headroom)?.check(needed).is_ok() {
+                return Ok(());
+            }
+            // The file system may have got room since it was asked.
+            self.room.changed();
+            let measure = self.measure(headroom)?;
             let Err(full) = measure.check(needed) else { return Ok(()) };
             // Nothing is given up for what will never fit.
             if needed > measure.limit || !self.give_up_oldest()? {
@@ -439,6 +443,12 @@ impl<D: Disk> Spool<D> {
                 return Err(full.into());
             }
         }
+    }
+
+    fn measure(&mut self, headroom: u64) -> Result<Measure, Fatal> {
+        let used = self.used_bytes();
+        let measured = self.room.measure(&self.disk, used);
+        Ok(measured.map_err(|fatal| self.fail(fatal))?.beside(headroom))
     }
 
     /// The same for partials: they leave room for a segment, without which nothing could ever be sealed or released.

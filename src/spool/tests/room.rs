@@ -1,0 +1,207 @@
+//! Quota, release, retention, quarantine: what happens when there is no room.
+
+use super::*;
+use crate::spool::{PartialError, Start, WhenFull};
+
+fn open_with(disk: &SimDisk, settings: Settings) -> Spool<SimDisk> {
+    Spool::open(disk.clone(), settings, beginning(), ARRIVAL.wall_ms).unwrap().0
+}
+
+/// Appends until there is no room; returns how many were taken.
+fn fill(spool: &mut Spool<SimDisk>) -> u64 {
+    for count in 0.. {
+        match spool.append(opaque(&[7; 1000], Source::Own), ARRIVAL) {
+            Ok(_) => {}
+            Err(AppendError::Full(full)) => {
+                assert_eq!(full.needed, SEGMENT_BYTES);
+                assert!(full.available < full.needed);
+                spool.sync().unwrap();
+                return count;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    0
+}
+
+#[test]
+fn a_full_spool_takes_again_what_consumers_have_let_go() {
+    let disk = SimDisk::new(1, DISK_BYTES);
+    let mut spool = open_with(&disk, Settings { max_bytes: 10 * SEGMENT_BYTES, ..settings() });
+    let consumer = spool.create_consumer("c", Start::Oldest).unwrap();
+    let count = fill(&mut spool);
+    assert!((60..=70).contains(&count), "{count}");
+    assert!(spool.stats().full);
+    spool.advance(consumer, &at(30)).unwrap();
+    assert!(fill(&mut spool) > 20);
+    let stats = spool.stats();
+    assert!(stats.segment_bytes <= 10 * SEGMENT_BYTES, "{stats:?}");
+    assert_eq!(stats.dropped_entries, 0);
+}
+
+#[test]
+fn a_full_file_system_is_no_failure() {
+    let disk = SimDisk::new(2, 12 * SEGMENT_BYTES);
+    let mut spool = open_with(&disk, Settings { reserve_bytes: SEGMENT_BYTES, ..settings() });
+    let count = fill(&mut spool);
+    assert!(count > 20, "{count}");
+    disk.set_capacity(100 * SEGMENT_BYTES);
+    assert_eq!(append(&mut spool, b"x"), Sequence(count + 1));
+    spool.sync().unwrap();
+    assert_eq!(read(&spool).len() as u64, count + 1);
+}
+
+#[test]
+fn dropping_the_oldest_is_counted_and_listed_and_moves_consumers_on() {
+    let disk = SimDisk::new(3, DISK_BYTES);
+    let wish =
+        Settings { max_bytes: 10 * SEGMENT_BYTES, when_full: WhenFull::DropOldest, ..settings() };
+    let mut spool = open_with(&disk, wish.clone());
+    let consumer = spool.create_consumer("c", Start::Oldest).unwrap();
+    for _ in 0..200 {
+        spool.append(opaque(&[7; 1000], Source::Own), ARRIVAL).unwrap();
+    }
+    spool.sync().unwrap();
+    let stats = spool.stats();
+    assert_eq!(stats.dropped_entries + 1, stats.first_sequence.0);
+    assert!(stats.dropped_entries > 100 && stats.dropped_bytes > 100_000);
+    assert_eq!(spool.cursor(consumer).unwrap().position, stats.first_sequence);
+    let list = String::from_utf8(disk.contents(Path::new("spool/dropped")).unwrap()).unwrap();
+    let listed: u64 = list
+        .lines()
+        .map(|line| line.split("entries=").nth(1).unwrap().split(' ').next().unwrap())
+        .map(|count| count.parse::<u64>().unwrap())
+        .sum();
+    assert_eq!(listed, stats.dropped_entries);
+    drop(spool);
+    disk.crash();
+    assert_eq!(open_with(&disk, wish).stats().dropped_entries, stats.dropped_entries);
+}
+
+#[test]
+fn partials_leave_room_for_the_log() {
+    let disk = SimDisk::new(4, DISK_BYTES);
+    let mut spool = open_with(&disk, Settings { max_bytes: 4 * SEGMENT_BYTES, ..settings() });
+    let id = spool.create_partial().unwrap();
+    let mut bytes = 0;
+    let full = loop {
+        match spool.write_partial(id, bytes, &[1; 1000]) {
+            Ok(()) => bytes += 1000,
+            Err(PartialError::Full(full)) => break full,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!(full.limit, 3 * SEGMENT_BYTES);
+    assert_eq!(spool.partial_bytes(id), Some(bytes));
+    assert!(spool.room_for(4 * SEGMENT_BYTES).is_err_and(|full| full.needed > full.limit));
+    let file = SealedFile { name: Some("x"), partial: Some(id), bytes, hash: [0; 32] };
+    spool.seal(file_entry(&[file], Source::Own), ARRIVAL).unwrap();
+    let consumer = spool.create_consumer("c", Start::Next).unwrap();
+    assert_eq!(spool.stats().file_bytes, bytes);
+    spool.maintain(beginning() + Duration::from_secs(61)).unwrap();
+    append(&mut spool, b"y");
+    spool.sync().unwrap();
+    spool.advance(consumer, &at(2)).unwrap();
+    spool.maintain(beginning() + Duration::from_secs(62)).unwrap();
+    assert_eq!(spool.stats().file_bytes, 0);
+    assert!(spool.room_for(2 * SEGMENT_BYTES).is_ok());
+}
+
+#[test]
+fn retained_segments_are_given_up_before_anything_waits() {
+    let disk = SimDisk::new(5, DISK_BYTES);
+    let wish =
+        Settings { max_bytes: 10 * SEGMENT_BYTES, retain_bytes: 6 * SEGMENT_BYTES, ..settings() };
+    let mut spool = open_with(&disk, wish);
+    let consumer = spool.create_consumer("c", Start::Oldest).unwrap();
+    for count in 1..=300 {
+        append(&mut spool, &[7; 1000]);
+        let synced = spool.sync().unwrap();
+        spool.advance(consumer, &at(synced.0)).unwrap();
+        spool.maintain(beginning() + Duration::from_millis(count)).unwrap();
+    }
+    let stats = spool.stats();
+    let kept = stats.next_sequence.0 - stats.first_sequence.0;
+    assert!((36..=56).contains(&kept), "{stats:?}");
+    assert_eq!((stats.released_below.0, stats.retained_given_up), (301, 0));
+    let id = spool.create_partial().unwrap();
+    spool.write_partial(id, 0, &vec![1; 5 * SEGMENT]).unwrap();
+    assert!(spool.stats().retained_given_up > 0);
+}
+
+#[test]
+fn retention_by_time_counts_uptime_of_the_node() {
+    let disk = SimDisk::new(6, DISK_BYTES);
+    let wish = Settings { retain: Duration::from_secs(3600), ..settings() };
+    let mut now = beginning();
+    let mut spool = open_with(&disk, wish.clone());
+    let consumer = spool.create_consumer("c", Start::Oldest).unwrap();
+    append(&mut spool, b"x");
+    spool.sync().unwrap();
+    now += Duration::from_secs(100);
+    spool.maintain(now).unwrap();
+    append(&mut spool, b"y");
+    spool.sync().unwrap();
+    spool.advance(consumer, &at(3)).unwrap();
+    spool.close(now).unwrap();
+    // However long the node is off, nothing ages.
+    let mut now = beginning();
+    let mut spool = open_with(&disk, wish);
+    spool.maintain(now).unwrap();
+    assert_eq!(spool.stats().first_sequence, Sequence(1));
+    now += Duration::from_secs(3500);
+    spool.maintain(now).unwrap();
+    assert_eq!(spool.stats().first_sequence, Sequence(1));
+    now += Duration::from_secs(200);
+    spool.maintain(now).unwrap();
+    assert_eq!(spool.stats().first_sequence, Sequence(2));
+}
+
+#[test]
+fn quarantine_is_durable_bounded_and_says_why() {
+    let disk = SimDisk::new(7, DISK_BYTES);
+    let wish = Settings { quarantine_max_bytes: 100, ..settings() };
+    let mut spool = open_with(&disk, wish.clone());
+    spool.quarantine_bytes(&[b"abc", b"def"], "cannot be").unwrap();
+    disk.place(Path::new("/inbox/bad.tsfile"), &[1; 30]);
+    let id = spool.adopt(Path::new("/inbox/bad.tsfile")).unwrap();
+    spool.quarantine_partial(id, "no magic").unwrap();
+    let id = spool.create_partial().unwrap();
+    spool.write_partial(id, 0, &[2; 60]).unwrap();
+    assert!(matches!(spool.quarantine_partial(id, "x"), Err(PartialError::Full(_))));
+    assert_eq!(spool.partial_bytes(id), Some(60));
+    drop(spool);
+    disk.crash();
+    let spool = open_with(&disk, wish);
+    let stats = spool.stats();
+    assert_eq!((stats.quarantine_things, stats.quarantine_bytes), (2, 6 + 9 + 30 + 8));
+    let kept = |name: &str| disk.contents(&Path::new("quarantine").join(name)).unwrap();
+    assert_eq!(kept("000001"), b"abcdef");
+    assert_eq!(kept("000001.why"), b"cannot be");
+    assert_eq!(kept("000002-bad.tsfile"), [1; 30]);
+    assert_eq!(kept("000002.why"), b"no magic");
+}
+
+#[test]
+fn bytes_written_stay_near_bytes_accepted() {
+    let disk = SimDisk::new(8, 1 << 30);
+    let mib = 1024 * 1024;
+    let mut spool =
+        open_with(&disk, Settings { segment_bytes: 16 * mib, max_bytes: 1 << 30, ..settings() });
+    let consumer = spool.create_consumer("c", Start::Oldest).unwrap();
+    let before = disk.calls();
+    let payload = vec![9; 100 * 1024];
+    for count in 1..=400 {
+        append(&mut spool, &payload);
+        let synced = spool.sync().unwrap();
+        spool.advance(consumer, &at(synced.0)).unwrap();
+        // 100 entries a second: 10 MB/s.
+        spool.maintain(beginning() + Duration::from_millis(count * 10)).unwrap();
+    }
+    let after = disk.calls();
+    // Each write may touch one page more than its bytes fill.
+    let written =
+        after.written_bytes - before.written_bytes + 4096 * (after.writes - before.writes);
+    let accepted = 400 * 100 * 1024;
+    assert!(written * 10 <= accepted * 12, "{written} for {accepted}");
+}
