@@ -47,7 +47,12 @@ pub fn run(config: Config, reread: Reread<'_>) -> ExitCode {
     }
 }
 
-fn start_and_run(config: Config, reread: Reread<'_>, board: &Arc<Board>) -> Result<(), NodeError> {
+fn start_and_run(
+    mut config: Config,
+    reread: Reread<'_>,
+    board: &Arc<Board>,
+) -> Result<(), NodeError> {
+    make_absolute(&mut config)?;
     remembered::make_data_dir(&config.data_dir)?;
     let disk = RealDisk::new(&config.data_dir);
     let parts = {
@@ -55,4 +60,22 @@ fn start_and_run(config: Config, reread: Reread<'_>, board: &Arc<Board>) -> Resu
         parts::build(&config, disk, board)?
     };
     main_loop::run(config, reread, parts, board)
+}
+
+/// The disk takes relative paths for those below the data directory; the configuration's are relative to
+/// where the program was started.
+fn make_absolute(config: &mut Config) -> Result<(), NodeError> {
+    let mut paths = vec![&mut config.data_dir, &mut config.landing.dir];
+    if let Some(inbox) = &mut config.inbox {
+        paths.push(&mut inbox.dir);
+        paths.extend(inbox.archive_dir.as_mut());
+    }
+    for path in paths {
+        *path = std::path::absolute(&*path).map_err(|source| NodeError::DataDir {
+            operation: "find",
+            path: path.clone(),
+            source,
+        })?;
+    }
+    Ok(())
 }
