@@ -349,6 +349,7 @@ fn rows_of_a_device_are_put_together_and_stay_in_order() {
     };
     let mut rows: Vec<Row<'_>> = (0..3000).zip(0..).map(|(index, time)| row(index, time)).collect();
     rows[2000].time = 1; // the order of times breaks here
+    rows[2500].time = rows[2499].time; // and here
     let mut bytes = Vec::new();
     let mut writer = Writer::into_vec(&mut bytes, usize::MAX);
     request(RequestType::TabletInsertNode, &mut writer);
@@ -357,7 +358,7 @@ fn rows_of_a_device_are_put_together_and_stay_in_order() {
     let parts = parts_of(&bytes);
     let counts: Vec<usize> = parts.iter().map(|(part, _)| part.rows).collect();
     assert_eq!(counts.iter().sum::<usize>(), 3000);
-    assert_eq!(counts[..2], [1024, 2000 - 1024]);
+    assert_eq!(counts[..4], [1024, 2000 - 1024, 500, 500]);
     let points = tablet_points(&bytes, &parts);
     assert!(
         points.iter().all(|point| point.measurement == b"a"),
