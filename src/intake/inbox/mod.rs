@@ -46,11 +46,11 @@ pub use store::{AdoptedFile, Store, StoreError, TakenFile};
 /// Settings of the inbox.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The directory, absolute.
+    /// The directory.
     pub dir: PathBuf,
     /// Where originals go; `None`: they are removed.
     pub archive_dir: Option<PathBuf>,
-    /// Copies are made here: absolute, on the spool's file system, used by nobody else.
+    /// Copies are made here: on the spool's file system, used by nobody else.
     pub staging_dir: PathBuf,
     /// Time between two scans.
     pub scan_interval: Duration,
@@ -63,6 +63,15 @@ impl Settings {
     pub const fn new(dir: PathBuf, archive_dir: Option<PathBuf>, staging_dir: PathBuf) -> Self {
         let (scan_interval, flawed_after) = (Duration::from_secs(1), Duration::from_secs(60));
         Self { dir, archive_dir, staging_dir, scan_interval, flawed_after }
+    }
+
+    /// The disk takes relative paths as those of the data directory, and the rest of the system does not.
+    fn absolute(mut self) -> Result<Self, InboxError> {
+        let dirs = [Some(&mut self.dir), Some(&mut self.staging_dir), self.archive_dir.as_mut()];
+        for dir in dirs.into_iter().flatten() {
+            *dir = std::path::absolute(&*dir).map_err(disk("find", &*dir))?;
+        }
+        Ok(self)
     }
 }
 
@@ -186,6 +195,7 @@ where
     /// # Errors
     /// If a directory, the journal or the spool cannot be used.
     pub fn open(disk_: D, mut store: S, settings: Settings) -> Result<Self, InboxError> {
+        let settings = settings.absolute()?;
         let staging = &settings.staging_dir;
         disk_.create_dir(staging).map_err(disk("make", staging))?;
         away::clear(&disk_, &mut store, staging)?;

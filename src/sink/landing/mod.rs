@@ -22,6 +22,7 @@
 //! snapshots) and files that are flawed are *held*: they stay in the spool, and pin the cursor.
 
 mod error;
+mod job;
 mod ledger;
 mod names;
 mod progress;
@@ -34,15 +35,16 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-use crate::data::{OriginId, Precision, ReadAt, Sequence};
+use crate::data::{OriginId, ReadAt, Sequence};
 use crate::limits;
 use crate::ops::clock::EpochMillis;
 use crate::spool::{Cursor, Disk, DiskFile, OpenMode, write_all_at};
 use crate::tsfile::{TsFileError, tail};
 use crate::wire::piece::FileNameError;
 pub use error::LandingError;
-use ledger::{Ledger, LedgerFile, Line};
-use names::{hidden, landed_path};
+use job::{Copied, Copy, Job, JobFile, compare, job};
+use ledger::Ledger;
+use names::hidden;
 use progress::Progress;
 use room::{Admission, Room};
 pub use room::{Limits, WhenFull};
@@ -156,77 +158,6 @@ enum Work<T, F> {
     Naming(Job),
 }
 
-/// An entry that is being landed.
-#[derive(Debug)]
-struct Job {
-    item: Item,
-    files: Vec<JobFile>,
-}
-
-#[derive(Debug)]
-struct JobFile {
-    index: usize,
-    /// Below the landing directory.
-    name: String,
-    bytes: u64,
-    /// Of the copy, once it was made.
-    hash: Option<blake3::Hash>,
-}
-
-#[derive(Debug)]
-struct Copy<T, F> {
-    from: F,
-    to: T,
-    done: u64,
-    dirty: u64,
-    hasher: Box<blake3::Hasher>,
-}
-
-impl Job {
-    /// Bytes of all its files.
-    fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).sum()
-    }
-
-    const fn sequence(&self) -> Sequence {
-        self.item.header.sequence
-    }
-
-    /// The `TsFile`'s path below the landing directory.
-    fn name(&self) -> String {
-        self.files.last().map(|file| file.name.clone()).unwrap_or_default()
-    }
-
-    fn line(&self, node: OriginId) -> Line {
-        let header = &self.item.header;
-        let mut files: Vec<_> = self.files.iter().map(JobFile::line).collect();
-        let sequence = header.sequence.0;
-        Line {
-            file: files.pop().unwrap_or_else(|| LedgerFile {
-                name: String::new(),
-                bytes: 0,
-                blake3: String::new(),
-            }),
-            sequences: (sequence, sequence),
-            devices: None,
-            points: None,
-            time_range: header.time_range.map(|range| (range.min, range.max)),
-            precision: header.precision.map(Precision::text).map(str::to_owned),
-            node: node.to_string(),
-            origin: header.identity.origin.to_string(),
-            origin_sequence: header.identity.sequence.0,
-            with: files,
-        }
-    }
-}
-
-impl JobFile {
-    fn line(&self) -> LedgerFile {
-        let blake3 = self.hash.map(|hash| hash.to_hex().to_string()).unwrap_or_default();
-        LedgerFile { name: self.name.clone(), bytes: self.bytes, blake3 }
-    }
-}
-
 impl<D: Disk, S: Source> Landing<D, S> {
     /// Opens the landing directory, finishes or removes what a crash left, and goes on at `cursor`, the
     /// consumer's.
@@ -239,10 +170,11 @@ impl<D: Disk, S: Source> Landing<D, S> {
         mut source: S,
         cursor: Cursor,
     ) -> Result<Self, LandingError> {
-        let dir = settings.dir;
+        let Settings { dir, node, next_sequence, limits } = settings;
+        // The disk takes relative paths as those of the data directory.
+        let dir = std::path::absolute(&dir).map_err(LandingError::disk("find", dir))?;
         disk.create_dir(&dir).map_err(LandingError::disk("make", &dir))?;
-        let (ledger, last) =
-            Ledger::open(disk.clone(), &dir, settings.node, settings.next_sequence)?;
+        let (ledger, last) = Ledger::open(disk.clone(), &dir, node, next_sequence)?;
         if let Some(last) = last {
             let files = last.with.iter().chain(std::iter::once(&last.file));
             finish(&disk, &dir, files.map(|file| file.name.as_str()))?;
@@ -250,11 +182,11 @@ impl<D: Disk, S: Source> Landing<D, S> {
         source.seek(cursor.position);
         Ok(Self {
             disk,
-            node: settings.node,
+            node,
             source,
             ledger,
-            room: Room::new(settings.limits, &dir),
-            max_bytes: settings.limits.max_bytes,
+            room: Room::new(limits, &dir),
+            max_bytes: limits.max_bytes,
             progress: Progress::new(cursor),
             work: Work::Next,
             chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
@@ -465,40 +397,6 @@ impl<D: Disk, S: Source> Landing<D, S> {
     }
 }
 
-/// What copying came to.
-enum Copied<T, F> {
-    /// Not at the end yet.
-    Part(Box<Copy<T, F>>),
-    /// One more file is whole.
-    File,
-    /// The entry is not landed.
-    Unfit(Held),
-}
-
-/// Compares the copy with what was taken in, if that was hashed.
-fn compare<T, F>(item: &Item, file: &JobFile, got: blake3::Hash) -> Copied<T, F> {
-    let taken = item.files.get(file.index).map(|file| file.hash).unwrap_or_default();
-    let expected = blake3::Hash::from_bytes(taken);
-    if taken == [0; 32] || expected == got {
-        return Copied::File;
-    }
-    Copied::Unfit(Held::Hash { name: file.name.clone(), expected, got })
-}
-
-/// The names under which an entry's files will lie; a `TsFile` comes last, as in its seal.
-fn job(item: Item) -> Result<Job, FileNameError> {
-    let arrival = EpochMillis(item.header.arrival.wall_ms);
-    let is_dated = item.header.arrival.trusted && arrival.is_dated();
-    let arrival = is_dated.then_some(arrival);
-    let mut files = Vec::new();
-    for (index, file) in item.files.iter().enumerate() {
-        let Some(name) = &file.name else { continue };
-        let name = landed_path(arrival, item.header.sequence, name)?;
-        files.push(JobFile { index, name, bytes: file.bytes, hash: None });
-    }
-    Ok(Job { item, files })
-}
-
 /// Gives hidden files that are still there their names; the `TsFile` comes last, so that whoever sees it
 /// sees its mods, too.
 fn finish<'n, D: Disk>(
@@ -533,7 +431,5 @@ fn sync_dir_of<D: Disk>(disk: &D, path: &Path) -> Result<(), LandingError> {
     disk.sync_dir(dir).map_err(LandingError::disk("sync", dir))
 }
 
-#[cfg(test)]
-mod fake_disk;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,16 @@
-//! Landing over a disk that forgets and fails.
+//! Landing over a disk that forgets and fails, and over a whole spool.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::fake_disk::{FakeDisk, Fault, Unsynced};
+use super::ledger::Line;
 use super::*;
-use crate::data::{Identity, TimeRange};
-use crate::spool::{Arrival, EntryHeader, Kind, ReadError, Source as EntrySource};
+use crate::data::{Identity, Precision, TimeRange};
+use crate::spool::{
+    self, Arrival, EntryHeader, Fault, Kind, NewFileEntry, Outcome, ReadError, RealDisk,
+    SealedFile, SimDisk, Source as EntrySource, Spool,
+};
 
 const TS_FILE: &[u8] = include_bytes!("../../../tests/samples/v3_tiny.tsfile");
 const NOON: EpochMillis = EpochMillis(1_795_361_628_250);
@@ -97,17 +100,17 @@ fn settings(limits: Limits) -> Settings {
 }
 
 fn open(
-    disk: &FakeDisk,
+    disk: &SimDisk,
     entries: &Entries,
     position: u64,
     limits: Limits,
-) -> Result<Landing<FakeDisk, Entries>, LandingError> {
+) -> Result<Landing<SimDisk, Entries>, LandingError> {
     let cursor = Cursor { position: Sequence(position), ..Cursor::default() };
     Landing::open(disk.clone(), settings(limits), entries.clone(), cursor)
 }
 
 /// Steps until there is nothing to do, or until an error; returns what was reported.
-fn run(landing: &mut Landing<FakeDisk, Entries>, now: Instant) -> Result<Vec<Step>, LandingError> {
+fn run(landing: &mut Landing<SimDisk, Entries>, now: Instant) -> Result<Vec<Step>, LandingError> {
     let mut steps = Vec::new();
     for _ in 0..10_000 {
         match landing.step(now, NOON)? {
@@ -128,15 +131,36 @@ fn start() -> Instant {
     Instant::now()
 }
 
-fn landed(disk: &FakeDisk) -> Vec<String> {
-    let files = disk.files("/land").into_iter().map(|(path, _)| path);
-    files.filter(|path| !path.contains("/.") && !path.contains("jsonl")).collect()
+const DISK_BYTES: u64 = 64 * 1024 * 1024;
+
+fn disk() -> SimDisk {
+    SimDisk::new(7, DISK_BYTES)
+}
+
+/// Paths below the landing directory.
+fn paths(disk: &SimDisk) -> impl Iterator<Item = String> {
+    let paths = disk.files().into_iter().map(|(path, _)| path.display().to_string());
+    paths.filter(|path| path.starts_with("/land/"))
+}
+
+fn landed(disk: &SimDisk) -> Vec<String> {
+    paths(disk).filter(|path| !path.contains("/.") && !path.contains("jsonl")).collect()
 }
 
 /// Files that have no name yet.
-fn hidden_files(disk: &FakeDisk) -> Vec<String> {
-    let files = disk.files("/land").into_iter().map(|(path, _)| path);
-    files.filter(|path| path.contains("/.")).collect()
+fn hidden_files(disk: &SimDisk) -> Vec<String> {
+    paths(disk).filter(|path| path.contains("/.")).collect()
+}
+
+fn contents(disk: &SimDisk, path: &str) -> Vec<u8> {
+    disk.contents(Path::new(path)).expect("it is there")
+}
+
+/// A script takes a file away, for good.
+fn fetch(disk: &SimDisk, path: &str) {
+    let path = Path::new(path);
+    disk.remove(path).expect("it is there");
+    disk.sync_dir(path.parent().expect("in a directory")).expect("synced");
 }
 
 const A: &str = "/land/2026-11-22/3-3-a.tsfile";
@@ -145,7 +169,7 @@ const B_MODS: &str = "/land/2026-11-22/5-5-b.tsfile.mods";
 
 #[test]
 fn files_land_with_a_line_each_and_tablets_stay() {
-    let disk = FakeDisk::default();
+    let disk = disk();
     let mut landing = open(&disk, &Entries::sample(), 3, Limits::default()).expect("opens");
     let steps = run(&mut landing, start()).expect("lands");
     assert!(matches!(
@@ -161,8 +185,7 @@ fn files_land_with_a_line_each_and_tablets_stay() {
     assert_eq!(landing.cursor().finished, [(Sequence(5), Sequence(5))]);
     assert_eq!(landing.held(), 1);
 
-    let ledger = disk.files("/land/landing.jsonl");
-    let text = String::from_utf8(ledger[0].1.clone()).expect("text");
+    let text = String::from_utf8(contents(&disk, "/land/landing.jsonl")).expect("text");
     let lines: Vec<serde_json::Value> =
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(lines.len(), 2);
@@ -183,10 +206,10 @@ fn files_land_with_a_line_each_and_tablets_stay() {
 }
 
 /// Runs, crashes at the given call, starts again, and fetches what lies there after each.
-fn fetched_over_a_crash(call: u64, unsynced: Unsynced) -> BTreeMap<String, u32> {
-    let disk = FakeDisk::default();
+fn fetched_over_a_crash(seed: u64, call: u64) -> BTreeMap<String, u32> {
+    let disk = SimDisk::new(seed, DISK_BYTES);
     let mut fetched = BTreeMap::new();
-    disk.set_fault(Some(Fault::Crash(call)));
+    disk.schedule(call, Fault::Io, true);
     let mut position = Sequence(3);
     if let Ok(mut landing) = open(&disk, &Entries::sample(), 3, Limits::default()) {
         let _crashed = run(&mut landing, start());
@@ -195,7 +218,8 @@ fn fetched_over_a_crash(call: u64, unsynced: Unsynced) -> BTreeMap<String, u32> 
             position = landing.cursor().position;
         }
     }
-    disk.crash(unsynced);
+    disk.crash();
+    disk.heal();
     fetch_all(&disk, &mut fetched);
     let mut landing =
         open(&disk, &Entries::sample(), position.0, Limits::default()).expect("opens");
@@ -206,60 +230,63 @@ fn fetched_over_a_crash(call: u64, unsynced: Unsynced) -> BTreeMap<String, u32> 
     fetched
 }
 
-fn fetch_all(disk: &FakeDisk, fetched: &mut BTreeMap<String, u32>) {
+fn fetch_all(disk: &SimDisk, fetched: &mut BTreeMap<String, u32>) {
     for path in landed(disk) {
         let expected = if path == B_MODS { b"DELETION".as_slice() } else { TS_FILE };
-        assert_eq!(disk.files(&path)[0].1, expected, "{path}");
-        disk.fetch(&path);
+        assert_eq!(contents(disk, &path), expected, "{path}");
+        fetch(disk, &path);
         *fetched.entry(path).or_default() += 1;
     }
 }
 
-#[test]
-fn each_file_lands_exactly_once_wherever_a_crash_falls() {
-    let disk = FakeDisk::default();
+/// Calls that landing the sample takes on a sound disk.
+fn calls_of_a_run() -> u64 {
+    let disk = disk();
     let mut landing = open(&disk, &Entries::sample(), 3, Limits::default()).expect("opens");
     run(&mut landing, start()).expect("lands");
+    disk.calls().all
+}
+
+#[test]
+fn each_file_lands_exactly_once_wherever_a_crash_falls() {
     let expected = BTreeMap::from([A, B, B_MODS].map(|path| (path.to_owned(), 1)));
-    for call in 1..=disk.calls() + 1 {
-        for unsynced in [Unsynced::Lost, Unsynced::Kept] {
-            assert_eq!(fetched_over_a_crash(call, unsynced), expected, "{call} {unsynced:?}");
+    for call in 0..=calls_of_a_run() {
+        for seed in 0..20 {
+            assert_eq!(fetched_over_a_crash(seed, call), expected, "call {call} seed {seed}");
         }
     }
 }
 
 #[test]
 fn an_error_at_any_call_is_made_good_by_the_next_steps() {
-    let mut call = 1;
-    loop {
-        let disk = FakeDisk::default();
-        let Ok(mut landing) = open(&disk, &Entries::sample(), 3, Limits::default()) else {
-            panic!("no fault yet");
-        };
-        let first = disk.calls();
-        disk.set_fault(Some(Fault::Once(first + call)));
-        let failed = run(&mut landing, start()).is_err();
-        if failed {
-            run(&mut landing, start()).expect("lands");
+    for fault in [Fault::Io, Fault::NoSpace, Fault::Short] {
+        for call in 0..calls_of_a_run() {
+            let disk = disk();
+            disk.schedule(call, fault, false);
+            let landing = open(&disk, &Entries::sample(), 3, Limits::default());
+            let mut landing = landing
+                .or_else(|_| open(&disk, &Entries::sample(), 3, Limits::default()))
+                .expect("opens at the second try");
+            if run(&mut landing, start()).is_err() {
+                run(&mut landing, start()).expect("lands");
+            }
+            assert_eq!(landed(&disk), [A, B, B_MODS], "{fault:?} {call}");
+            assert_eq!(hidden_files(&disk), [""; 0], "{fault:?} {call}");
+            assert_eq!(landing.cursor().finished, [(Sequence(5), Sequence(5))]);
+            // A failed sync may have taken bytes away: what lies there has to be whole.
+            fetch_all(&disk, &mut BTreeMap::new());
         }
-        assert_eq!(landed(&disk), [A, B, B_MODS], "{call}");
-        assert_eq!(hidden_files(&disk), [""; 0], "{call}");
-        assert_eq!(landing.cursor().finished, [(Sequence(5), Sequence(5))]);
-        if !failed {
-            assert!(call > 30);
-            return;
-        }
-        call += 1;
     }
 }
 
 #[test]
 fn a_torn_line_is_cut_and_its_file_lands_again() {
     for torn in [&b"{\"name\":\"x"[..], b"garbage\n", b"\0\0\0\0", b"{}\n{\n\n"] {
-        let disk = FakeDisk::default();
+        let disk = disk();
         let mut landing = open(&disk, &Entries::sample(), 3, Limits::default()).expect("opens");
         run(&mut landing, start()).expect("lands");
-        disk.append_raw("/land/landing.jsonl", torn);
+        let ledger = [contents(&disk, "/land/landing.jsonl"), torn.to_vec()].concat();
+        disk.place(Path::new("/land/landing.jsonl"), &ledger);
         let mut entries = Entries::sample();
         entries.push(6, Some(0), &[("c.tsfile", TS_FILE)]);
         let mut landing = open(&disk, &entries, 4, Limits::default()).expect("opens");
@@ -268,8 +295,7 @@ fn a_torn_line_is_cut_and_its_file_lands_again() {
             &steps[..],
             [Step::Held { .. }, Step::Landed { sequence: Sequence(6), .. }]
         ));
-        let ledger = disk.files("/land/landing.jsonl").remove(0).1;
-        let text = String::from_utf8(ledger).expect("text");
+        let text = String::from_utf8(contents(&disk, "/land/landing.jsonl")).expect("text");
         assert_eq!(text.lines().count(), 3);
         assert!(text.lines().all(|line| serde_json::from_str::<Line>(line).is_ok()));
     }
@@ -277,23 +303,31 @@ fn a_torn_line_is_cut_and_its_file_lands_again() {
 
 #[test]
 fn a_directory_that_a_script_removed_is_no_hindrance() {
-    let disk = FakeDisk::default();
-    let mut landing = open(&disk, &Entries::sample(), 3, Limits::default()).expect("opens");
-    run(&mut landing, start()).expect("lands");
-    for path in landed(&disk) {
-        disk.fetch(&path);
-    }
-    disk.remove_dir("/land/2026-11-22");
+    let root = tempfile::tempdir().expect("a directory");
+    let dated = root.path().join("2026-11-22");
     let mut entries = Entries::sample();
+    let land = |entries: &Entries, position| {
+        let settings = Settings { dir: root.path().to_owned(), ..settings(Limits::default()) };
+        let cursor = Cursor { position: Sequence(position), ..Cursor::default() };
+        let disk = RealDisk::new(root.path());
+        let mut landing = Landing::open(disk, settings, entries.clone(), cursor).expect("opens");
+        while !matches!(landing.step(start(), NOON).expect("lands"), Step::Idle) {}
+    };
+    land(&entries, 3);
+    assert_eq!(std::fs::read(dated.join("5-5-b.tsfile")).expect("landed"), TS_FILE);
+    std::fs::remove_dir_all(&dated).expect("removed");
     entries.push(6, Some(0), &[("c.tsfile", TS_FILE)]);
-    let mut landing = open(&disk, &entries, 4, Limits::default()).expect("opens");
-    run(&mut landing, start()).expect("lands");
-    assert_eq!(landed(&disk), ["/land/2026-11-22/6-6-c.tsfile"]);
+    land(&entries, 4);
+    let names = std::fs::read_dir(dated).expect("made anew");
+    assert_eq!(
+        names.map(|entry| entry.expect("entry").file_name()).collect::<Vec<_>>(),
+        ["6-6-c.tsfile"]
+    );
 }
 
 #[test]
 fn the_ledger_of_another_spool_proves_nothing() {
-    let disk = FakeDisk::default();
+    let disk = disk();
     let mut landing = open(&disk, &Entries::sample(), 3, Limits::default()).expect("opens");
     run(&mut landing, start()).expect("lands");
     for (node, next) in [(ORIGIN, 1000), (NODE, 5)] {
@@ -316,7 +350,7 @@ fn what_is_no_sound_file_is_held_and_leaves_no_trace() {
     entries.push(4, Some(5), &[("rotten.tsfile", TS_FILE)]);
     entries.items[3].1[0][60] ^= 1;
     entries.push(5, Some(5), &[("good.tsfile", TS_FILE)]);
-    let disk = FakeDisk::default();
+    let disk = disk();
     let mut landing = open(&disk, &entries, 1, Limits::default()).expect("opens");
     let steps = run(&mut landing, start()).expect("lands");
     assert!(matches!(
@@ -339,7 +373,7 @@ fn arrivals_of_a_wrong_clock_are_undated() {
     let mut entries = Entries::sample();
     entries.items[0].0.header.arrival.trusted = false;
     entries.items[2].0.header.arrival.wall_ms = 5;
-    let disk = FakeDisk::default();
+    let disk = disk();
     let mut landing = open(&disk, &entries, 3, Limits::default()).expect("opens");
     run(&mut landing, start()).expect("lands");
     assert!(landed(&disk).iter().all(|path| path.starts_with("/land/undated/")));
@@ -347,7 +381,7 @@ fn arrivals_of_a_wrong_clock_are_undated() {
 
 #[test]
 fn a_full_directory_waits_until_files_were_fetched() {
-    let disk = FakeDisk::default();
+    let disk = disk();
     let limits = Limits { max_bytes: 300, ..Limits::default() };
     let mut landing = open(&disk, &Entries::sample(), 3, limits).expect("opens");
     let now = start();
@@ -355,14 +389,14 @@ fn a_full_directory_waits_until_files_were_fetched() {
     assert!(matches!(steps.last(), Some(Step::Full { needed: 236, present: 228, max_bytes: 300 })));
     assert_eq!(landed(&disk), [A]);
     assert!(matches!(landing.step(now, NOON), Ok(Step::Full { .. })));
-    disk.fetch(A);
+    fetch(&disk, A);
     run(&mut landing, now + Duration::from_secs(11)).expect("lands");
     assert_eq!(landed(&disk), [B, B_MODS]);
 }
 
 #[test]
 fn the_oldest_files_make_room_if_that_was_chosen() {
-    let disk = FakeDisk::default();
+    let disk = disk();
     let mut entries = Entries::default();
     for sequence in 1..=20 {
         entries.push(sequence, Some(5), &[(&format!("{sequence}.tsfile"), TS_FILE)]);
@@ -382,7 +416,7 @@ fn the_oldest_files_make_room_if_that_was_chosen() {
 
 #[test]
 fn old_files_go_while_the_clock_is_believed() {
-    let disk = FakeDisk::default();
+    let disk = disk();
     let limits = Limits { keep_days: 2, ..Limits::default() };
     let mut landing = open(&disk, &Entries::sample(), 3, limits).expect("opens");
     let mut now = start();
@@ -397,13 +431,100 @@ fn old_files_go_while_the_clock_is_believed() {
 
 #[test]
 fn a_disk_without_room_is_named_and_tried_again() {
-    let disk = FakeDisk::default();
+    let disk = disk();
     let mut landing = open(&disk, &Entries::sample(), 3, Limits::default()).expect("opens");
-    disk.set_room(Some(500));
+    disk.set_capacity(500);
     let error = run(&mut landing, start()).expect_err("no room");
     assert!(error.is_full(), "{error}");
     assert!(run(&mut landing, start()).is_err_and(|error| error.is_full()));
-    disk.set_room(None);
+    disk.set_capacity(DISK_BYTES);
     run(&mut landing, start()).expect("lands");
     assert_eq!(landed(&disk), [A, B, B_MODS]);
+}
+
+/// A spool with three files, the second with mods; they are durable.
+fn filled_spool(disk: &SimDisk) -> Spool<SimDisk> {
+    let mut spool = open_spool(disk);
+    for (name, mods) in [("a", None), ("b", Some("DELETION")), ("c", None)] {
+        let (ts_file, mods_name) = (format!("{name}.tsfile"), format!("{name}.tsfile.mods"));
+        let mods = mods.map(|text: &str| (mods_name.as_str(), text.as_bytes()));
+        let files = mods.into_iter().chain([(ts_file.as_str(), TS_FILE)]);
+        let files: Vec<_> = files.map(|(name, bytes)| stored(&mut spool, name, bytes)).collect();
+        let entry = NewFileEntry {
+            source: EntrySource::Own,
+            hops: 0,
+            precision: None,
+            time_range: None,
+            request_type: 9,
+            files: &files,
+            parameters: &[],
+        };
+        let arrival = Arrival { wall_ms: NOON.0, trusted: true };
+        assert!(matches!(spool.seal(entry, arrival), Ok(Outcome::Appended(_))));
+    }
+    spool.sync().expect("synced");
+    spool
+}
+
+fn open_spool(disk: &SimDisk) -> Spool<SimDisk> {
+    let settings = spool::Settings {
+        segment_bytes: 64 * 1024,
+        reserve_bytes: 0,
+        max_bytes: DISK_BYTES,
+        ..spool::Settings::default()
+    };
+    Spool::open(disk.clone(), settings, start(), NOON.0).expect("the spool opens").0
+}
+
+fn stored<'n>(spool: &mut Spool<SimDisk>, name: &'n str, bytes: &[u8]) -> SealedFile<'n> {
+    let partial = spool.create_partial().expect("a partial");
+    spool.write_partial(partial, 0, bytes).expect("written");
+    let hash = *blake3::hash(bytes).as_bytes();
+    SealedFile { name: Some(name), partial: Some(partial), bytes: bytes.len() as u64, hash }
+}
+
+/// Lands what the spool has and tells it how far that came, as the worker does.
+fn land_spool(disk: &SimDisk, spool: &mut Spool<SimDisk>) -> Result<(), ()> {
+    let consumer = spool.create_consumer("landing", spool::Start::Oldest).map_err(drop)?;
+    let cursor = spool.cursor(consumer).cloned().ok_or(())?;
+    let settings = Settings {
+        node: spool.origin(),
+        next_sequence: spool.next_sequence(),
+        ..settings(Limits::default())
+    };
+    let source = SpoolSource::new(spool.reader(cursor.position));
+    let mut landing = Landing::open(disk.clone(), settings, source, cursor).map_err(drop)?;
+    while !matches!(landing.step(start(), NOON).map_err(drop)?, Step::Idle) {
+        spool.advance(consumer, landing.cursor()).map_err(drop)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_spool_lands_exactly_once_wherever_a_crash_falls() {
+    let disk = disk();
+    let mut spool = filled_spool(&disk);
+    let before = disk.calls().all;
+    land_spool(&disk, &mut spool).expect("lands");
+    let calls = disk.calls().all - before;
+    let expected = landed(&disk);
+    assert_eq!(expected.len(), 4);
+    for call in 0..=calls {
+        let disk = SimDisk::new(call, DISK_BYTES);
+        let mut spool = filled_spool(&disk);
+        disk.schedule(call, Fault::Io, true);
+        let _crashed = land_spool(&disk, &mut spool);
+        drop(spool);
+        disk.crash();
+        disk.heal();
+        let mut fetched = landed(&disk);
+        for path in &fetched {
+            fetch(&disk, path);
+        }
+        let mut spool = open_spool(&disk);
+        land_spool(&disk, &mut spool).expect("lands");
+        fetched.extend(landed(&disk));
+        fetched.sort();
+        assert_eq!(fetched, expected, "call {call}");
+    }
 }
