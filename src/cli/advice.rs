@@ -40,10 +40,6 @@ const FOR_SENDERS: &[(&str, &str)] = &[
         "CREATE PIPEPLUGIN for the air-gap sink where SHOW PIPEPLUGINS does not list it",
         "the published 1.3.3 and 2.0.10 contain the class and do not register it",
     ),
-    (
-        "'sink.air-gap.handshake-timeout-ms' above the gate's own delay",
-        "its default is 5000; the gate answers late after it was idle",
-    ),
 ];
 
 const FOR_RECEIVERS: &[(&str, &str)] = &[

@@ -35,12 +35,11 @@ pub(super) fn check(
         what_runs(config, running.as_ref(), out)?;
         how_long(config, running.as_ref(), rate, out)?;
         advice::print(config, out)?;
-        if arguments.connect {
-            probe::all(config, out)?;
-        }
     }
+    let connect = arguments.connect && !loaded.has_errors();
+    let reached = if connect { probe::all(config, out) } else { Ok(()) };
     mistakes(&loaded.findings, out)?;
-    Ok(Ending::Done)
+    reached.map(|()| Ending::Done)
 }
 
 fn parse_rate(text: &str) -> Result<u64, CliError> {

@@ -1,7 +1,7 @@
 //! From the options to a configuration.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -79,8 +79,7 @@ fn read(path: &Path) -> Result<String, CliError> {
 
 /// The default of the node's name.
 fn host_name() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    match name.trim() {
+    match rustix::system::uname().nodename().to_string_lossy().trim() {
         "" => "localhost".to_owned(),
         name => name.to_owned(),
     }

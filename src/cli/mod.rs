@@ -243,6 +243,7 @@ fn command(role: Role) -> clap::Command {
     };
     Arguments::command()
         .name(role.program())
+        .about("Carries IoTDB data through one-way network gates")
         .bin_name(role.program())
         .version(env!("CARGO_PKG_VERSION"))
         .long_version(&*build_facts().leak()) // once, at the start

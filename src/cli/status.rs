@@ -71,13 +71,13 @@ pub(super) fn running(role: Role, options: &Options) -> Result<Option<Status>, C
 
 /// The control socket: in the data directory, or where the service has it.
 pub(super) fn socket(role: Role, options: &Options) -> Result<PathBuf, CliError> {
-    let config = load::load(role, options)?.config;
+    let loaded = load::load(role, options)?;
     let runtime = std::env::var("RUNTIME_DIRECTORY").ok();
-    let own = control_path(&config.data_dir, runtime.as_deref());
-    let service = Path::new("/run").join(role.program()).join("control.sock");
-    // Without options it is the service that is meant, whatever the working directory.
-    let plain = options.data_dir.is_none() && options.set.is_empty() && options.config.is_none();
-    Ok(if plain && !own.exists() && service.exists() { service } else { own })
+    let own = control_path(&loaded.config.data_dir, runtime.as_deref());
+    // Without any option or file it is the service that is meant, whatever the working directory.
+    let plain = options.data_dir.is_none() && options.set.is_empty() && loaded.file.is_none();
+    let service = Path::new(SERVICE_SOCKET);
+    Ok(if plain && !own.exists() && service.exists() { service.to_owned() } else { own })
 }
 
 /// Shows the status every second until the node goes away. On a terminal the screen is written over.
@@ -113,4 +113,6 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Re
     Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
+/// Where the shipped units have it.
+const SERVICE_SOCKET: &str = "/var/lib/penstock/control.sock";
 const WATCH_PERIOD: Duration = Duration::from_secs(1);
