@@ -18,6 +18,7 @@ mod world;
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use penstock::config::Network;
 use penstock::limits;
 use penstock::ops::board::TroubleKind;
 use penstock::spool::{Kind, Settings as SpoolSettings, Start};
@@ -332,7 +333,8 @@ fn a_stop_answers_what_is_whole_and_resets_the_rest() {
 
 #[test]
 fn only_allowed_addresses_are_served() {
-    let world = World::with(|settings| settings.gate.allow = vec!["10.0.0.0/8".parse().unwrap()]);
+    let elsewhere: Network = serde_json::from_str("\"10.0.0.0/8\"").unwrap();
+    let world = World::with(|settings| settings.gate.allow = vec![elsewhere]);
     // The reset may come before the connection is set up here.
     if let Ok(mut peer) = Peer::connect(world.address) {
         assert_eq!(reset_kind(&mut peer), ErrorKind::ConnectionReset);
