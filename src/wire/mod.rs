@@ -8,6 +8,13 @@
 //! ```
 //!
 //! Everything is read through the bounded [`bytes::Reader`] and borrows from the caller's buffer.
+//!
+//! ```text
+//!  rows --> batch --+-- node, wal --+-- tablet, row --> split --> parts for the spool
+//!                   +---------------+            +----> values (reading)    build (writing)
+//! ```
+//!
+//! Rows may lie on disk: they are read through [`cursor::Cursor`], a window over either.
 
 pub mod answer;
 pub mod batch;
