@@ -3,6 +3,7 @@
 import collections
 import glob
 import os
+import re
 import shutil
 import socket
 import struct
@@ -18,7 +19,8 @@ from .receive import KEEP
 GOLDEN = os.path.join(ROOT, "tests", "golden")
 # Requests of 1.3.3 that are played in their order on one connection, and folders of 2.0.10 with one each.
 CONVERSATIONS = ["iotdb-1.3.3", "iotdb-2.0.10/airgap/*", "iotdb-2.0.10/serializer", "iotdb-2.0.10/thrift/*"]
-HANDSHAKE, PIECES, SEALS, COMPRESSED = 51, {4, 8}, {5, 9}, 300
+HANDSHAKE = 51
+PIECES, SEALS, PLAN_PIECES, PLAN_SEALS = {4, 8}, {5, 9}, {101, 201}, {102, 202}
 TABLET_TAIL_BYTES = 48
 ANSWER_SECONDS = 20
 
@@ -32,7 +34,7 @@ def captures(world, figures):
     folders = sorted(path for pattern in CONVERSATIONS for path in glob.glob(os.path.join(GOLDEN, pattern)))
     for number, folder in enumerate(folders):
         frames += play(receiver, folder, number, files)
-    wait_for("everything is landed", 30, lambda: receiver.status()["landing"]["pending_entries"] == 0)
+    receiver.wait_landed(30)
     landed = collections.Counter(read(line["path"]) for line in receiver.landed())
     missing = [name for name, content in files.items() if not landed[content]]
     if missing:
@@ -68,35 +70,83 @@ def thrift_payload(raw):
 
 
 def play(receiver, folder, number, files):
-    """One conversation on one connection; what it seals is added to `files`."""
-    counted, arriving = collections.Counter(), {}
-    with socket.create_connection(("127.0.0.1", receiver.gate_port), timeout=ANSWER_SECONDS) as connection:
-        hello = handshake({"clusterID": "captures-%d" % number, "timestampPrecision": "ms"})
-        for name, frame in [("handshake", frame_of(hello)), *requests(folder)]:
-            connection.sendall(frame)
-            try:
-                answer = exactly(connection, 1)
-            except (OSError, EOFError) as error:
-                raise Failure("%s/%s: no answer (%r)" % (folder, name, error)) from None
-            if answer != ACCEPTED:
-                raise Failure("%s/%s answered with %s" % (folder, name, answer.hex()))
-            payload = read_payload(frame)
-            counted[request_type(payload)] += 1
-            follow(payload, arriving, files, "%d/%s" % (number, name))
+    """One conversation. A sender's connections were captured together, so each transfer gets one of its own here."""
+    counted, transfers, connections = collections.Counter(), collections.defaultdict(dict), {}
+    hello = frame_of(handshake({"clusterID": "captures-%d" % number, "timestampPrecision": "ms"}))
+    for name, frame in requests(folder):
+        payload, what = read_payload(frame), "%s/%s" % (folder, name)
+        key = transfer_of(payload)
+        if key not in connections:
+            connections[key] = socket.create_connection(("127.0.0.1", receiver.gate_port), timeout=ANSWER_SECONDS)
+            ask(connections[key], hello, "handshake of " + folder)
+        whole = follow(payload, transfers[key])
+        if whole is False:
+            expect_reset(connections.pop(key), frame, what)
+            continue
+        ask(connections[key], frame, what)
+        counted[request_type(payload)] += 1
+        if whole and request_type(payload) in SEALS:
+            files[what] = whole
+    for connection in connections.values():
+        connection.close()
     return counted
 
 
-def follow(payload, arriving, files, where):
-    """Puts pieces together, and notes a whole TsFile at its seal."""
+def ask(connection, frame, what):
+    connection.sendall(frame)
+    try:
+        answer = exactly(connection, 1)
+    except (OSError, EOFError) as error:
+        raise Failure("%s: no answer (%r)" % (what, error)) from None
+    if answer != ACCEPTED:
+        raise Failure("%s answered with %s" % (what, answer.hex()))
+
+
+def expect_reset(connection, frame, what):
+    """A seal of a file that was never sent is out of place."""
+    connection.sendall(frame)
+    try:
+        answer = exactly(connection, 1)
+    except ConnectionResetError:
+        return connection.close()
+    raise Failure("%s: a seal without its file was answered with %s" % (what, answer.hex()))
+
+
+def pieces_of(payload):
+    """[(name, start or length, bytes or None)] of a piece or a seal; a name may be null."""
     kind, cut = request_type(payload), Reader(payload[3:])
-    if kind in PIECES:
-        name, start = cut.value(STRING), cut.number(">q")
-        arriving[name] = arriving.get(name, b"")[:start] + cut.value(STRING)
-    elif kind in SEALS:
-        names = [cut.value(STRING) for _ in range(cut.number(">i"))] if kind == 9 else [cut.value(STRING)]
-        if arriving.get(names[-1]):
-            files[where] = arriving[names[-1]]
+
+    def name():
+        length = cut.number(">i")
+        return cut.take(length) if length >= 0 else None
+    if kind in PIECES | PLAN_PIECES:
+        return [(name(), cut.number(">q"), cut.value(STRING))]
+    if kind == 5:
+        return [(name(), cut.number(">q"), None)]
+    names = [name() for _ in range(cut.number(">i"))]
+    return [(one, length, None) for one, length in zip(names, [cut.number(">q") for _ in range(cut.number(">i"))])]
+
+
+def transfer_of(payload):
+    """What keeps the requests of one transfer together: the TsFile's name, the kind of plan, nothing for all else."""
+    kind = request_type(payload)
+    if kind in PLAN_PIECES | PLAN_SEALS:
+        return kind // 100
+    return re.sub(rb"\.mods2?$", b"", pieces_of(payload)[-1][0]) if kind in PIECES | SEALS else None
+
+
+def follow(payload, arriving):
+    """Puts pieces together; for a seal the last file's bytes, or False where not all that it names has come."""
+    kind = request_type(payload)
+    if kind in PIECES | PLAN_PIECES:
+        name, start, raw = pieces_of(payload)[0]
+        arriving[name] = arriving.get(name, b"")[:start] + raw
+    elif kind in SEALS | PLAN_SEALS:
+        named = [(name, length) for name, length, _ in pieces_of(payload) if name is not None]
+        whole = all(len(arriving.get(name, b"")) == length for name, length in named) and arriving.get(named[-1][0])
         arriving.clear()
+        return whole or False
+    return None
 
 
 def handshake(pairs):
@@ -148,12 +198,11 @@ def compare_files(world):
     wait_for("the inbox is empty", 30, lambda: not os.listdir(inbox))
     sender.wait_pipes_empty(30)
     sender.stop()
-    sealed, arriving = {}, {}
-    for number, payload in enumerate(tap.payloads):
-        follow(payload, arriving, sealed, str(number))
+    transfers = collections.defaultdict(dict)
+    sealed = [follow(payload, transfers[transfer_of(payload)]) for payload in tap.payloads]
     wanted = sorted(raw for name, raw in content.items() if name.endswith(".tsfile"))
-    if sorted(sealed.values()) != wanted:
-        raise Failure("%d files sealed of %d, types %s" % (len(sealed), len(wanted), dict(tap.types)))
+    if sorted(filter(None, sealed)) != wanted:
+        raise Failure("of %d files not all are sealed as they were, types %s" % (len(wanted), dict(tap.types)))
     order = [request_type(payload) for payload in tap.payloads if request_type(payload) != HANDSHAKE]
     if tap.types[8] and order.index(9) < order.index(8):
         raise Failure("a seal before its pieces: %s" % order)

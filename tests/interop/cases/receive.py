@@ -4,7 +4,7 @@ import os
 
 from harness import data, legs, tsfile
 from harness.penstock import Gate, Node
-from harness.process import Failure, wait_for
+from harness.process import Failure
 from harness.tap import Tap
 
 from . import case
@@ -55,7 +55,7 @@ def check_quiet(source, receiver, gate):
 def check_landed(source, receiver):
     """{path: summary} of the landed files; every leg of files has all its points there."""
     expected = [leg for leg in legs.LEGS if 4 in leg.types or 8 in leg.types]
-    wait_for("everything is landed", 60, lambda: receiver.status()["landing"]["pending_entries"] == 0)
+    receiver.wait_landed(60)
     files = {line["path"]: tsfile.check(line["path"]) for line in receiver.landed()}
     for leg in expected:
         inside = [s for s in files.values() if all(d.startswith(legs.database(leg) + ".") for d in s.devices)]

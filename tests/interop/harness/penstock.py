@@ -92,6 +92,15 @@ class Node:
             return pipes and all(row["remaining_entries"] == 0 for row in pipes)
         wait_for("all pipes of %s are empty" % self.role, seconds, empty, 0.2)
 
+    def wait_landed(self, seconds):
+        """Until the number of landed files has not changed for a while: tablets stay pending."""
+        seen = []
+
+        def calm():
+            seen.append(self.status()["landing"]["files"])
+            return len(seen) > 10 and len(set(seen[-10:])) == 1
+        wait_for("landing rests", seconds, calm, 0.1)
+
     def landed(self):
         """What `landing.jsonl` names, with the path of each file; deletes are left out."""
         folder = os.path.join(self.data, "landing")
