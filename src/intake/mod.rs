@@ -2,3 +2,4 @@
 
 pub mod gate;
 pub mod inbox;
+pub mod shared_dir;
