@@ -89,16 +89,15 @@ impl<F: DiskFile> Partials<F> {
         let dir = Path::new(PARTIALS);
         let mut partials = Self::new();
         let mut removed = 0;
-        for name in names(disk, dir)? {
-            let path = dir.join(&name);
-            if let Some((id, Some(original))) = parse_partial_name(&name) {
+        each_name(disk, dir, &mut |name| {
+            let path = dir.join(name);
+            if let Some((id, Some(original))) = parse_partial_name(name) {
                 partials.next = partials.next.max(id + 1);
-                partials.resume(disk, PartialId(id), path, original.to_owned())?;
-            } else {
-                disk.remove(&path).map_err(Fatal::at("remove", &path))?;
-                removed += 1;
+                return partials.resume(disk, PartialId(id), path, original.to_owned());
             }
-        }
+            removed += 1;
+            disk.remove(&path).map_err(Fatal::at("remove", &path))
+        })?;
         Ok((partials, removed))
     }
 
@@ -184,12 +183,20 @@ impl<F: DiskFile> Partial<F> {
     }
 }
 
-/// Names of the files in a directory.
-pub(super) fn names<D: Disk>(disk: &D, dir: &Path) -> Result<Vec<String>, Fatal> {
-    let mut names = Vec::new();
-    disk.list(dir, &mut |name| names.push(name.to_owned())).map_err(Fatal::at("list", dir))?;
-    names.sort_unstable();
-    Ok(names)
+/// Does something with each name in a directory, which may remove or move it; ends at the first failure. Nothing is
+/// collected: a store may hold any number of files.
+pub(super) fn each_name<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    work: &mut dyn FnMut(&str) -> Result<(), Fatal>,
+) -> Result<(), Fatal> {
+    let mut done = Ok(());
+    let listed = disk.list(dir, &mut |name| {
+        if done.is_ok() {
+            done = work(name);
+        }
+    });
+    listed.map_err(Fatal::at("list", dir)).and(done)
 }
 
 impl<D: Disk> Spool<D> {

@@ -19,7 +19,7 @@ use crate::data::{Identity, OriginId, Sequence};
 use crate::limits::SEGMENTS_MAX;
 use crate::spool::dedup::Dedup;
 use crate::spool::entry::ENTRY_HEADER_BYTES;
-use crate::spool::files::{FILES, Partials, names, parse_file_name};
+use crate::spool::files::{FILES, PARTIALS, Partials, each_name, parse_file_name};
 use crate::spool::index::{Index, Segment};
 use crate::spool::log::{Log, Open};
 use crate::spool::segment::{
@@ -333,24 +333,25 @@ pub(super) fn settle_files<D: Disk>(
 ) -> Result<u32, Fatal> {
     let dir = Path::new(FILES);
     let (mut removed, mut moved) = (0, false);
-    for name in names(disk, dir)? {
-        let Some((sequence, adopted)) = parse_file_name(&name) else { continue };
-        let path = dir.join(&name);
+    each_name(disk, dir, &mut |name| {
+        let Some((sequence, adopted)) = parse_file_name(name) else { return Ok(()) };
+        let path = dir.join(name);
         let has_no_entry = sequence >= next || torn.iter().any(|hole| hole.covers(sequence));
         if let (true, Some(original)) = (has_no_entry, adopted) {
-            partials.take_back(disk, &path, original)?;
             moved = true;
-        } else if has_no_entry || sequence < index.first(next) {
-            disk.remove(&path).map_err(Fatal::at("remove", &path))?;
-            removed += 1;
-        } else {
-            let bytes = disk.file_bytes(&path).map_err(Fatal::at("look at", &path))?;
-            count_file(index, sequence, bytes);
+            return partials.take_back(disk, &path, original);
         }
-    }
+        if has_no_entry || sequence < index.first(next) {
+            removed += 1;
+            return disk.remove(&path).map_err(Fatal::at("remove", &path));
+        }
+        let bytes = disk.file_bytes(&path).map_err(Fatal::at("look at", &path))?;
+        count_file(index, sequence, bytes);
+        Ok(())
+    })?;
     if moved || removed > 0 {
         // A name that came back could be taken for a file of the entry that gets its sequence.
-        for dir in [Path::new(crate::spool::files::PARTIALS), dir] {
+        for dir in [Path::new(PARTIALS), dir] {
             disk.sync_dir(dir).map_err(Fatal::at("sync", dir))?;
         }
     }

@@ -7,13 +7,13 @@
 //! ```
 
 use std::io::{self, IoSlice};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::data::Sequence;
 use crate::limits::{CURSOR_SYNC_INTERVAL, ENTRY_BYTES_MAX, MIB, SEGMENTS_AGED_MAX, SEGMENTS_MAX};
 use crate::spool::disk::is_full;
-use crate::spool::files::{FILES, names, parse_file_name};
+use crate::spool::files::{FILES, each_name, parse_file_name};
 use crate::spool::index::Segment;
 use crate::spool::quota::Measure;
 use crate::spool::segment::{self, Flaw, Found, SEGMENT_HEADER_BYTES, SegmentHeader};
@@ -269,21 +269,21 @@ impl<D: Disk> Spool<D> {
         if self.failing {
             return Ok(());
         }
-        let dir = Path::new(FILES);
-        for name in names(&self.disk, dir).map_err(|fatal| self.fail(fatal))? {
-            if !parse_file_name(&name).is_some_and(|(sequence, _)| flaw.covers(sequence)) {
-                continue;
+        let (dir, disk, quarantine) = (Path::new(FILES), &self.disk, &mut self.quarantine);
+        let done = each_name(disk, dir, &mut |name| {
+            if !parse_file_name(name).is_some_and(|(sequence, _)| flaw.covers(sequence)) {
+                return Ok(());
             }
-            let path = dir.join(&name);
-            let bytes = self.disk.file_bytes(&path).unwrap_or_default();
+            let path = dir.join(name);
+            let bytes = disk.file_bytes(&path).unwrap_or_default();
             let why = format!("what: a file whose entry cannot be read\nfile: {name}\n");
-            let taken = self.quarantine.take(&self.disk, &path, Some(&name), bytes, &why);
-            // With no room there it stays in the store, until its segment is released.
-            if let Err(PartialError::Fatal(fatal)) = taken {
-                return Err(self.fail(fatal));
+            match quarantine.take(disk, &path, Some(name), bytes, &why) {
+                Err(PartialError::Fatal(fatal)) => Err(fatal),
+                // With no room there it stays in the store, until its segment is released.
+                Ok(()) | Err(_) => Ok(()),
             }
-        }
-        Ok(())
+        });
+        done.map_err(|fatal| self.fail(fatal))
     }
 
     /// Sequence where the oldest segment ends; `None` if it is the last one, which always stays.
@@ -464,13 +464,13 @@ const fn size(segment: &Segment) -> u64 {
 /// Removes the files of all entries below a sequence.
 fn remove_files<D: Disk>(disk: &D, end: u64) -> Result<(), Fatal> {
     let dir = Path::new(FILES);
-    for name in names(disk, dir)? {
-        if parse_file_name(&name).is_some_and(|(sequence, _)| sequence < end) {
-            let path: PathBuf = dir.join(&name);
-            disk.remove(&path).map_err(Fatal::at("remove", &path))?;
+    each_name(disk, dir, &mut |name| {
+        if parse_file_name(name).is_none_or(|(sequence, _)| sequence >= end) {
+            return Ok(());
         }
-    }
-    Ok(())
+        let path = dir.join(name);
+        disk.remove(&path).map_err(Fatal::at("remove", &path))
+    })
 }
 
 /// Appends a line to the list of what was dropped, durably.

@@ -392,3 +392,40 @@ fn an_orderly_end_is_told_from_a_crash_and_uptime_adds_up() {
     assert!(uptime >= Duration::from_secs(5) && uptime < Duration::from_secs(60), "{uptime:?}");
     assert_eq!(spool.boot(), 2);
 }
+
+#[test]
+fn a_reader_on_another_thread_sees_each_entry_once_while_segments_come_and_go() {
+    const ENTRIES: u64 = 3000;
+    let (_disk, mut spool) = fresh(19);
+    let consumer = spool.create_consumer("c", Start::Oldest).unwrap();
+    let mut reader = spool.reader(Sequence(1));
+    let (done, positions) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let mut next = 1;
+        while next <= ENTRIES {
+            let Some(entry) = reader.next_entry().unwrap() else { continue };
+            assert_eq!(entry.header.sequence.0, next);
+            let mut payload = [0; 8];
+            reader.read_payload(&entry, 0, &mut payload).unwrap();
+            assert_eq!(payload, next.to_le_bytes());
+            next += 1;
+            done.send(next).unwrap();
+        }
+        (reader.gone_entries(), reader.corrupt_entries())
+    });
+    for sequence in 1..=ENTRIES {
+        let bytes =
+            [&sequence.to_le_bytes()[..], &vec![7; usize::try_from(sequence % 700).unwrap()]]
+                .concat();
+        append(&mut spool, &bytes);
+        if sequence % 3 == 0 {
+            spool.sync().unwrap();
+        }
+        if let Some(position) = positions.try_iter().last() {
+            spool.advance(consumer, &at(position)).unwrap();
+            spool.maintain(beginning()).unwrap();
+        }
+    }
+    spool.sync().unwrap();
+    assert_eq!(thread.join().unwrap(), (0, 0));
+}
