@@ -16,6 +16,8 @@ pub(crate) struct Sent {
     pub(crate) bytes: u64,
     /// Its hash, when it was put into the inbox.
     pub(crate) blake3: String,
+    /// Whether it was seen in the landing directory.
+    pub(crate) landed: bool,
     /// Where it waits.
     path: PathBuf,
 }
@@ -59,7 +61,7 @@ impl Sent {
                 };
                 let facts = shape.write(&path)?;
                 let blake3 = blake3(&path)?;
-                Ok(Self { name: (*name).into(), bytes: facts.bytes, blake3, path })
+                Ok(Self { name: (*name).into(), bytes: facts.bytes, blake3, landed: false, path })
             })
             .collect()
     }
@@ -73,24 +75,20 @@ impl Sent {
 
     /// What came of it: one file if all is well.
     pub(crate) fn landed(&self, landing: &Path) -> io::Result<Vec<Landed>> {
-        let ending = format!("-{}", self.name);
-        let mut landed = Vec::new();
-        for path in below(landing)? {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name == self.name || name.ends_with(&ending) {
-                landed.push(Landed { bytes: fs::metadata(&path)?.len(), blake3: blake3(&path)? });
-            }
-        }
-        Ok(landed)
+        let paths = below(landing)?;
+        let own = paths.iter().filter(|path| self.is_at(path));
+        own.map(|path| Ok(Landed { bytes: fs::metadata(path)?.len(), blake3: blake3(path)? }))
+            .collect()
     }
 
-    /// Whether a file of its size lies in the landing directory.
-    pub(crate) fn is_landed(&self, landing: &[PathBuf]) -> bool {
-        let ending = format!("-{}", self.name);
-        landing.iter().any(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name == self.name || name.ends_with(&ending)
-        })
+    /// Whether it is one of these, under the name that it was landed with.
+    pub(crate) fn is_among(&self, paths: &[PathBuf]) -> bool {
+        paths.iter().any(|path| self.is_at(path))
+    }
+
+    fn is_at(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name == self.name || name.ends_with(&format!("-{}", self.name))
     }
 }
 

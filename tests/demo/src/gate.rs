@@ -8,9 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use penstock_test_support::programs::{Program, Programs};
 
-/// What goes wrong on the way: lost answers, once with the whole connection.
-const RULES: [&str; 3] =
-    ["at 25 answers: drop-answer", "at 60 answers: reset", "at 95 answers: drop-answer"];
+/// What goes wrong on the way. The third answer is that to the first file's seal: the file is landed
+/// and its sender does not know, so that it comes again and must not be landed again. The eleventh is
+/// that to the second file's seal; later two are lost with their connections, in mid-file.
+const RULES: [&str; 4] = [
+    "at 3 answers: drop-answer",
+    "at 11 answers: drop-answer",
+    "at 30 answers: reset",
+    "at 110 answers: reset",
+];
 
 /// A running gate. It is killed when it is dropped.
 #[derive(Debug)]

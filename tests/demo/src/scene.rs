@@ -143,15 +143,16 @@ impl<'a> Scene<'a> {
         }
         loop {
             let landed = below(&self.landing).map_err(SceneError::io("landing"))?;
-            let landed: Vec<&Sent> =
-                self.files.iter().filter(|file| file.is_landed(&landed)).collect();
-            let (count, bytes) = (landed.len(), landed.iter().map(|file| file.bytes).sum());
-            if count == self.files.len() {
+            for file in &mut self.files {
+                file.landed = file.is_among(&landed);
+            }
+            let missing = self.files.iter().filter(|file| !file.landed).count();
+            if missing == 0 {
                 self.took = clock::now() - started;
                 return Ok(());
             }
-            self.check_time(started, count)?;
-            self.step(count, bytes)?;
+            self.check_time(started, missing)?;
+            self.step()?;
         }
     }
 
@@ -193,27 +194,31 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
-    fn check_time(&self, started: Instant, landed: usize) -> Result<(), SceneError> {
+    fn check_time(&self, started: Instant, missing: usize) -> Result<(), SceneError> {
         self.stop.check()?;
         if clock::now() - started < PLAY_MAX {
             return Ok(());
         }
         let logs = self.directory.display().to_string();
-        Err(SceneError::Late { missing: self.files.len() - landed, all: self.files.len(), logs })
+        Err(SceneError::Late { missing, all: self.files.len(), logs })
     }
 
-    fn step(&mut self, landed: usize, landed_bytes: u64) -> Result<(), SceneError> {
+    fn step(&mut self) -> Result<(), SceneError> {
         let crossing = self.sender.crossing();
-        self.show(landed, landed_bytes, crossing.as_ref());
+        self.show(crossing.as_ref());
         if let Some(crossing) = crossing {
             self.pull_plug(&crossing)?;
         }
         self.supervise()
     }
 
-    fn show(&mut self, landed: usize, landed_bytes: u64, crossing: Option<&Crossing>) {
+    fn show(&mut self, crossing: Option<&Crossing>) {
         let all: u64 = self.files.iter().map(|file| file.bytes).sum();
-        let done = landed_bytes + crossing.map_or(0, |crossing| crossing.done_bytes);
+        let landed: Vec<&Sent> = self.files.iter().filter(|file| file.landed).collect();
+        let is_new =
+            |crossing: &&Crossing| !landed.iter().any(|file| crossing.file.ends_with(&file.name));
+        let done = landed.iter().map(|file| file.bytes).sum::<u64>()
+            + crossing.filter(is_new).map_or(0, |crossing| crossing.done_bytes);
         let now = match crossing {
             Some(crossing) => {
                 let file = name_of(&crossing.file, &self.files);
@@ -224,8 +229,9 @@ impl<'a> Scene<'a> {
             None => "waiting".into(),
         };
         let line = format!(
-            "[{}] {landed} of {} landed, {} of {}; {now}; answers lost {}",
+            "[{}] {} of {} landed, {} of {}; {now}; answers lost {}",
             bar(done, all),
+            landed.len(),
             self.files.len(),
             megabytes(done.min(all)),
             megabytes(all),
@@ -270,7 +276,8 @@ fn receiver_settings(directory: &Path, landing: &Path) -> NodeSettings {
         .set("landing.dir", &landing.display().to_string())
 }
 
-/// The sender's pipe is written as an operator would: into its configuration file.
+/// The sender's pipe is written as an operator would: into its configuration file. A seal's answer
+/// may take 15 minutes by default, which is more than a demo has.
 fn sender_settings(
     directory: &Path,
     inbox: &Path,
@@ -279,7 +286,7 @@ fn sender_settings(
     let path = directory.join("sender.toml");
     let text = format!(
         "[inbox]\ndir = {:?}\n\n[[pipe]]\nname = \"through_the_gate\"\nsink = {{ sink = \
-         \"iotdb-air-gap-sink\", node-urls = \"{}\", \"air-gap.answer-timeout-ms\" = 2000 }}\n",
+         \"iotdb-air-gap-sink\", node-urls = \"{}\", \"air-gap.seal-timeout-ms\" = 3000 }}\n",
         inbox.display().to_string(),
         gate.address()
     );
