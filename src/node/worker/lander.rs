@@ -128,8 +128,8 @@ impl<D: Disk> Lander<D> {
 
     fn show_pending(&self) {
         let Sequence(next) = *self.parts.spool.synced().borrow();
-        let Sequence(position) = self.cursor().map_or(Sequence(next), |cursor| cursor.position);
-        self.parts.board.landing.pending_entries.set(next.saturating_sub(position));
+        let Sequence(met) = self.landing.as_ref().map_or(Sequence(next), Landing::met);
+        self.parts.board.landing.pending_entries.set(next.saturating_sub(met));
     }
 
     fn complain(&mut self, error: &LandingError) {

@@ -199,6 +199,11 @@ impl<D: Disk, S: Source> Landing<D, S> {
         self.progress.cursor()
     }
 
+    /// The next entry to look at: what lies below is landed, or held for pipes.
+    pub const fn met(&self) -> Sequence {
+        self.progress.met()
+    }
+
     /// Entries that were met and stay in the spool.
     pub const fn held(&self) -> u64 {
         self.progress.held()

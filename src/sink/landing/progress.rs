@@ -31,6 +31,11 @@ impl Progress {
         &self.cursor
     }
 
+    /// Everything below was met: landed, or found to be nothing that lands here.
+    pub(super) const fn met(&self) -> Sequence {
+        self.met
+    }
+
     /// Entries that were met and are not landed.
     pub(super) const fn held(&self) -> u64 {
         self.held
