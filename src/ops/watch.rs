@@ -1,12 +1,12 @@
 //! The watch: looks at the board once a second, raises and clears the troubles that can be seen
 //! there, and feeds systemd's watchdog from progress.
 //!
-//! What only one part can know (a refused entry, a full landing directory) that part raises itself.
+//! What one part knows best (a full spool, a refused entry) that part raises and clears itself.
 //!
 //! ```text
 //!  board --> Watch::turn(now, wall) --> troubles
-//!    |                                  spool-filling, spool-full, disk-failing, quarantine,
-//!    +-- stamps --> Verdict.feed        no-answer, pipe-stopped, disk-slow, stuck, clock-wrong
+//!    |                                  spool-filling, disk-failing, no-answer, pipe-stopped,
+//!    +-- stamps --> Verdict.feed        disk-slow, stuck, clock-wrong
 //!                     |
 //!                     +--> WATCHDOG=1
 //! ```
@@ -68,7 +68,6 @@ impl Watch {
     /// Looks once. Returns whether the watchdog may be fed.
     pub fn turn(&mut self, board: &Board, now: Instant, wall: EpochMillis) -> bool {
         self.spool(board, now, wall);
-        quarantine(board, wall);
         board.pipes.all().iter().for_each(|pipe| watch_pipe(board, pipe, now, wall));
         self.clock(board, now, wall);
         let verdict = board.stamps.judge(now);
@@ -79,8 +78,6 @@ impl Watch {
     fn spool(&mut self, board: &Board, now: Instant, wall: EpochMillis) {
         let (bytes, max_bytes) = (board.spool.bytes.get(), board.spool.max_bytes.get());
         let state = board.spool.state();
-        let full = format!("{} of {} are used", Bytes(bytes), Bytes(max_bytes));
-        show(board, state == SpoolState::Full, TroubleKind::SpoolFull, "", full, wall);
         if state == SpoolState::Failing && !board.troubles.has(TroubleKind::DiskFailing, "") {
             let what = "the spool's disk failed repeatedly; nothing more is taken in";
             board.raise(Report::new(TroubleKind::DiskFailing, what), wall);
@@ -136,16 +133,6 @@ impl Watch {
     }
 }
 
-fn quarantine(board: &Board, wall: EpochMillis) {
-    let (things, bytes) = (board.quarantine.things.get(), board.quarantine.bytes.get());
-    if things == 0 {
-        board.clear(TroubleKind::Quarantine, "");
-        return;
-    }
-    let what = format!("{things} things lie in quarantine, {}", Bytes(bytes));
-    board.raise(Report::new(TroubleKind::Quarantine, what).count(things), wall);
-}
-
 fn watch_pipe(board: &Board, pipe: &PipeRow, now: Instant, wall: EpochMillis) {
     let (entries, bytes) = (pipe.remaining_entries.get(), Bytes(pipe.remaining_bytes.get()));
     let running = pipe.state() == PipeState::Running;
@@ -156,9 +143,11 @@ fn watch_pipe(board: &Board, pipe: &PipeRow, now: Instant, wall: EpochMillis) {
         pipe.target()
     );
     show(board, waiting.is_some(), TroubleKind::NoAnswer, pipe.id(), what, wall);
-    let pins = !running && entries > 0;
-    let what = format!("it keeps {entries} entries in the spool, {bytes}");
-    show(board, pins, TroubleKind::PipeStopped, pipe.id(), what, wall);
+    // A stopped pipe without a known remainder is the business of whoever stopped it.
+    if running || entries > 0 {
+        let what = format!("it keeps {entries} entries in the spool, {bytes}");
+        show(board, !running, TroubleKind::PipeStopped, pipe.id(), what, wall);
+    }
 }
 
 fn loops(board: &Board, slowest: Option<Slow>, wall: EpochMillis) {
@@ -258,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn filling_is_told_from_a_trend_and_full_from_the_state() {
+    fn filling_is_told_from_a_trend() {
         let mut bench = Bench::new();
         bench.board.spool.max_bytes.set(1000);
         for minute in 0..30 {
@@ -269,10 +258,8 @@ mod tests {
         assert_eq!(what, "it is full in 1 h 11 min at the present rates");
         bench.board.spool.bytes.set(0);
         assert!(bench.turn(MINUTE * 31, 0).is_empty(), "it was sent");
-        bench.board.spool.set_state(SpoolState::Full);
-        assert_eq!(bench.turn(MINUTE * 32, 0), ["spool-full"]);
-        bench.board.spool.set_state(SpoolState::Ok);
-        assert!(bench.turn(MINUTE * 33, 0).is_empty());
+        bench.board.spool.set_state(SpoolState::Failing);
+        assert_eq!(bench.turn(MINUTE * 32, 0), ["disk-failing"]);
     }
 
     #[test]
@@ -284,21 +271,6 @@ mod tests {
         assert!(bench.turn(MINUTE * 90, 600_000).is_empty(), "an event is over after a while");
         assert_eq!(bench.turn(MINUTE * 91, -7_200_000), ["clock-wrong"]);
         assert!(bench.board.troubles.all()[0].what.starts_with("it shows 2026-10-31"));
-    }
-
-    #[test]
-    fn quarantine_alarms_again_when_it_grows() {
-        let mut bench = Bench::new();
-        bench.board.quarantine.things.set(1);
-        assert_eq!(bench.turn(MINUTE, 0), ["quarantine"]);
-        bench.board.troubles.acknowledge(None);
-        bench.turn(MINUTE, 0);
-        assert!(!bench.board.troubles.needs_person());
-        bench.board.quarantine.things.set(2);
-        bench.turn(MINUTE, 0);
-        assert!(bench.board.troubles.needs_person());
-        bench.board.quarantine.things.set(0);
-        assert!(bench.turn(MINUTE, 0).is_empty());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::meter::{Meter, time_left};
 use super::{lock, shortened};
+use crate::data::Identity;
 use crate::limits::CROSSINGS_MAX;
 
 /// All files under way, at most [`CROSSINGS_MAX`]; further ones cross without being shown.
@@ -63,7 +64,7 @@ impl Crossings {
     ) -> Crossing {
         let progress = Arc::new(Progress {
             lane: shortened(lane),
-            file: shortened(file),
+            file: shortened(name_for_people(file)),
             started: now,
             done_bytes: AtomicU64::new(0),
             total_bytes: AtomicU64::new(total_bytes.unwrap_or(0)),
@@ -119,6 +120,12 @@ impl Progress {
     }
 }
 
+/// The name that a file has at its source: on the way it carries its identity in front.
+fn name_for_people(file: &str) -> &str {
+    let parsed = Identity::parse_file_name(file.as_bytes());
+    parsed.and_then(|(_, name)| std::str::from_utf8(name).ok()).unwrap_or(file)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +167,13 @@ mod tests {
         assert_eq!(view.remaining, None);
         crossing.set_total(500);
         assert_eq!(crossings.views(later).remove(0).remaining, Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_file_is_shown_under_its_own_name() {
+        let wire = format!("P1-{}-{:020}-day.tsfile", "0f".repeat(16), 7);
+        assert_eq!(name_for_people(&wire), "day.tsfile");
+        assert_eq!(name_for_people("P1-day.tsfile"), "P1-day.tsfile");
     }
 
     #[test]

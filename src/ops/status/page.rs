@@ -7,6 +7,7 @@
 use std::fmt::{self, Write};
 
 use super::report::{PipeReport, Status, TroubleReport};
+use crate::ops::board::TroubleKind;
 use crate::ops::human::{Age, Bytes, Rate};
 
 /// What the page speaks.
@@ -107,13 +108,23 @@ impl Page {
         let title = self.word(&format!("trouble.{}", trouble.kind));
         let (subject, since) = (Html::of(&trouble.subject), self.word("since"));
         let seen = if trouble.acknowledged { self.word("seen") } else { Html::of("") };
-        let (at, what, remedy) =
-            (Html::of(&trouble.since), Html::of(&trouble.what), Html::of(&trouble.remedy));
+        let (at, what) = (Html::of(&trouble.since), Html::of(&trouble.what));
+        let remedy = self.remedy(trouble);
         writeln!(
             self.out,
             "<tr><td class=\"f\"><b>{title}</b><br>{subject} <span class=\"soft\">{seen}</span></td>\
              <td class=\"f\">{what}<br><span class=\"soft\">{since} {at}</span></td><td>{remedy}</td></tr>"
         )
+    }
+
+    /// The usual remedy in the page's language; a more exact one as it is.
+    fn remedy<'t>(&self, trouble: &'t TroubleReport) -> Html<'t> {
+        let usual = TroubleKind::ALL.iter().any(|kind| kind.remedy() == trouble.remedy);
+        if usual && self.language == Language::Chinese {
+            self.word(&format!("do.{}", trouble.kind))
+        } else {
+            Html::of(&trouble.remedy)
+        }
     }
 
     fn crossing(&mut self, status: &Status) -> fmt::Result {
@@ -207,17 +218,15 @@ impl Page {
         let state = self.word(&format!("spool.{}", spool.state));
         let class = if spool.state == "ok" { "yes" } else { "no" };
         self.out.write_str("<section><dl>\n")?;
-        let of = self.word("of");
+        let (of, kept) = (self.word("of"), self.word("kept"));
         let full = format!(
-            "<meter max=\"{}\" value=\"{}\"></meter> {} {of} {}, {} <span class=\"{class}\">{state}</span> \
-             <span class=\"soft\">{} - {}</span>",
+            "<meter max=\"{}\" value=\"{}\"></meter> {} {of} {}, {} {kept}, \
+             <span class=\"{class}\">{state}</span>",
             spool.max_bytes.max(1),
             spool.bytes.min(spool.max_bytes),
             Bytes(spool.bytes),
             Bytes(spool.max_bytes),
             spool.entries,
-            spool.first_sequence,
-            spool.next_sequence
         );
         self.row("spool", &full)?;
         let quarantine = &status.quarantine;
@@ -330,7 +339,7 @@ const PAGE_BYTES: usize = 8 * 1024;
 mod tests {
     use super::*;
     use crate::config::Role;
-    use crate::ops::board::{Board, Phase, Report, TroubleKind};
+    use crate::ops::board::{Board, Phase, Report};
     use crate::ops::clock::{self, EpochMillis};
 
     fn pages() -> [String; 2] {
@@ -373,6 +382,7 @@ mod tests {
         assert!(english.contains(TroubleKind::NoAnswer.remedy()));
         assert!(chinese.contains("lang=\"zh-CN\"") && chinese.contains("50 %"));
         assert!(!chinese.contains("Needs a person"));
+        assert!(!chinese.contains(TroubleKind::NoAnswer.remedy()));
     }
 
     #[test]
@@ -389,8 +399,10 @@ mod tests {
             assert!(words.len() == 3 && words.iter().all(|word| !word.is_empty()), "{line}");
         }
         for kind in TroubleKind::ALL {
-            let key = format!("trouble.{}", kind.name());
-            assert_ne!(Language::Chinese.word(&key), key, "{key}");
+            for key in [format!("trouble.{}", kind.name()), format!("do.{}", kind.name())] {
+                assert_ne!(Language::Chinese.word(&key), key, "{key}");
+            }
+            assert_eq!(Language::English.word(&format!("do.{}", kind.name())), kind.remedy());
         }
     }
 
