@@ -102,6 +102,25 @@ fn a_repetition_whose_answer_was_lost_is_taken_once() {
 }
 
 #[test]
+fn what_another_node_took_in_first_keeps_its_identity_and_is_taken_once() {
+    let world = World::new();
+    let origin = "00112233445566778899aabbccddeeff";
+    let name = format!("P1-{origin}-00000000000000000042-a.tsfile");
+    let file = ts_file(10_000);
+    for cluster in ["theirs", "theirs", "another"] {
+        let mut peer = world.peer(cluster);
+        assert_eq!(peer.send_file(&name, &file, 4096).unwrap(), 0);
+        // Confirmed or not.
+        assert_eq!(peer.ask(&frames::payload(13, &[0; 12])).unwrap(), 0);
+    }
+    let entries = world.entries();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].identity, format!("P1:{origin}:00000000000000000042"));
+    assert!(entries[0].files == [("a.tsfile".to_owned(), file)]);
+    world.stop();
+}
+
+#[test]
 fn a_large_request_goes_over_disk_and_is_cut_into_entries() {
     let world = World::new();
     let mut peer = world.peer("theirs");

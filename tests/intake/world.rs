@@ -44,6 +44,7 @@ pub(crate) struct WorldSettings {
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) kind: Kind,
+    pub(crate) identity: String,
     pub(crate) payload: Vec<u8>,
     pub(crate) files: Vec<(String, Vec<u8>)>,
 }
@@ -117,7 +118,8 @@ impl World {
                 Kind::File => files_of(&reader, &entry, &payload),
                 Kind::Void | Kind::Tablet | Kind::Opaque => Vec::new(),
             };
-            entries.push(Stored { kind: entry.header.kind, payload, files });
+            let identity = entry.header.identity.to_string();
+            entries.push(Stored { kind: entry.header.kind, identity, payload, files });
         }
         entries
     }

@@ -9,6 +9,7 @@
 //! It works for the spool thread, and for simulators that have no threads. Nothing is durable before
 //! the caller syncs the spool; [`Kept::Durable`] says that it has to.
 
+use std::borrow::Cow;
 use std::io;
 
 use crate::data::{Identity, ReadAt};
@@ -23,7 +24,7 @@ use crate::tsfile::{TsFileError, tail};
 use crate::wire::bytes::Reader;
 use crate::wire::pairs::Pairs;
 use crate::wire::request::{Head, RequestType};
-use crate::wire::seal::Seal;
+use crate::wire::seal::{DATABASE_PREFIX, Seal};
 use crate::wire::split::Scratch;
 
 /// What came of a call.
@@ -268,8 +269,14 @@ impl Keeper {
                 file.name = file.name.map(plain_name);
             }
         }
+        let plain: heapless::Vec<_, { limits::SEAL_PARAMETERS_MAX }> = seal
+            .parameters
+            .iter()
+            .flat_map(Pairs::iter)
+            .map(|(key, value)| (plain_key(key), value))
+            .collect();
         let parameters: heapless::Vec<_, { limits::SEAL_PARAMETERS_MAX }> =
-            seal.parameters.iter().flat_map(Pairs::iter).collect();
+            plain.iter().map(|(key, value)| (key.as_ref(), *value)).collect();
         spool.confirm(from.link);
         let entry = NewFileEntry {
             source: source(from, identity, short_hash(&whole.finalize()), 0, true),
@@ -394,6 +401,16 @@ fn plain_name(name: &str) -> &str {
         .unwrap_or(name)
 }
 
+/// The key of a file's database has the file's name in it.
+fn plain_key(key: &str) -> Cow<'_, str> {
+    match key.strip_prefix(DATABASE_PREFIX) {
+        Some(name) if plain_name(name) != name => {
+            Cow::Owned(format!("{DATABASE_PREFIX}{}", plain_name(name)))
+        }
+        _ => Cow::Borrowed(key),
+    }
+}
+
 fn decode(payload: &[u8]) -> Option<Seal<'_>> {
     let mut reader = Reader::new(payload);
     let request_type = Head::read(&mut reader).ok()?.known().ok()?;
@@ -437,4 +454,20 @@ pub(super) fn file_refused(error: PartialError) -> Result<Kept, Fatal> {
 /// What was written a moment ago cannot be read: the disk fails.
 pub(super) fn unreadable(source: io::Error) -> Fatal {
     Fatal { operation: "read", path: "spool/partial".into(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMED: &str = "P1-00112233445566778899aabbccddeeff-00000000000000000042-x.tsfile";
+
+    #[test]
+    fn an_identity_is_taken_off_names_and_off_the_keys_that_have_them() {
+        assert_eq!(plain_name(NAMED), "x.tsfile");
+        assert_eq!(plain_name("x.tsfile"), "x.tsfile");
+        assert_eq!(plain_key(&format!("DATABASE_NAME_{NAMED}")), "DATABASE_NAME_x.tsfile");
+        assert_eq!(plain_key("DATABASE_NAME_x.tsfile"), "DATABASE_NAME_x.tsfile");
+        assert_eq!(plain_key(NAMED), NAMED);
+    }
 }

@@ -236,6 +236,8 @@ impl Receiver {
             self.reset(Case::TooLong, store);
         } else if until <= now && store.room() >= ROOM_MIN {
             self.spill(store);
+        } else if until <= now {
+            self.state = State::Lend { until: now + limits::LEND_WAIT };
         }
     }
 

@@ -88,3 +88,16 @@ fn who_gets_no_buffer_waits_a_little_and_then_goes_to_disk() {
     link.store.buffers = 1;
     assert_eq!(link.machine.wanted(link.now, &mut link.store), 5003 - HEAD_BYTES);
 }
+
+#[test]
+fn who_finds_neither_buffer_nor_room_is_asked_again_later_not_at_once() {
+    let mut link = Link::greeted();
+    link.store.buffers = 0;
+    assert_eq!(link.send(&tablet(5000)), Waits);
+    link.store.room = 0;
+    assert_eq!(link.wait(limits::LEND_WAIT), Waits);
+    assert!(link.machine.poll_timeout().unwrap() > link.now);
+    link.store.room = usize::MAX;
+    assert_eq!(link.wait(limits::LEND_WAIT), Waits);
+    assert_eq!(link.store.files.len(), 1);
+}
