@@ -37,7 +37,7 @@ use thiserror::Error;
 use crate::config::Role;
 use crate::data::Sequence;
 use crate::ops::status::ControlError;
-use crate::spool::{Fatal, ReadError, SpoolError};
+use crate::spool::{Fatal, PartialError, ReadError, SpoolError};
 
 /// Carries `IoTDB` data through one-way network gates.
 #[derive(Debug, Parser)]
@@ -171,6 +171,9 @@ enum CliError {
     Read(#[from] ReadError),
     #[error("{0}")]
     Fatal(#[from] Fatal),
+    /// A consumer cannot be dropped.
+    #[error(transparent)]
+    Partial(#[from] PartialError),
     #[error("entry {0} is not there")]
     NoEntry(Sequence),
     #[error("{count} of {of} targets did not answer as they should")]
@@ -188,6 +191,7 @@ impl CliError {
             | Self::Spool(_)
             | Self::Read(_)
             | Self::Fatal(_)
+            | Self::Partial(_)
             | Self::NoEntry(_)
             | Self::Unreachable { .. }
             | Self::Output(_) => ExitCode::FAILURE,

@@ -4,13 +4,12 @@ use std::io::Write;
 
 use super::table::{Side, Table};
 use super::{CliError, Ending, Options, SpoolCommand, load, spool_files, status};
-use crate::config::{Config, Role, WhenFull as ConfigWhenFull};
+use crate::config::{Config, Role};
 use crate::data::Sequence;
+use crate::node;
 use crate::ops::clock::{self, EpochMillis};
 use crate::ops::human::Bytes;
-use crate::spool::{
-    Entry, EntryHeader, FileList, Kind, Reader, RealDisk, Settings, Source, Spool, WhenFull,
-};
+use crate::spool::{Entry, EntryHeader, FileList, Kind, Reader, RealDisk, Source, Spool};
 use crate::wire::bytes::Reader as WireReader;
 use crate::wire::request::Head;
 
@@ -176,9 +175,11 @@ fn release(
     }
     let disk = RealDisk::new(&config.data_dir);
     drop(Reader::open_read_only(disk.clone())?); // nothing is made where there is no spool
-    let (mut spool, _) = Spool::open(disk, settings(config), clock::now(), clock::wall().0)?;
+    let (mut spool, _) =
+        Spool::open(disk, node::spool_settings(config), clock::now(), clock::wall().0)?;
     let before = spool.stats();
-    spool.release_unclaimed()?;
+    let stanzas: Vec<_> = config.pipes.iter().map(|pipe| pipe.name.clone()).collect();
+    node::release(&mut spool, &stanzas)?;
     let after = spool.stats();
     spool.close(clock::now())?;
     let entries = after.released_below.0.saturating_sub(before.released_below.0);
@@ -186,23 +187,6 @@ fn release(
     let freed = bytes(&before).saturating_sub(bytes(&after));
     writeln!(out, "{entries} entries given free, {}", Bytes(freed))?;
     Ok(Ending::Done)
-}
-
-fn settings(config: &Config) -> Settings {
-    let spool = &config.spool;
-    Settings {
-        segment_bytes: spool.segment_bytes,
-        segment_max_age: spool.segment_max_age,
-        max_bytes: spool.max_bytes,
-        reserve_bytes: spool.reserve_bytes,
-        when_full: match spool.when_full {
-            ConfigWhenFull::Block => WhenFull::Block,
-            ConfigWhenFull::DropOldest => WhenFull::DropOldest,
-        },
-        retain_bytes: spool.retain_bytes,
-        retain: std::time::Duration::from_secs(spool.retain_hours.saturating_mul(3600)),
-        quarantine_max_bytes: config.quarantine_max_bytes,
-    }
 }
 
 /// `17` or `17-29`.

@@ -14,12 +14,13 @@ use crate::data::{Precision, Sequence};
 use crate::limits::{CONTROL_COMMANDS_MAX, STOP_ANSWER_MAX};
 use crate::node::parts::{Built, RunningGate};
 use crate::node::pipes::{self, Surroundings};
+use crate::node::spool_handle::{Ended, SpoolHandle};
 use crate::node::worker::{self, Worker};
 use crate::node::{NodeError, Reread, remembered};
-use crate::ops::board::{Board, Phase};
+use crate::ops::board::{Board, Phase, TroubleKind};
 use crate::ops::signals::{Signal, Signals};
 use crate::ops::status::{self, Command, Listener, Service};
-use crate::ops::{alarm, clock, log as logging, systemd, watch as watching};
+use crate::ops::{alarm, clock, systemd, watch as watching};
 use crate::spool::Disk;
 
 /// From the order to stop to the end of the program, whatever hangs.
@@ -59,7 +60,8 @@ async fn serve<D: Disk>(
     let (commands, orders) = mpsc::channel(CONTROL_COMMANDS_MAX);
     listen(&config, commands, board).await?;
     task::spawn_local(alarm::run(config.alarm_command.clone(), Arc::clone(board)));
-    task::spawn_local(obey(orders, spool.clone()));
+    let stanzas = pipes::stanzas(&config.pipes);
+    task::spawn_local(obey(orders, spool.clone(), stanzas, Arc::clone(board)));
     task::spawn_local(remember_precision(disk.clone(), precision.clone()));
 
     let (stop, stopped) = watch::channel(false);
@@ -103,22 +105,12 @@ async fn serve<D: Disk>(
     board.set_phase(Phase::Stopping);
     systemd::stopping();
     stop.send_replace(true);
-    let parts = Stopping { gate, sinks, worker };
-    let in_time = time::timeout(
-        STOP_MAX,
-        parts.stop(async {
-            spool.stop();
-            let _gone = ended.wait_for(|ended| *ended).await.is_err();
-        }),
-    )
-    .await;
-    match in_time {
-        Ok(()) => {
-            if spool_thread.is_finished() && spool_thread.join().is_err() {
-                return result.and(Err(NodeError::ThreadEnded("spool")));
-            }
-            log::info!("event=stopped");
+    let stopping = Stopping { gate, sinks, worker };
+    match time::timeout(STOP_MAX, stopping.stop(&spool)).await {
+        Ok(()) if spool_thread.is_finished() && spool_thread.join().is_err() => {
+            return result.and(Err(NodeError::ThreadEnded("spool")));
         }
+        Ok(()) => log::info!("event=stopped"),
         Err(_) => log::warn!("event=stopped_late: what was not synced was not answered"),
     }
     result
@@ -132,7 +124,7 @@ struct Stopping {
 }
 
 impl Stopping {
-    async fn stop(self, spool: impl Future<Output = ()>) {
+    async fn stop<D: Disk>(self, spool: &SpoolHandle<D>) {
         if let Some(gate) = &self.gate {
             gate.handle.stop();
         }
@@ -150,7 +142,8 @@ impl Stopping {
         {
             time::sleep(STOP_POLL).await;
         }
-        spool.await;
+        spool.stop();
+        let _gone = spool.ended().wait_for(|ended| *ended).await.is_err();
     }
 }
 
@@ -221,29 +214,29 @@ async fn remember_precision<D: Disk>(disk: D, mut precision: watch::Receiver<Opt
 /// Carries out what the control socket asks for.
 async fn obey<D: Disk>(
     mut orders: mpsc::Receiver<Command>,
-    spool: crate::node::spool_handle::SpoolHandle<D>,
+    spool: SpoolHandle<D>,
+    stanzas: Vec<String>,
+    board: Arc<Board>,
 ) {
-    while let Some(command) = orders.recv().await {
-        match command {
-            Command::Release(reply) => {
-                let released = spool.call(|spool| {
-                    let before = spool.stats().first_sequence;
-                    spool.release_unclaimed().map(|()| (before, spool.stats().first_sequence))
-                });
-                let answer = match released.await {
-                    Ok(Ok((before, after))) if before == after => {
-                        Ok("nothing to release: every entry is claimed by a pipe or landing"
-                            .to_owned())
-                    }
-                    Ok(Ok((before, after))) => {
-                        Ok(format!("released entries {before} to {}", after.0.saturating_sub(1)))
-                    }
-                    Ok(Err(error)) => Err(error.to_string()),
-                    Err(error) => Err(error.to_string()),
-                };
-                let _unheard = reply.send(answer).is_err();
+    while let Some(Command::Release(reply)) = orders.recv().await {
+        let stanzas = stanzas.clone();
+        let released = spool.call(move |spool| {
+            let before = spool.stats().released_below;
+            let pipes = pipes::release(spool, &stanzas).map_err(|error| error.to_string())?;
+            Ok((pipes, spool.stats().released_below.0.saturating_sub(before.0)))
+        });
+        let answer = match released.await {
+            Ok(Ok((pipes, entries))) => {
+                for pipe in pipes {
+                    board.clear(TroubleKind::PipeStopped, &pipe);
+                    board.pipes.remove(&pipe);
+                }
+                Ok(format!("{entries} entries given free"))
             }
-        }
+            Ok(Err(why)) => Err(why),
+            Err(Ended) => Err("the spool has ended".to_owned()),
+        };
+        let _unheard = reply.send(answer).is_err();
     }
 }
 
@@ -251,7 +244,6 @@ async fn obey<D: Disk>(
 fn reload(reread: Reread<'_>, running: &Config) {
     systemd::reloading();
     if let Some(config) = reread() {
-        logging::set_level(config.log_level);
         log::info!("event=reloaded log_level={}", config.log_level);
         if needs_restart(running, &config) {
             log::warn!("event=restart_needed: only the log level changes while the node runs");

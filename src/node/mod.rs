@@ -20,6 +20,8 @@ pub mod stage;
 mod worker;
 
 pub use error::NodeError;
+pub use parts::spool_settings;
+pub use pipes::release;
 
 use std::process::ExitCode;
 use std::sync::Arc;

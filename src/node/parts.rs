@@ -55,7 +55,7 @@ pub(super) fn build<D: Disk>(
     show_recovery(&recovery, board);
     let origin = spool.origin();
     board.set_origin_id(origin.text().as_str());
-    pipes::show_orphans(&spool, &config.pipes, board);
+    pipes::show_orphans(&spool, &pipes::stanzas(&config.pipes), board);
     let (landing, places) = if recovery.failing.is_some() {
         (None, Vec::new())
     } else {
@@ -118,7 +118,8 @@ fn landing_consumer<D: Disk>(
     Ok(None)
 }
 
-fn spool_settings(config: &Config) -> Settings {
+/// What the configuration says of the spool.
+pub fn spool_settings(config: &Config) -> Settings {
     let spool = &config.spool;
     Settings {
         segment_bytes: spool.segment_bytes,

@@ -8,13 +8,13 @@ use tokio::task::{self, JoinHandle};
 use tokio::time::{self, MissedTickBehavior};
 
 use crate::config::PipeConfig;
-use crate::data::Precision;
+use crate::data::{Precision, Sequence};
 use crate::node::NodeError;
 use crate::node::spool_handle::SpoolHandle;
 use crate::ops::board::{Board, PipeRow, PipeState, Report, TroubleKind};
 use crate::ops::{clock, secret};
 use crate::sink::air_gap::{AirGapSettings, AirGapSink, Parts, SpoolFeed};
-use crate::spool::{ConsumerId, Cursor, Disk, Reader, Spool, Start};
+use crate::spool::{ConsumerId, Cursor, Disk, PartialError, Reader, Spool, Start};
 
 /// What consumers of pipes are called, before the pipe's name; that of the landing directory has no dot.
 const CONSUMER_PREFIX: &str = "pipe.";
@@ -137,23 +137,53 @@ fn seed() -> u64 {
     u64::from(std::process::id()) << 40 ^ clock::wall().0.unsigned_abs()
 }
 
-/// Shows pipes that have a place in the spool and no stanza any more: they pin what they have not sent.
-pub(super) fn show_orphans<D: Disk>(spool: &Spool<D>, pipes: &[PipeConfig], board: &Board) {
+/// Pipes that have a place in the spool and no stanza any more, with their positions.
+fn orphans<D: Disk>(spool: &Spool<D>, stanzas: &[String]) -> Vec<(ConsumerId, String, Sequence)> {
+    let of_pipe = |(id, name, cursor): (ConsumerId, &str, &Cursor)| {
+        let pipe = name.strip_prefix(CONSUMER_PREFIX)?;
+        let orphan = !stanzas.iter().any(|stanza| stanza == pipe);
+        orphan.then(|| (id, pipe.to_owned(), cursor.position))
+    };
+    spool.consumers().filter_map(of_pipe).collect()
+}
+
+/// Names of the pipes that the configuration has.
+pub(super) fn stanzas(pipes: &[PipeConfig]) -> Vec<String> {
+    pipes.iter().map(|pipe| pipe.name.clone()).collect()
+}
+
+/// Shows pipes without a stanza: they pin what they have not sent.
+pub(super) fn show_orphans<D: Disk>(spool: &Spool<D>, stanzas: &[String], board: &Board) {
     let wall = clock::wall();
-    for (_, name, cursor) in spool.consumers() {
-        let Some(pipe) = name.strip_prefix(CONSUMER_PREFIX) else { continue };
-        if pipes.iter().any(|known| known.name == pipe) {
-            continue;
-        }
+    for (_, pipe, position) in orphans(spool, stanzas) {
         let what = format!(
-            "pipe {pipe} has no stanza any more and keeps everything from entry {}",
-            cursor.position
+            "pipe {pipe} has no stanza any more and keeps everything from entry {position}"
         );
-        log::warn!("event=pipe_without_stanza pipe={pipe} position={}", cursor.position);
-        board.raise(Report::new(TroubleKind::PipeStopped, what).about(pipe), wall);
-        if let Ok(row) = board.pipes.row(pipe, "", wall) {
+        log::warn!("event=pipe_without_stanza pipe={pipe} position={position}");
+        let remedy = "put its stanza back, or give its entries free by: spool release";
+        let report = Report::new(TroubleKind::PipeStopped, what).about(&pipe).remedy(remedy);
+        board.raise(report, wall);
+        if let Ok(row) = board.pipes.row(&pipe, "", wall) {
             row.set_state(PipeState::Stopped, wall);
-            row.say("its stanza went from the configuration: put it back, or `spool release PIPE`");
+            row.say("its stanza went from the configuration");
         }
     }
+}
+
+/// `spool release`: gives up the places of pipes without a stanza, then everything that nobody claims.
+/// Returns the names of those pipes.
+///
+/// # Errors
+/// The disk's.
+pub fn release<D: Disk>(
+    spool: &mut Spool<D>,
+    stanzas: &[String],
+) -> Result<Vec<String>, PartialError> {
+    let mut given_up = Vec::new();
+    for (id, pipe, _) in orphans(spool, stanzas) {
+        spool.drop_consumer(id)?;
+        given_up.push(pipe);
+    }
+    spool.release_unclaimed()?;
+    Ok(given_up)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Next, Parts, TROUBLE_PAUSE};
 use crate::config::{LandingConfig, LandingWhenFull};
 use crate::data::Sequence;
+use crate::intake::shared_dir::{self, LANDING_MODE};
 use crate::limits::TURN_PERIOD_MAX;
 use crate::node::spool_handle::Ended;
 use crate::ops::board::{Report, TroubleKind};
@@ -76,12 +77,13 @@ impl<D: Disk> Lander<D> {
             (spool.reader(cursor.position), cursor, spool.next_sequence())
         });
         let (reader, cursor, next_sequence) = known.map_err(|Ended| NotOpened::Ended)?;
-        let settings = Settings {
-            dir: self.config.dir.clone(),
-            node: self.parts.origin,
-            next_sequence,
-            limits: limits(&self.config),
-        };
+        let dir = self.config.dir.clone();
+        shared_dir::make(&dir, LANDING_MODE).map_err(|source| {
+            let path = dir.clone();
+            NotOpened::Failed(LandingError::Disk { operation: "make", path, source })
+        })?;
+        let settings =
+            Settings { dir, node: self.parts.origin, next_sequence, limits: limits(&self.config) };
         let source = SpoolSource::new(reader);
         Landing::open(self.parts.disk.clone(), settings, source, cursor).map_err(NotOpened::Failed)
     }

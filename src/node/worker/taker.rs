@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Next, Parts, TROUBLE_PAUSE};
 use crate::config::InboxConfig;
 use crate::intake::inbox::{Inbox, InboxError, OnSpool, Settings, SpoolStore, Step, StoreError};
+use crate::intake::shared_dir::{self, INBOX_MODE};
 use crate::node::spool_handle::{Ended, SpoolHandle};
 use crate::ops::board::{IntakeKind, Report, TroubleKind};
 use crate::ops::clock;
@@ -55,7 +56,7 @@ impl<D: Disk> Taker<D> {
     fn open(&self) -> Result<Inbox<D, SpoolStore<SpoolHandle<D>>>, InboxError> {
         let Parts { disk, spool, .. } = &self.parts;
         let dir = &self.settings.dir;
-        disk.create_dir(dir).map_err(|source| InboxError::Disk {
+        shared_dir::make(dir, INBOX_MODE).map_err(|source| InboxError::Disk {
             operation: "make",
             path: dir.clone(),
             source,
