@@ -178,6 +178,8 @@ pub const STATUS_TEXT_BYTES_MAX: usize = 512;
 pub const STATUS_CONNECTIONS_MAX: usize = 8;
 /// A request to status or control is over within this time.
 pub const STATUS_DEADLINE: Duration = Duration::from_secs(10);
+/// A connection that asks nothing for so long makes room for others.
+pub const STATUS_HEAD_DEADLINE: Duration = Duration::from_secs(2);
 /// Buffer of such a connection: what hyper takes at least.
 pub const STATUS_BUFFER_BYTES: usize = 8 * KIB;
 /// Body of a request: a statement or the name of a trouble.

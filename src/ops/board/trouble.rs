@@ -26,7 +26,8 @@
 //!
 //! A trouble is one kind with one subject (a pipe, a file, a directory; empty for the node).
 //! It is raised as often as its condition is seen; only the first time, a higher count and the end
-//! are events. Acknowledging stops the alarm for as long as the count does not grow.
+//! are events. Acknowledging stops the alarm for as long as the count does not grow and the node is not
+//! started anew: after a start a person is told of everything once.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;

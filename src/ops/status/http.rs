@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -21,6 +23,7 @@ use tokio::time;
 use super::{Command, Service, illness, metrics, page, report_now};
 use crate::limits::{
     STATUS_BODY_BYTES_MAX, STATUS_BUFFER_BYTES, STATUS_CONNECTIONS_MAX, STATUS_DEADLINE,
+    STATUS_HEAD_DEADLINE,
 };
 use crate::ops::clock;
 use crate::ops::log::Repeating;
@@ -61,6 +64,17 @@ pub async fn serve(listener: Listener, service: Service) {
     }
 }
 
+/// A control socket that is given up in order leaves no name behind.
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let Self::Control(listener) = self else { return };
+        let address = listener.local_addr().ok();
+        if let Some(path) = address.as_ref().and_then(|address| address.as_pathname()) {
+            drop(std::fs::remove_file(path)); // the next node removes what is left
+        }
+    }
+}
+
 impl Listener {
     async fn accept_into(
         &self,
@@ -87,7 +101,7 @@ where
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(STATUS_DEADLINE)
+            .header_read_timeout(STATUS_HEAD_DEADLINE)
             .max_buf_size(STATUS_BUFFER_BYTES)
             .keep_alive(false)
             .half_close(true)
@@ -127,7 +141,10 @@ impl Service {
             "/" => {
                 let language = page::Language::of(query, languages);
                 let text = page::render(&report_now(&self.board), language);
-                answer(StatusCode::OK, "text/html; charset=utf-8", text)
+                let mut response = answer(StatusCode::OK, "text/html; charset=utf-8", text);
+                let policy = HeaderValue::from_static(PAGE_POLICY);
+                response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+                response
             }
             "/status" => json(&report_now(&self.board)),
             "/metrics" => match metrics::text(&self.board) {
@@ -200,5 +217,7 @@ fn answer(status: StatusCode, media_type: &'static str, text: String) -> Respons
     response
 }
 
+/// The page has its style within and nothing else.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 /// After a failed accept: handles are short, and others may free some.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);

@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
     use crate::config::Role;
-    use crate::limits::STATUS_BODY_BYTES_MAX;
+    use crate::limits::{STATUS_BODY_BYTES_MAX, STATUS_CONNECTIONS_MAX};
     use crate::ops::board::{Report, TroubleKind};
     use crate::ops::clock::EpochMillis;
     use crate::ops::stamp::{Loop, Operation};
@@ -217,6 +217,27 @@ mod tests {
             let refused = ask(order).await.unwrap();
             assert!(refused.starts_with("HTTP/1.1 405"), "{refused}");
             assert!(board.troubles.needs_person());
+        });
+    }
+
+    #[test]
+    fn idle_connections_make_room_and_the_name_goes_with_the_service() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = control_path(dir.path(), None);
+        run(async {
+            let listener = bind_control(&path).unwrap();
+            let (commands, _asked) = mpsc::channel(1);
+            let service = Service::control(board(), commands);
+            let serving = task::spawn_local(serve(Listener::Control(listener), service));
+            let connect = || tokio::net::UnixStream::connect(&path);
+            let mut idle = Vec::new();
+            for _ in 0..STATUS_CONNECTIONS_MAX {
+                idle.push(connect().await.unwrap());
+            }
+            assert_eq!(request(&path, "/healthz", None).await.unwrap(), "ok\n");
+            serving.abort();
+            assert!(serving.await.unwrap_err().is_cancelled());
+            assert!(!path.exists());
         });
     }
 
