@@ -62,7 +62,7 @@ fn run(arguments: Arguments) -> Result<bool, SceneError> {
     let programs = Programs::build()?;
     stop.check()?;
     let directory = arguments.dir.unwrap_or_else(|| root().join("target/demo"));
-    let mut scene = Scene::set(&programs, &directory, &stop)?;
+    let mut scene = Scene::set(programs, &directory, &stop)?;
     scene.play()?;
     let outcome = scene.compare()?;
     if arguments.stay {

@@ -50,11 +50,19 @@ impl Program {
 }
 
 impl Programs {
-    /// Builds the binaries as they are released, or finds that they are built.
+    /// The binaries as they are released, built at the first call in this process.
     ///
     /// # Errors
     /// When cargo cannot be started or fails.
-    pub fn build() -> Result<Self, BuildError> {
+    pub fn build() -> Result<&'static Self, BuildError> {
+        static BUILT: OnceLock<Programs> = OnceLock::new();
+        match BUILT.get() {
+            Some(built) => Ok(built),
+            None => Self::run_cargo().map(|built| BUILT.get_or_init(|| built)),
+        }
+    }
+
+    fn run_cargo() -> Result<Self, BuildError> {
         let output = Command::new(option_env!("CARGO").unwrap_or("cargo"))
             .args(["build", "--release", "--message-format=json-render-diagnostics"])
             .args(["-p", "penstock-sender", "-p", "penstock-receiver", "-p", "penstock-gate"])
@@ -77,14 +85,13 @@ impl Programs {
         })
     }
 
-    /// The binaries, built at the first call in this process.
+    /// The same, where nothing can be done without them.
     ///
     /// # Panics
     /// When they cannot be built: no test could go on.
     #[expect(clippy::panic, reason = "a test without programs has failed")]
     pub fn built() -> &'static Self {
-        static BUILT: OnceLock<Programs> = OnceLock::new();
-        BUILT.get_or_init(|| Self::build().unwrap_or_else(|error| panic!("{error}")))
+        Self::build().unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Where a program is.

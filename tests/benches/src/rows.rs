@@ -1,0 +1,253 @@
+//! What is measured.
+
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use penstock_e2e::{Fetcher, Inner, MIB, Outer};
+use penstock_gate::{Config, What};
+use penstock_test_support::frames::{frame, tablet_of};
+use penstock_test_support::peer::Peer;
+use penstock_test_support::programs::{Program, Programs};
+use penstock_test_support::tsfile::TsFileShape;
+use penstock_test_support::{clock, parallel};
+
+use crate::bare;
+use crate::table::{Row, Wanted};
+
+/// How much is moved.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    /// Bytes of one file.
+    pub(crate) file_bytes: u64,
+    /// Small frames on each connection.
+    pub(crate) frames: u64,
+}
+
+/// Measures and returns lines of the table.
+type Measure = fn(&Sizes) -> io::Result<Vec<Row>>;
+
+/// All measurements, by name.
+pub(crate) const ALL: [(&str, Measure); 5] = [
+    ("files", files),
+    ("gate", through_the_gate),
+    ("small frames", small_frames),
+    ("memory", memory),
+    ("start", start),
+];
+
+const SMALL_FRAME_BYTES: usize = 4096;
+const FILE_LIMIT: Duration = Duration::from_secs(600);
+
+fn files(sizes: &Sizes) -> io::Result<Vec<Row>> {
+    let directory = tempfile::tempdir()?;
+    let source = directory.path().join("source.tsfile");
+    let shape = TsFileShape::of_size(sizes.file_bytes, 1);
+    let bytes = shape.write(&source)?.bytes;
+    let bare = bare::file(&source, &directory.path().join("target"))?;
+    let (whole, _) = shape.to_bytes()?;
+    let outer = Outer::start(|settings| settings);
+    let mut peer = Peer::introduce(outer.address, "bench")?;
+    let begun = clock::now();
+    peer.send_file("peer.tsfile", &whole, 1 << 20)?;
+    let answered = clock::now() - begun;
+    drop(whole);
+    let mut fetcher = Fetcher::default();
+    fetcher.fetch_until(&outer.landing, 1, FILE_LIMIT);
+    let inner = Inner::start(outer.address, &[], |settings| settings);
+    let begun = inner.put_timed("inbox.tsfile", &shape);
+    wait_landed(&outer);
+    let landed = clock::now() - begun;
+    let row = |name: &str, took: Duration, wanted| Row {
+        name: name.into(),
+        ours: rate(bytes, took),
+        other: format!("{} bare", rate(bytes, bare)),
+        ratio: bare.as_secs_f64() / took.as_secs_f64(),
+        wanted,
+    };
+    Ok(vec![
+        row("file, peer to synced answer", answered, Wanted::AtLeast(0.8)),
+        row("file, inbox to landing", landed, Wanted::AtLeast(0.8)),
+    ])
+}
+
+/// Waits for one file without reading it.
+fn wait_landed(outer: &Outer) {
+    let looked = penstock_test_support::wait::until("a landed file", FILE_LIMIT, || {
+        let below = penstock_test_support::files::below(&outer.landing).unwrap_or_default();
+        below.iter().any(|path| path.extension().is_some_and(|ending| ending == "tsfile"))
+    });
+    if let Err(late) = looked {
+        drop(io::Write::write_all(&mut io::stderr(), format!("{late}\n").as_bytes()));
+    }
+}
+
+fn through_the_gate(_: &Sizes) -> io::Result<Vec<Row>> {
+    const SKIPPED: u64 = 5;
+    const MEASURED: u64 = 30;
+    let bandwidth = NonZeroU64::new(100_000_000);
+    let round_trip = Duration::from_millis(5);
+    let outer = Outer::start(|settings| settings);
+    let config = Config { bandwidth, round_trip, ..Config::new(outer.address) };
+    let (sender, events) = mpsc::channel();
+    let gate = penstock_gate::start(config, move |event| {
+        if matches!(event.what, What::Answer { .. }) {
+            sender.send(event.at).unwrap_or_default();
+        }
+    })?;
+    let inner = Inner::start(gate.address(), &[], |settings| settings);
+    inner.put("gate.tsfile", &TsFileShape::of_size((SKIPPED + MEASURED + 2) * MIB, 1));
+    let answers = (0..=SKIPPED + MEASURED).map_while(|_| events.recv_timeout(FILE_LIMIT).ok());
+    let times: Vec<Duration> = answers.collect();
+    let all = usize::try_from(SKIPPED + MEASURED).unwrap_or(usize::MAX);
+    let (Some(first), Some(last)) = (times.get(all - 30), times.get(all)) else {
+        return Err(io::Error::other("too few answers through the gate"));
+    };
+    let period = last.saturating_sub(*first).as_secs_f64() / 30.0;
+    let ideal = 8.0 * 1_048_576.0 / 100e6 + round_trip.as_secs_f64();
+    Ok(vec![Row {
+        name: "1 MiB frames, gate of 100 Mbit/s and 5 ms".into(),
+        ours: format!("{:.1} ms/frame", period * 1e3),
+        other: format!("{:.1} ms/frame ideal", ideal * 1e3),
+        ratio: ideal / period,
+        wanted: Wanted::AtLeast(0.95),
+    }])
+}
+
+fn small_frames(sizes: &Sizes) -> io::Result<Vec<Row>> {
+    let times = u32::try_from(sizes.frames).unwrap_or(u32::MAX);
+    let directory = tempfile::tempdir()?;
+    let sync = bare::synced_append(directory.path(), SMALL_FRAME_BYTES, times)?;
+    let trip = bare::round_trip(SMALL_FRAME_BYTES, times)?;
+    let outer = Outer::start(|settings| settings);
+    let one = tablets_per_second(outer.address, 1, sizes.frames)?;
+    let sixteen = tablets_per_second(outer.address, 16, sizes.frames)?;
+    let ideal = 1.0 / (sync + trip).as_secs_f64();
+    Ok(vec![
+        Row {
+            name: "4 KiB tablets, one connection".into(),
+            ours: format!("{one:.0} /s"),
+            other: format!("{ideal:.0} /s sync and trip"),
+            ratio: one / ideal,
+            wanted: Wanted::AtLeast(0.85),
+        },
+        Row {
+            name: "4 KiB tablets, sixteen connections".into(),
+            ours: format!("{sixteen:.0} /s"),
+            other: format!("{one:.0} /s on one"),
+            ratio: sixteen / one,
+            wanted: Wanted::AtLeast(4.0),
+        },
+    ])
+}
+
+/// Tablets that a receiver answers in a second, over so many connections at once.
+fn tablets_per_second(address: SocketAddr, connections: u64, frames: u64) -> io::Result<f64> {
+    let start = clock::now();
+    let refused = AtomicBool::new(false);
+    parallel::run(connections, |name| {
+        let device = format!("root.bench.d{connections}x{name}");
+        if !send_tablets(address, &device, frames).unwrap_or(false) {
+            refused.store(true, Ordering::Relaxed);
+        }
+    });
+    if refused.into_inner() {
+        return Err(io::Error::other("a tablet was not taken"));
+    }
+    let took = (clock::now() - start).as_secs_f64();
+    Ok(f64::from(u32::try_from(connections * frames).unwrap_or(u32::MAX)) / took)
+}
+
+/// Sends small tablets one after another; says whether all were taken.
+fn send_tablets(address: SocketAddr, device: &str, frames: u64) -> io::Result<bool> {
+    let mut peer = Peer::introduce(address, "bench")?;
+    for at in 0..i64::try_from(frames).unwrap_or(i64::MAX) {
+        let payload = tablet_of(device, SMALL_FRAME_BYTES - 150, at * 1000, at.unsigned_abs());
+        if peer.ask(&payload)? != 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn memory(_: &Sizes) -> io::Result<Vec<Row>> {
+    let outer = Outer::start(|settings| settings);
+    let inner = Inner::start(outer.address, &[], |settings| settings);
+    clock::pause(Duration::from_secs(1));
+    let mut rows =
+        vec![peak("receiver, idle", &outer.node, 6.0)?, peak("sender, idle", &inner.node, 6.0)?];
+    let written = outer.node.io().map_err(io::Error::other)?.written_bytes;
+    let mut peer = Peer::introduce(outer.address, "bench")?;
+    let mut accepted = 0;
+    for at in 0..64 {
+        let payload = tablet_of("root.bench.d", (1 << 20) - 4096, at * 100_000, 1);
+        accepted += frame(&payload).len();
+        peer.ask(&payload)?;
+    }
+    let written = outer.node.io().map_err(io::Error::other)?.written_bytes - written;
+    inner.put("memory.tsfile", &TsFileShape::of_size(64 * MIB, 1));
+    wait_landed(&outer);
+    rows.push(peak("receiver, 1 MiB frames and pieces", &outer.node, 8.0)?);
+    rows.push(peak("sender, 1 MiB pieces", &inner.node, 8.0)?);
+    let (written, accepted) = (megabytes(written), megabytes(u64::try_from(accepted).unwrap_or(0)));
+    rows.push(Row {
+        name: "written to disk, 1 MiB tablets".into(),
+        ours: format!("{written:.1} MB"),
+        other: format!("{accepted:.1} MB accepted"),
+        ratio: written / accepted,
+        wanted: Wanted::AtMost(1.2),
+    });
+    Ok(rows)
+}
+
+fn peak(name: &str, node: &penstock_test_support::node::Node, most_mib: f64) -> io::Result<Row> {
+    let kib = node.peak_memory().map_err(io::Error::other)? / 1024;
+    let mib = f64::from(u32::try_from(kib).unwrap_or(u32::MAX)) / 1024.0;
+    Ok(Row {
+        name: format!("peak memory, {name}"),
+        ours: format!("{mib:.1} MiB"),
+        other: format!("{most_mib} MiB budget"),
+        ratio: mib / most_mib,
+        wanted: Wanted::AtMost(1.0),
+    })
+}
+
+fn start(_: &Sizes) -> io::Result<Vec<Row>> {
+    let mut outer = Outer::start(|settings| settings);
+    let mut best = Duration::MAX;
+    for _ in 0..5 {
+        outer.kill_and_restart();
+        best = best.min(outer.node.ready_after().unwrap_or(Duration::MAX));
+    }
+    let mut rows = vec![Row {
+        name: "start to READY=1, fastest of five".into(),
+        ours: format!("{:.1} ms", best.as_secs_f64() * 1e3),
+        other: "100 ms".into(),
+        ratio: best.as_secs_f64() / 0.1,
+        wanted: Wanted::AtMost(1.0),
+    }];
+    for program in [Program::Sender, Program::Receiver] {
+        let bytes = File::open(Programs::built().path(program))?.metadata()?.len();
+        let mib = megabytes(bytes) * 1e6 / 1_048_576.0;
+        rows.push(Row {
+            name: format!("binary, {}", program.name()),
+            ours: format!("{mib:.2} MiB"),
+            other: "4 MiB".into(),
+            ratio: mib / 4.0,
+            wanted: Wanted::AtMost(1.0),
+        });
+    }
+    Ok(rows)
+}
+
+fn rate(bytes: u64, took: Duration) -> String {
+    format!("{:.0} MB/s", megabytes(bytes) / took.as_secs_f64())
+}
+
+fn megabytes(bytes: u64) -> f64 {
+    f64::from(u32::try_from(bytes / 1000).unwrap_or(u32::MAX)) / 1000.0
+}

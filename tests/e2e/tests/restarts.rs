@@ -1,0 +1,107 @@
+//! Fifty times `kill -9` on each half, in the middle of traffic: nothing is lost, nothing is doubled.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test are a test")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use penstock_e2e::{Fetcher, Inner, Outer, SOON, wait_number};
+use penstock_gate::{Config, Gate, parse_rate};
+use penstock_test_support::chance::Chance;
+use penstock_test_support::frames::tablet_of;
+use penstock_test_support::peer::Peer;
+use penstock_test_support::tsfile::TsFileShape;
+use penstock_test_support::{clock, parallel, wait};
+
+const KILLS: u64 = 50;
+const FILE_BYTES: u64 = 700_000;
+/// Files that wait or cross at a time, so that there is always traffic.
+const FILES_AHEAD: usize = 4;
+
+fn gate(target: SocketAddr) -> Gate {
+    let mut config = Config::new(target);
+    config.bandwidth = parse_rate("60Mbit").ok();
+    config.round_trip = Duration::from_millis(2);
+    penstock_gate::start(config, |_| {}).unwrap()
+}
+
+/// Waits until so many bytes more have come into the gate.
+fn wait_bytes(gate: &Gate, more: u64) {
+    let bytes = gate.stats().bytes + more;
+    wait::until("traffic", SOON, || gate.stats().bytes >= bytes).unwrap();
+}
+
+#[test]
+fn files_cross_exactly_once_whichever_half_dies() {
+    let mut outer = Outer::start(|settings| settings);
+    let gate = gate(outer.address);
+    let mut inner = Inner::start(gate.address(), &[("air-gap.piece-size-bytes", "65536")], |s| s);
+    let (mut sent, mut fetcher) = (BTreeMap::new(), Fetcher::default());
+    let mut chance = Chance::new(1);
+    for kill in 0..2 * KILLS {
+        while sent.len() < fetcher.count() + FILES_AHEAD {
+            let name = format!("f{:04}.tsfile", sent.len());
+            let shape = TsFileShape::of_size(FILE_BYTES, sent.len() as u64);
+            sent.insert(name.clone(), inner.put(&name, &shape));
+        }
+        wait_bytes(&gate, chance.below(FILE_BYTES));
+        if kill.is_multiple_of(2) {
+            outer.kill_and_restart();
+        } else {
+            inner.kill_and_restart();
+        }
+        fetcher.fetch(&outer.landing);
+    }
+    fetcher.fetch_until(&outer.landing, sent.len(), 2 * SOON);
+    clock::pause(Duration::from_millis(500));
+    fetcher.fetch(&outer.landing);
+    fetcher.assert_exactly(&sent);
+}
+
+/// A stock sender at its best: sends the same tablet again until it is answered with 0x00. Returns
+/// how many were.
+fn send_tablets(address: SocketAddr, name: u64, stop: &AtomicBool) -> u64 {
+    let device = format!("root.plant.d{name}");
+    let mut peer = None;
+    let mut answered = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let start = i64::try_from(answered).unwrap() * 1000;
+        let payload = tablet_of(&device, 4096, start, answered);
+        while peer.as_mut().and_then(|peer: &mut Peer| peer.ask(&payload).ok()) != Some(0) {
+            peer = Peer::introduce(address, "stock").ok();
+        }
+        answered += 1;
+    }
+    answered
+}
+
+#[test]
+fn tablets_are_taken_exactly_once_however_often_the_receiver_dies() {
+    const SENDERS: u64 = 3;
+    let mut outer = Outer::start(|settings| settings);
+    let gate = gate(outer.address);
+    let before = outer.node.number("/spool/next_sequence").unwrap();
+    let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            parallel::run(SENDERS, |name| {
+                let answered = send_tablets(gate.address(), name, &stop);
+                sent.fetch_add(answered, Ordering::Relaxed);
+            });
+        });
+        let mut chance = Chance::new(2);
+        for _ in 0..KILLS {
+            wait_bytes(&gate, 5_000 + chance.below(200_000));
+            outer.kill_and_restart();
+        }
+        wait_bytes(&gate, 20_000);
+        stop.store(true, Ordering::Relaxed);
+    });
+    let expected = before + sent.into_inner();
+    wait_number(&outer.node, "/spool/next_sequence", expected);
+    clock::pause(Duration::from_secs(1));
+    assert_eq!(outer.node.number("/spool/next_sequence").unwrap(), expected);
+}

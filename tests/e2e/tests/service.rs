@@ -1,0 +1,118 @@
+//! What a service manager and an operator rely on: start, stop, watchdog, size.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test are a test")]
+
+use std::time::Duration;
+
+use penstock_e2e::{Inner, MIB, Outer, SOON, wait_number};
+use penstock_test_support::clock;
+use penstock_test_support::frames::tablet_of;
+use penstock_test_support::node::{Node, NodeSettings};
+use penstock_test_support::peer::Peer;
+use penstock_test_support::programs::{Program, Programs};
+use penstock_test_support::tsfile::TsFileShape;
+use rustix::process::Signal;
+
+/// The watchdog's period in these tests.
+const WATCHDOG: Duration = Duration::from_secs(2);
+const STOP_MAX: Duration = Duration::from_secs(5);
+
+fn watched(settings: NodeSettings) -> NodeSettings {
+    settings.environment("WATCHDOG_USEC", &WATCHDOG.as_micros().to_string())
+}
+
+/// Waits for one sign of life; says whether it came.
+fn sign_of_life(node: &Node, limit: Duration) -> bool {
+    let deadline = clock::now() + limit;
+    while clock::now() < deadline {
+        let left = deadline - clock::now();
+        match node.notification(left.max(Duration::from_millis(1))).unwrap() {
+            Some(text) if text.lines().any(|line| line == "WATCHDOG=1") => return true,
+            Some(_) | None => {}
+        }
+    }
+    false
+}
+
+#[test]
+fn binaries_are_small() {
+    for program in [Program::Sender, Program::Receiver] {
+        let bytes = Programs::built().path(program).metadata().unwrap().len();
+        assert!(bytes <= 4 * MIB, "{}: {bytes} bytes", program.name());
+    }
+}
+
+#[test]
+fn a_node_is_ready_within_a_tenth_of_a_second() {
+    let mut outer = Outer::start(|settings| settings);
+    let mut best = outer.node.ready_after().unwrap();
+    for _ in 0..4 {
+        outer.kill_and_restart();
+        best = best.min(outer.node.ready_after().unwrap());
+    }
+    assert!(best < Duration::from_millis(100), "the fastest of five starts took {best:?}");
+}
+
+#[test]
+fn terminating_ends_in_order_within_five_seconds() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut outer = Outer::start(|settings| settings);
+        let mut inner = Inner::start(outer.address, &[], |settings| settings);
+        inner.put("large.tsfile", &TsFileShape::of_size(200 * MIB, 1));
+        let busy = |status: &serde_json::Value| {
+            let accepted =
+                status.pointer("/pipes/0/sent_bytes").and_then(serde_json::Value::as_u64);
+            accepted.is_some_and(|bytes| bytes > 0)
+        };
+        inner.node.wait_status("traffic", SOON, busy).unwrap();
+        for node in [&mut inner.node, &mut outer.node] {
+            node.signal(signal).unwrap();
+            let status = node.wait_end(STOP_MAX).unwrap();
+            assert_eq!(status.code(), Some(0), "{}", node.log());
+        }
+    }
+}
+
+#[test]
+fn an_answered_tablet_is_there_after_an_orderly_stop() {
+    let mut outer = Outer::start(|settings| settings);
+    let mut peer = Peer::introduce(outer.address, "stock").unwrap();
+    let next = outer.node.number("/spool/next_sequence").unwrap();
+    assert_eq!(peer.ask(&tablet_of("root.plant.d", 4096, 0, 1)).unwrap(), 0);
+    outer.node.signal(Signal::TERM).unwrap();
+    outer.node.wait_end(STOP_MAX).unwrap();
+    outer.node.restart().unwrap();
+    wait_number(&outer.node, "/spool/next_sequence", next + 1);
+}
+
+#[test]
+fn the_watchdog_is_fed_while_the_loops_turn_and_not_when_the_process_stands_still() {
+    let outer = Outer::start(watched);
+    let inner = Inner::start(outer.address, &[], watched);
+    for node in [&outer.node, &inner.node] {
+        assert!(sign_of_life(node, 2 * WATCHDOG));
+        node.signal(Signal::STOP).unwrap();
+        while sign_of_life(node, Duration::from_millis(50)) {}
+        assert!(!sign_of_life(node, 2 * WATCHDOG));
+        node.signal(Signal::CONT).unwrap();
+        assert!(sign_of_life(node, 3 * WATCHDOG));
+    }
+}
+
+#[test]
+fn health_and_metrics_are_served_over_the_control_socket() {
+    let outer = Outer::start(|settings| settings);
+    let (code, body) = outer.node.get("/healthz").unwrap();
+    assert_eq!(code, 200, "{body}");
+    let (code, body) = outer.node.get("/metrics").unwrap();
+    assert_eq!(code, 200);
+    assert!(body.lines().any(|line| line.starts_with("penstock_")), "{body}");
+}
+
+#[test]
+fn a_second_node_on_the_same_data_does_not_start() {
+    let outer = Outer::start(|settings| settings);
+    let settings = outer.node.settings().clone().set("gate.listen", "127.0.0.1:0");
+    assert!(settings.start().is_err());
+    assert!(outer.node.status().is_ok());
+}
