@@ -14,7 +14,8 @@ pub fn blake3(path: &Path) -> io::Result<String> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// All files below a directory, sorted; none if it is not there.
+/// All files below a directory, sorted; none if it is not there. As with a shell's `*`, names that
+/// begin with a dot are not seen: they are not finished.
 ///
 /// # Errors
 /// When a directory cannot be read.
@@ -29,6 +30,9 @@ pub fn below(directory: &Path) -> io::Result<Vec<PathBuf>> {
         };
         for entry in entries {
             let entry = entry?;
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
             if entry.file_type()?.is_dir() {
                 directories.push(entry.path());
             } else {
@@ -50,6 +54,7 @@ mod tests {
         fs::create_dir(directory.path().join("b")).unwrap();
         fs::write(directory.path().join("b/x"), b"").unwrap();
         fs::write(directory.path().join("a"), b"abc").unwrap();
+        fs::write(directory.path().join(".hidden"), b"").unwrap();
         let names = below(directory.path()).unwrap();
         assert_eq!(names, [directory.path().join("a"), directory.path().join("b/x")]);
         let empty = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
