@@ -24,6 +24,8 @@ pub(crate) enum Wanted {
     AtLeast(f64),
     /// At most this.
     AtMost(f64),
+    /// Nothing: it is told because one wants to know.
+    Nothing,
 }
 
 impl Row {
@@ -42,6 +44,7 @@ impl fmt::Display for Row {
             Wanted::AtLeast(least) => write!(f, ">= {least}  BELOW"),
             Wanted::AtMost(most) if ratio <= most => write!(f, "<= {most}"),
             Wanted::AtMost(most) => write!(f, "<= {most}  ABOVE"),
+            Wanted::Nothing => f.write_str("-"),
         }
     }
 }
@@ -59,5 +62,6 @@ mod tests {
         assert!(row(0.7, Wanted::AtLeast(0.8)).ends_with("BELOW"));
         assert!(row(0.8, Wanted::AtLeast(0.8)).ends_with(">= 0.8"));
         assert!(row(1.3, Wanted::AtMost(1.2)).ends_with("ABOVE"));
+        assert!(row(1.3, Wanted::Nothing).ends_with("  -"));
     }
 }
