@@ -89,6 +89,7 @@ def outages(world, figures):
     for name, receiver in receivers.items():
         figures("%-8s peak memory %.1f MiB" % (name, receiver.child.memory()[1]))
         receiver.stop()
+    unmount(receivers["full"].data)
     for _, leg in lanes:
         source.run("DROP PIPE to_" + leg.name)
     world.wipe(source)
@@ -111,7 +112,12 @@ def mount(place):
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
         raise Failure("a small file system needs the right to mount: " + done.stdout.strip())
-    atexit.register(subprocess.run, ["umount", "--lazy", place])
+    atexit.register(unmount, place)
+
+
+def unmount(place):
+    if os.path.ismount(place):
+        subprocess.run(["umount", "--lazy", place], stdin=subprocess.DEVNULL, check=False)
 
 
 def write_for(source, lanes, seconds, turn=0):
