@@ -188,6 +188,7 @@ impl<D: Disk> SpoolThread<D> {
     fn turn(&mut self) -> Result<(), Fatal> {
         let now = self.now;
         self.stamp().turn(now);
+        self.stamp().begin(Operation::Seal, now); // a call may seal a file, which syncs it
         self.serve_calls();
         if self.next >= self.batch.len() {
             self.shared.stage.take(&mut self.batch);
@@ -239,6 +240,7 @@ impl<D: Disk> SpoolThread<D> {
     /// Carries out the batch until its end, or until there is no room.
     fn carry_out(&mut self) -> Result<Option<Full>, Fatal> {
         while self.next < self.batch.len() {
+            self.stamp().begin(Operation::Flush, self.now); // a write may flush what is dirty
             if let Some(full) = self.carry_out_next()? {
                 return Ok(Some(full));
             }
@@ -384,6 +386,7 @@ impl<D: Disk> SpoolThread<D> {
         let link = job.link();
         self.running = Some((link, false));
         let arrival = self.arrival();
+        self.stamp().begin(Operation::Flush, self.now);
         let ended = job.run(self, arrival)?;
         let closed = matches!(self.running.take(), Some((_, true)));
         let is_full = self.job_full.take().is_some();

@@ -18,7 +18,7 @@
 //! Both tables are bounded, rebuilt from entry headers, and written to a snapshot at each new segment.
 
 use crate::data::{Identity, OriginId};
-use crate::limits::{ORIGINS_MAX, RECEIVED_RANGES_MAX, UNCONFIRMED_MAX};
+use crate::limits::{CONNECTIONS_MAX, ORIGINS_MAX, RECEIVED_RANGES_MAX, UNCONFIRMED_MAX};
 use crate::spool::fields::Take;
 use crate::spool::{EntryHeader, LinkId, RequestKey, Source};
 
@@ -27,6 +27,8 @@ use crate::spool::{EntryHeader, LinkId, RequestKey, Source};
 pub(super) struct Dedup {
     origins: Vec<Origin>,
     requests: Vec<Request>,
+    /// Links that have begun a request, the first one, and whether there were others.
+    begun: Vec<(LinkId, RequestKey, bool)>,
     /// Ranges and origins that had to be forgotten.
     pub(super) forgotten: u64,
 }
@@ -68,6 +70,23 @@ impl Dedup {
         Some((request.parts, request.latest))
     }
 
+    /// A link sends a part of a request; whether that can be a repetition. Only its first request can: a peer
+    /// repeats what was not answered before it sends anything else, and what is equal later is a write of its
+    /// own. The request that the link is at is itself, of course.
+    pub(super) fn may_repeat(&mut self, link: LinkId, key: RequestKey) -> bool {
+        let is_at_it = |request: &Request| request.key == key && request.link == Some(link);
+        let is_at_it = self.requests.iter().any(is_at_it);
+        let known = self.begun.iter_mut().find(|(begun, ..)| *begun == link);
+        if let Some((_, first, more)) = known {
+            *more |= *first != key;
+            return !*more || is_at_it;
+        }
+        if self.begun.len() < CONNECTIONS_MAX {
+            self.begun.push((link, key, false));
+        }
+        true
+    }
+
     /// The repetition of a request comes on this link: its answer will be seen there.
     pub(super) fn repeated(&mut self, key: RequestKey, link: LinkId) {
         self.confirm_others(link, key);
@@ -83,6 +102,7 @@ impl Dedup {
 
     /// The link is gone.
     pub(super) fn forget(&mut self, link: LinkId) {
+        self.begun.retain(|(begun, ..)| *begun != link);
         for request in self.requests.iter_mut().filter(|request| request.link == Some(link)) {
             request.link = None;
         }
@@ -315,6 +335,24 @@ mod tests {
         dedup.repeated(key(1), LinkId(10));
         dedup.confirm(LinkId(10));
         assert_eq!(dedup.taken(key(1)), None);
+    }
+
+    #[test]
+    fn only_the_first_request_of_a_link_can_be_a_repetition() {
+        let mut dedup = Dedup::default();
+        dedup.note(&header(stock(1, 9, 0), 1));
+        dedup.forget(LinkId(9));
+        assert!(dedup.may_repeat(LinkId(10), key(2)), "first");
+        assert!(dedup.may_repeat(LinkId(10), key(2)), "tried again, as there was no room");
+        dedup.note(&header(stock(2, 10, 0), 2));
+        assert!(!dedup.may_repeat(LinkId(10), key(1)), "x=1 after x=2 is a write of its own");
+        assert!(dedup.may_repeat(LinkId(10), key(2)), "not confirmed");
+        dedup.confirm(LinkId(10));
+        assert!(!dedup.may_repeat(LinkId(10), key(2)));
+        dedup.forget(LinkId(10));
+        assert!(dedup.may_repeat(LinkId(10), key(1)));
+        dedup.forget(LinkId(10));
+        assert!(dedup.begun.is_empty());
     }
 
     #[test]

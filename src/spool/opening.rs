@@ -290,14 +290,19 @@ fn lock<D: Disk>(disk: &D) -> Result<D::File, SpoolError> {
     })
 }
 
+fn has_segments<D: Disk>(disk: &D) -> Result<bool, SpoolError> {
+    let mut any = false;
+    let path = Path::new("spool");
+    let listed = disk.list(path, &mut |name| any |= segment::parse_name(name).is_some());
+    listed.map_err(Fatal::at("list", path))?;
+    Ok(any)
+}
+
 /// Makes what is missing and reads the rest.
 fn prepare<D: Disk>(disk: &D) -> Result<Known<D>, SpoolError> {
     make_dirs(disk)?;
     let lock = Some(lock(disk)?);
-    let origin = match origin::load(disk)? {
-        Some(id) => id,
-        None => origin::make(disk)?,
-    };
+    let origin = origin::load(disk)?;
     let mut body = Vec::new();
     let path = Path::new(state::PATH);
     let (state_file, created) = match Slots::open(disk, path, OpenMode::Write, &mut body) {
@@ -311,6 +316,12 @@ fn prepare<D: Disk>(disk: &D) -> Result<Known<D>, SpoolError> {
     };
     let state = State::decode(&body).unwrap_or_default();
     let consumers = Consumers::open(disk, OpenMode::Write)?;
+    // Whoever removed the spool begins at sequence 1 again: under the old identity the far side would know
+    // these numbers, and take new data for repetitions.
+    let origin = match origin {
+        Some(id) if !created || has_segments(disk)? => id,
+        _ => origin::make(disk)?,
+    };
     Ok(Known { lock, origin, state, state_file: Some(state_file), consumers, created })
 }
 

@@ -172,7 +172,9 @@ impl<D: Disk> Spool<D> {
             // Which local sequence it has is not kept; all that is appended so far covers it.
             Source::Peer(identity) => self.dedup.has(identity).then(|| self.log.next - 1),
             Source::Stock { request, link, part, .. } => {
-                let taken = self.dedup.taken(request).filter(|(parts, _)| part < *parts);
+                let may_repeat = self.dedup.may_repeat(link, request);
+                let taken = self.dedup.taken(request);
+                let taken = taken.filter(|(parts, _)| may_repeat && part < *parts);
                 if taken.is_some() {
                     self.dedup.repeated(request, link);
                 }
@@ -254,7 +256,14 @@ impl<D: Disk> Spool<D> {
         }
         let first = self.log.next;
         let segment = Segment { first, bytes: capacity, file_bytes: 0, files: 0 };
-        self.shared.index().segments.push_back(segment);
+        {
+            let mut index = self.shared.index();
+            // One that ended without an entry had this name: it was begun anew.
+            if index.segments.back().is_some_and(|last| last.first == first) {
+                index.segments.pop_back();
+            }
+            index.segments.push_back(segment);
+        }
         self.room.spent(capacity);
         Ok(())
     }

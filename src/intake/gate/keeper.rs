@@ -438,9 +438,10 @@ pub(super) fn file_refused(error: PartialError) -> Result<Kept, Fatal> {
         PartialError::Full(full) => Ok(Kept::Full(full)),
         PartialError::Fatal(fatal) => Err(fatal),
         PartialError::ReadOnly => Ok(Kept::Done(Outcome::ReadOnly)),
-        // Others will end theirs.
-        PartialError::Misuse(Misuse::TooMany { .. }) => {
-            Ok(Kept::Full(Full { needed: 0, available: 0, limit: u64::MAX }))
+        // The link is reset and comes again: to wait here would stop those whose seals make room.
+        PartialError::Misuse(Misuse::TooMany { what, max }) => {
+            log::warn!("event=no_place_for_a_file what=\"{what}\" max={max}");
+            Ok(Kept::Done(Outcome::NoPlace))
         }
         error @ (PartialError::OtherFileSystem(_)
         | PartialError::Unreadable { .. }

@@ -219,7 +219,9 @@ fn inflate<D: Disk>(
 
 /// The request in a compressed one; `None` if it makes no sense.
 fn undo(reader: &impl ReadAt, max: usize) -> Result<Option<Vec<u8>>, Fatal> {
-    let Ok(bytes) = usize::try_from(reader.len()) else { return Ok(None) };
+    let bytes = usize::try_from(reader.len()).ok().filter(|bytes| *bytes <= max);
+    // Larger than a frame: it came in slices, which nobody does with compressed requests.
+    let Some(bytes) = bytes else { return Ok(None) };
     let mut payload = vec![0; bytes];
     reader.read_at(0, &mut payload).map_err(unreadable)?;
     let body = payload.get(Head::BYTES..).unwrap_or_default();

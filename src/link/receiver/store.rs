@@ -156,6 +156,8 @@ pub enum Outcome {
     },
     /// Another box has this node's identity.
     Cloned,
+    /// There are as many open files as there may be, over all connections.
+    NoPlace,
     /// The spool is in state `failing`.
     ReadOnly,
     /// A file of the connection is larger than the spool may ever be. May come at any time.

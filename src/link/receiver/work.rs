@@ -112,6 +112,7 @@ impl Receiver {
         match outcome {
             Outcome::NeverFits => return self.reset(Case::NeverFits, store),
             Outcome::ReadOnly => return self.reset(Case::ReadOnly, store),
+            Outcome::NoPlace => return self.reset(Case::TooManyFiles, store),
             _ => {}
         }
         // Whoever was reset in the meantime no longer cares.

@@ -100,7 +100,7 @@ impl<D: Disk> Taker<D> {
         let what =
             format!("{name} needs {} bytes, the spool takes {} at most", full.needed, full.limit);
         board.raise(Report::new(TroubleKind::FileTooLarge, what).about(name), clock::wall());
-        Next::Now
+        Next::At(clock::now() + TROUBLE_PAUSE)
     }
 
     fn complain(&mut self, name: &str, error: &InboxError) {

@@ -134,6 +134,32 @@ impl<D: Disk> Ledger<D> {
         self.last
     }
 
+    /// Whether there is a line for this entry of `node`'s spool. Reads the whole ledger, window by window: for the
+    /// few entries that a cursor has no room for.
+    pub(super) fn has(&self, node: OriginId, sequence: Sequence) -> Result<bool, LandingError> {
+        let node = node.to_string();
+        let names = |line: &Line| {
+            line.node == node && (line.sequences.0..=line.sequences.1).contains(&sequence.0)
+        };
+        for age in 0..=KEPT_MAX {
+            if self.any_line(age, names)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn any_line(&self, age: usize, wanted: impl Fn(&Line) -> bool) -> Result<bool, LandingError> {
+        let mut offset = 0;
+        while let Some((lines, end)) = self.lines_at(age, offset)? {
+            if lines.iter().any(&wanted) {
+                return Ok(true);
+            }
+            offset = end;
+        }
+        Ok(false)
+    }
+
     /// Changes whenever the files get other names.
     pub(super) const fn rotations(&self) -> u64 {
         self.rotations

@@ -234,8 +234,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
         if !is_file {
             return Ok(self.hold(sequence, Held::NotAFile));
         }
-        let is_recorded = self.ledger.last().is_some_and(|last| sequence <= last);
-        if is_recorded || self.progress.is_finished(sequence) {
+        if self.progress.is_finished(sequence) || self.is_recorded(sequence)? {
             self.progress.finish(sequence);
             return Ok(Step::Worked);
         }
@@ -244,6 +243,12 @@ impl<D: Disk, S: Source> Landing<D, S> {
             Ok(job) => self.admit(job),
             Err(error) => Ok(self.hold(sequence, error.into())),
         }
+    }
+
+    /// Whether the ledger names the entry. One that was held has no line, though later ones have.
+    fn is_recorded(&self, sequence: Sequence) -> Result<bool, LandingError> {
+        let may_be = self.ledger.last().is_some_and(|last| sequence <= last);
+        Ok(may_be && self.ledger.has(self.node, sequence)?)
     }
 
     fn hold(&mut self, sequence: Sequence, why: Held) -> Step {

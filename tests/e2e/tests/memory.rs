@@ -66,7 +66,7 @@ fn a_pair_that_carries_files_in_pieces_of_1_mib_stays_within_its_budget() {
 fn a_pair_that_carries_files_in_pieces_of_almost_64_mib_stays_within_its_budget() {
     let outer = plain();
     let piece_bytes = (63 * MIB).to_string();
-    let attributes = [("air-gap.piece-size-bytes", piece_bytes.as_str())];
+    let attributes = [("air-gap.piece-bytes", piece_bytes.as_str())];
     let inner = Inner::start(outer.address, &attributes, |settings| settings);
     inner.put("large.tsfile", &TsFileShape::of_size(200 * MIB, 1));
     Fetcher::default().fetch_until(&outer.landing, 1, 4 * SOON);

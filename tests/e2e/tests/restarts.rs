@@ -38,7 +38,7 @@ fn wait_bytes(gate: &Gate, more: u64) {
 fn files_cross_exactly_once_whichever_half_dies() {
     let mut outer = Outer::start(|settings| settings);
     let gate = gate(outer.address);
-    let mut inner = Inner::start(gate.address(), &[("air-gap.piece-size-bytes", "65536")], |s| s);
+    let mut inner = Inner::start(gate.address(), &[("air-gap.piece-bytes", "65536")], |s| s);
     let (mut sent, mut fetcher) = (BTreeMap::new(), Fetcher::default());
     let mut chance = Chance::new(1);
     for kill in 0..2 * KILLS {
