@@ -147,13 +147,16 @@ pub(super) struct Walk<F> {
     pub(super) offset: u64,
     pub(super) expected: u64,
     window: Window,
+    /// Entries below this sequence were on disk when the window was read.
+    current_below: u64,
 }
 
 impl<F: DiskFile> Walk<F> {
     /// Begins at the segment's first entry. The buffer of an earlier walk is used again.
     pub(super) fn new(file: F, id: Option<u64>, first: u64, buffer: Box<[u8]>) -> Self {
         let window = Window { buffer, start: 0, filled: 0 };
-        Self { file, id, first, offset: SEGMENT_HEADER_BYTES, expected: first, window }
+        let offset = SEGMENT_HEADER_BYTES;
+        Self { file, id, first, offset, expected: first, window, current_below: 0 }
     }
 
     /// First sequence of the segment.
@@ -176,6 +179,7 @@ impl<F: DiskFile> Walk<F> {
         if self.expected >= stop {
             return Ok(Step::End);
         }
+        self.refresh(stop);
         let Some(header) = self.header_at(self.offset, stop, true)? else {
             return self.resynchronise(stop, true);
         };
@@ -191,6 +195,7 @@ impl<F: DiskFile> Walk<F> {
 
     /// Steps over the next header without reading its payload; for finding a place.
     pub(super) fn skip(&mut self, stop: u64) -> io::Result<bool> {
+        self.refresh(stop);
         if let Some(header) = self.header_at(self.offset, stop, true)? {
             self.id = Some(header.segment);
             self.offset += header.entry_bytes();
@@ -198,6 +203,15 @@ impl<F: DiskFile> Walk<F> {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// Forgets what was read before the next entry was there: in its place may have stood one that a crash had cut off,
+    /// with the same sequence and a header that looks good.
+    fn refresh(&mut self, stop: u64) {
+        if self.expected >= self.current_below {
+            self.window.forget();
+            self.current_below = stop;
+        }
     }
 
     /// Payload bytes from the window, if they are there.

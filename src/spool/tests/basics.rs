@@ -429,3 +429,21 @@ fn a_reader_on_another_thread_sees_each_entry_once_while_segments_come_and_go() 
     spool.sync().unwrap();
     assert_eq!(thread.join().unwrap(), (0, 0));
 }
+
+#[test]
+fn a_reader_is_not_misled_by_what_a_crash_cut_off() {
+    let (disk, mut spool) = fresh(11);
+    append(&mut spool, b"1st.");
+    spool.sync().unwrap();
+    append(&mut spool, b"never durable");
+    drop(spool);
+    let payload_at = (64 + 168) + 160;
+    disk.flip(&Path::new("spool").join(&segments(&disk)[0]), payload_at * 8);
+    let (mut spool, _) = open(&disk);
+    let mut reader = spool.reader(Sequence(1));
+    assert_eq!(read_all(&mut reader), [(1, b"1st.".to_vec())]);
+    append(&mut spool, b"another one..");
+    spool.sync().unwrap();
+    assert_eq!(read_all(&mut reader), [(2, b"another one..".to_vec())]);
+    assert_eq!(reader.corrupt_entries(), 0);
+}
