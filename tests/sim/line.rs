@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  sender end ==== forward: bytes, split anywhere ====> receiver end
-//!             <=== back: one byte an answer ===========
+//!             <=== ready <=== back: one byte an answer ==
 //! ```
 
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use crate::random::Random;
 
 /// What one side of a connection knows of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// Nothing bad.
     Open,
     /// It has to be told that the connection was reset.
@@ -22,49 +22,63 @@ pub enum End {
 
 /// A connection.
 #[derive(Debug)]
-pub struct Line {
+pub(crate) struct Line {
     /// Bytes that the gate holds for the receiver.
     forward: VecDeque<u8>,
     /// Answers that the gate holds for the sender.
     back: VecDeque<u8>,
+    /// Answers that lie in the sender's socket.
+    ready: VecDeque<u8>,
     /// How the sender's side stands.
-    pub sender: End,
+    pub(crate) sender: End,
     /// How the receiver's side stands.
-    pub receiver: End,
+    pub(crate) receiver: End,
     /// The gate passes nothing now.
-    pub stalled: bool,
+    pub(crate) stalled: bool,
     /// Answers that are to be swallowed.
-    pub swallow: u32,
+    pub(crate) swallow: u32,
+    /// What the next answer becomes.
+    pub(crate) wrong: Option<u8>,
+    /// The next answer comes twice.
+    pub(crate) double: bool,
 }
 
 impl Line {
     /// A connection that both sides have.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             forward: VecDeque::new(),
             back: VecDeque::new(),
+            ready: VecDeque::new(),
             sender: End::Open,
             receiver: End::Open,
             stalled: false,
             swallow: 0,
+            wrong: None,
+            double: false,
         }
     }
 
+    /// The gate does nothing bad any more; what it did stays done.
+    pub(crate) fn calm(&mut self) {
+        (self.stalled, self.swallow, self.wrong, self.double) = (false, 0, None, false);
+    }
+
     /// The sender writes.
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         if self.sender == End::Open {
             self.forward.extend(bytes);
         }
     }
 
     /// Up to `max` bytes for the receiver, as many as chance lets through.
-    pub fn pass(&mut self, max: usize, random: &mut Random) -> Vec<u8> {
+    pub(crate) fn pass(&mut self, max: usize, random: &mut Random) -> Vec<u8> {
         if self.stalled || self.receiver != End::Open {
             return Vec::new();
         }
         let here = self.forward.len().min(max);
         // Single bytes now and then, whole frames as a rule.
-        let count = match random.below(4) {
+        let count = match random.below(8) {
             0 => here.min(1),
             1 => here.min(usize::try_from(random.between(1, 64)).unwrap_or(1)),
             _ => here,
@@ -72,37 +86,40 @@ impl Line {
         self.forward.drain(..count).collect()
     }
 
-    /// Whether there is something for the receiver.
-    pub fn has_forward(&self) -> bool {
-        !self.stalled && self.receiver == End::Open && !self.forward.is_empty()
-    }
-
     /// The receiver answers.
-    pub fn answer(&mut self, byte: u8) {
+    pub(crate) fn answer(&mut self, byte: u8) {
         if self.swallow > 0 {
             self.swallow -= 1;
-        } else if self.receiver == End::Open {
+        } else if self.sender == End::Open {
+            let byte = self.wrong.take().unwrap_or(byte);
             self.back.push_back(byte);
         }
     }
 
-    /// The gate answers by itself, as real ones were seen to do.
-    pub fn answer_unasked(&mut self, byte: u8) {
-        self.back.push_back(byte);
+    /// The gate answers by itself, as real ones were seen to do; it is there at once.
+    pub(crate) fn answer_unasked(&mut self, byte: u8) {
+        if self.sender == End::Open {
+            self.ready.push_back(byte);
+        }
     }
 
     /// The next answer for the sender.
-    pub fn take_answer(&mut self) -> Option<u8> {
-        if self.stalled || self.sender != End::Open { None } else { self.back.pop_front() }
-    }
-
-    /// Whether there is an answer for the sender.
-    pub fn has_answer(&self) -> bool {
-        !self.stalled && self.sender == End::Open && !self.back.is_empty()
+    pub(crate) fn take_answer(&mut self) -> Option<u8> {
+        if self.sender != End::Open {
+            return None;
+        }
+        if self.ready.is_empty() && !self.stalled {
+            let byte = self.back.pop_front()?;
+            self.ready.push_back(byte);
+            if std::mem::take(&mut self.double) {
+                self.ready.push_back(byte);
+            }
+        }
+        self.ready.pop_front()
     }
 
     /// Flips a bit of what the gate holds: the checksum has to find it.
-    pub fn damage(&mut self, random: &mut Random) {
+    pub(crate) fn damage(&mut self, random: &mut Random) {
         let here = self.forward.len() as u64;
         let place = usize::try_from(random.below(here)).unwrap_or_default();
         if let Some(byte) = self.forward.get_mut(place) {
@@ -111,17 +128,27 @@ impl Line {
     }
 
     /// The sender drops its side. What is on its way may be lost, and the other side may never hear of it.
-    pub fn drop_sender(&mut self, random: &mut Random) {
+    pub(crate) fn drop_sender(&mut self, random: &mut Random) {
         self.sender = End::Gone;
         self.back.clear();
+        self.ready.clear();
         self.lose(random);
         if self.receiver == End::Open && !random.once_in(4) {
             self.receiver = End::Reset;
         }
     }
 
+    /// The same through a gate that holds nothing back and passes the reset on.
+    pub(crate) fn drop_sender_cleanly(&mut self) {
+        self.sender = End::Gone;
+        self.forward.clear();
+        if self.receiver == End::Open {
+            self.receiver = End::Reset;
+        }
+    }
+
     /// The receiver drops its side.
-    pub fn drop_receiver(&mut self, random: &mut Random) {
+    pub(crate) fn drop_receiver(&mut self, random: &mut Random) {
         self.receiver = End::Gone;
         self.forward.clear();
         if self.sender == End::Open && !random.once_in(8) {
@@ -130,7 +157,7 @@ impl Line {
     }
 
     /// The gate drops the connection: on both sides, or on one.
-    pub fn cut(&mut self, random: &mut Random) {
+    pub(crate) fn cut(&mut self, random: &mut Random) {
         self.lose(random);
         let sides = random.below(3);
         if sides != 1 && self.sender == End::Open {
@@ -144,8 +171,15 @@ impl Line {
         }
     }
 
+    /// Whether nobody will do anything with it any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.sender == End::Gone && self.receiver == End::Gone
+    }
+
     fn lose(&mut self, random: &mut Random) {
         let keep = usize::try_from(random.below(self.forward.len() as u64 + 1)).unwrap_or_default();
-        self.forward.truncate(keep);
+        if random.once_in(2) {
+            self.forward.truncate(keep);
+        }
     }
 }

@@ -1,0 +1,158 @@
+//! One seed drives network, disk and clock: two nodes, a gate between them, and everything that may go wrong.
+//!
+//! ```text
+//!  Inner: Spool<SimDisk> --> Sender ===== Line: splits, stalls, cuts, ... ====> Receiver --> Outer: Spool<SimDisk> --> Landing
+//!                                 <============= lost, late, doubled, wrong answers ======          crash at any call
+//! ```
+//!
+//! What must never happen panics where it is seen, and is reported with the seed:
+//! an entry that was answered or durable is missing, or has changed; one is there twice, or out of its
+//! order; a node does not start; something has not arrived a while after the faults have stopped.
+//!
+//! `cargo test --test sim` plays 20,000 schedules; `-- --seeds N` plays N, `-- --seed S` plays one and tells
+//! what happens.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    reason = "what fails here fails the test"
+)]
+
+mod inner;
+mod line;
+mod outer;
+mod plug;
+mod random;
+mod record;
+mod stock;
+mod units;
+mod world;
+
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use penstock::ops::clock;
+use world::World;
+
+/// Schedules of the test command.
+const SEEDS: u64 = 20_000;
+/// Failing seeds that are printed; the others are counted.
+const SHOWN: usize = 10;
+
+thread_local! {
+    static MESSAGE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// What is asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Order {
+    Play { first: u64, count: u64 },
+    Trace(u64),
+    Nothing,
+}
+
+fn main() -> ExitCode {
+    let order = order(std::env::args().skip(1));
+    panic::set_hook(Box::new(|info| {
+        MESSAGE.with(|message| *message.borrow_mut() = info.to_string());
+    }));
+    // Far ahead of the true clock, which nothing here may depend on.
+    let start = clock::now() + Duration::from_secs(86_400);
+    let failures = match order {
+        Order::Nothing => return ExitCode::SUCCESS,
+        Order::Trace(seed) => {
+            let failed = play(seed, start, true);
+            if let Err(message) = &failed {
+                println!("seed {seed}: {message}");
+            }
+            println!("{} passed, {} failed", u8::from(failed.is_ok()), u8::from(failed.is_err()));
+            return if failed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        Order::Play { first, count } => play_all(first, count, start),
+    };
+    if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn play_all(first: u64, count: u64, start: Instant) -> usize {
+    let began = clock::now();
+    let next = AtomicU64::new(0);
+    let failures = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
+    let work = || {
+        let indices = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        for seed in indices.take_while(|index| *index < count).map(|index| first + index) {
+            if let Err(message) = play(seed, start, false) {
+                failures.lock().unwrap().push((seed, message));
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+    });
+    let mut failures = failures.into_inner().unwrap();
+    failures.sort();
+    for (seed, message) in failures.iter().take(SHOWN) {
+        println!("seed {seed} failed: {message}");
+        println!("    replay: cargo test --test sim -- --seed {seed}");
+    }
+    let time = clock::now().duration_since(began).as_secs_f64();
+    println!("{} passed, {} failed ({time:.1} s)", count - failures.len() as u64, failures.len());
+    failures.len()
+}
+
+fn play(seed: u64, start: Instant, trace: bool) -> Result<(), String> {
+    let played = panic::catch_unwind(AssertUnwindSafe(|| World::new(seed, start, trace).play()));
+    played.map_err(|_| MESSAGE.with(RefCell::take))
+}
+
+/// Understands its own arguments, and those of the test harness as far as they matter.
+fn order(arguments: impl Iterator<Item = String>) -> Order {
+    let mut order = Order::Play { first: 0, count: SEEDS };
+    let mut arguments = arguments.peekable();
+    let mut filters = Vec::new();
+    while let Some(argument) = arguments.next() {
+        let (name, value) = match argument.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (argument, None),
+        };
+        let mut number = || value.clone().or_else(|| arguments.next())?.parse().ok();
+        match name.as_str() {
+            "--seeds" => {
+                let count = number().unwrap_or(SEEDS);
+                order = Order::Play { first: 0, count };
+            }
+            "--first" => {
+                if let (Order::Play { first, .. }, Some(value)) = (&mut order, number()) {
+                    *first = value;
+                }
+            }
+            "--seed" => order = number().map_or(Order::Nothing, Order::Trace),
+            "--list" => {
+                println!("sim: test");
+                return Order::Nothing;
+            }
+            "--ignored" | "--bench" => return Order::Nothing,
+            "--test-threads" | "--skip" | "--format" | "--color" | "--logfile" | "-Z" => {
+                let value: Option<String> = value.or_else(|| arguments.next());
+                if name == "--skip" && value.is_some_and(|value| "sim".contains(&value)) {
+                    return Order::Nothing;
+                }
+            }
+            name if name.starts_with('-') => {}
+            filter => filters.push(filter.to_owned()),
+        }
+    }
+    let is_meant =
+        filters.is_empty() || filters.iter().any(|filter| "sim".contains(filter.as_str()));
+    if is_meant { order } else { Order::Nothing }
+}

@@ -1,0 +1,374 @@
+//! The outer node: receivers, stage, spool and landing as in the program, without its threads.
+//!
+//! ```text
+//!  lines --> Receiver --> GateStore --> SpoolThread::step --> Spool --+--> Landing --> /land
+//!        <-- one byte <--------------- reports after the sync         +--> what this test looks at
+//! ```
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use penstock::config::Role;
+use penstock::data::Sequence;
+use penstock::intake::gate::store::GateStore;
+use penstock::limits;
+use penstock::link::receiver::{Plans, Policy, Receiver};
+use penstock::node::spool_handle::SpoolHandle;
+use penstock::node::spool_thread::{Settings as ThreadSettings, SpoolThread};
+use penstock::node::stage::Record as StageRecord;
+use penstock::ops::board::Board;
+use penstock::ops::clock::EpochMillis;
+use penstock::sink::landing::{self, Landing, SpoolSource, Step};
+use penstock::spool::{ConsumerId, LinkId, Reader, Settings, SimDisk, Spool, Start};
+use tokio::sync::watch;
+
+use crate::line::{End, Line};
+use crate::plug::Plug;
+use crate::random::Random;
+use crate::record::Record;
+use crate::units::{Content, Unit, number_of};
+
+/// Connections in the table; the one that was silent longest makes room.
+const CONNECTIONS: usize = 6;
+const LANDING: &str = "/land";
+
+/// The node and its disk.
+pub(crate) struct Outer {
+    pub(crate) plug: Plug,
+    node: Option<Node>,
+    pub(crate) record: Record,
+    /// Files that lay in the directory at some time.
+    landed: HashMap<u64, PathBuf>,
+    policy: Arc<Policy>,
+    settings: Settings,
+    seed: u64,
+}
+
+/// What a crash takes.
+struct Node {
+    thread: SpoolThread<SimDisk>,
+    handle: SpoolHandle<SimDisk>,
+    store: GateStore,
+    landing: Landing<SimDisk, SpoolSource<SimDisk>>,
+    landing_consumer: ConsumerId,
+    observer: Reader<SimDisk>,
+    connections: Vec<Connection>,
+    closing: Vec<LinkId>,
+    boot: u32,
+    links: u32,
+}
+
+struct Connection {
+    machine: Receiver,
+    line: usize,
+    heard: Instant,
+}
+
+impl Outer {
+    pub(crate) fn new(seed: u64, settings: Settings) -> Self {
+        let policy = Policy {
+            max_frame_bytes: 1 << 20,
+            cluster_id: "outer".to_owned(),
+            login: None,
+            local: Vec::new(),
+            plans: Plans::default(),
+            hold_max: limits::HOLD_MAX,
+        };
+        Self {
+            plug: Plug::new(seed),
+            node: None,
+            record: Record::default(),
+            landed: HashMap::new(),
+            policy: Arc::new(policy),
+            settings,
+            seed,
+        }
+    }
+
+    pub(crate) const fn is_up(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// Starts the node. Without a fault of the disk it has to start.
+    pub(crate) fn open(&mut self, now: Instant, wall: EpochMillis, units: &HashMap<u64, Unit>) {
+        match self.start(now, wall) {
+            Ok(node) => self.node = Some(node),
+            Err(error) => {
+                assert!(self.plug.is_down(), "seed {}: it does not start: {error}", self.seed);
+                self.plug.crash();
+                return;
+            }
+        }
+        if self.plug.is_down() {
+            // The node did not ask for what failed.
+            self.node = None;
+            self.plug.crash();
+            return;
+        }
+        let (record, node) = (&mut self.record, self.node.as_mut());
+        if let Some(node) = node {
+            self.plug.undisturbed(|_| record.check_again(&mut node.observer, units));
+        }
+        self.check_landed(units);
+    }
+
+    fn start(&self, now: Instant, wall: EpochMillis) -> Result<Node, String> {
+        let disk = self.plug.disk.clone();
+        let (mut spool, recovery) = Spool::open(disk.clone(), self.settings.clone(), now, wall.0)
+            .map_err(|error| error.to_string())?;
+        assert_eq!(recovery.corrupt_entries, 0, "a crash makes no flaws");
+        assert_eq!(recovery.cursors_lost, 0, "a crash takes no cursors");
+        assert_eq!(recovery.failing, None);
+        let landing_consumer =
+            spool.create_consumer("landing", Start::Oldest).map_err(|error| error.to_string())?;
+        let cursor = spool.cursor(landing_consumer).cloned().unwrap_or_default();
+        let settings = landing::Settings {
+            dir: PathBuf::from(LANDING),
+            node: spool.origin(),
+            next_sequence: spool.next_sequence(),
+            limits: landing::Limits::default(),
+        };
+        let source = SpoolSource::new(spool.reader(Sequence(1)));
+        let landing = Landing::open(disk.clone(), settings, source, cursor)
+            .map_err(|error| error.to_string())?;
+        let observer = spool.reader(Sequence(1));
+        let boot = spool.boot();
+        let board = Arc::new(Board::new(Role::Receiver, "outer", now));
+        let settings = ThreadSettings { connections: CONNECTIONS, max_frame_bytes: 1 << 20 };
+        let (thread, handle) = SpoolThread::new(disk, spool, settings, board);
+        let store = GateStore::new(handle.stage(), watch::channel(None).0);
+        let (connections, closing) = (Vec::new(), Vec::new());
+        Ok(Node {
+            thread,
+            handle,
+            store,
+            landing,
+            landing_consumer,
+            observer,
+            connections,
+            closing,
+            boot,
+            links: 0,
+        })
+    }
+
+    /// The power goes, or the disk is given up.
+    pub(crate) fn crash(&mut self, lines: &mut [Line], random: &mut Random) {
+        let connections = self.node.take().map(|node| node.connections).unwrap_or_default();
+        for connection in &connections {
+            lines[connection.line].drop_receiver(random);
+        }
+        self.plug.crash();
+    }
+
+    /// A connection comes; `false`: nobody listens.
+    pub(crate) fn accept(
+        &mut self,
+        line: usize,
+        now: Instant,
+        lines: &mut [Line],
+        random: &mut Random,
+    ) -> bool {
+        let Some(node) = &mut self.node else { return false };
+        if node.connections.len() >= CONNECTIONS {
+            let silent = (0..).zip(&node.connections).min_by_key(|(_, other)| other.heard);
+            if let Some((index, _)) = silent {
+                node.end(index, lines, random);
+            }
+        }
+        node.links += 1;
+        let link = LinkId::new(node.boot, node.links);
+        let machine = Receiver::new(link, Arc::clone(&self.policy));
+        node.connections.push(Connection { machine, line, heard: now });
+        true
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.node.as_ref().map_or(0, |node| node.connections.len())
+    }
+
+    /// Lets one connection do what it can. Returns whether anything happened.
+    pub(crate) fn serve(
+        &mut self,
+        index: usize,
+        now: Instant,
+        lines: &mut [Line],
+        random: &mut Random,
+    ) -> bool {
+        let Some(node) = &mut self.node else { return false };
+        node.serve(index, now, lines, random)
+    }
+
+    /// A turn of the spool thread, and what follows from it. `Err`: the disk failed, and the node has to end.
+    pub(crate) fn turn(
+        &mut self,
+        now: Instant,
+        wall: EpochMillis,
+        units: &HashMap<u64, Unit>,
+    ) -> Result<bool, String> {
+        let Some(node) = &mut self.node else { return Ok(false) };
+        let turned = node.thread.step(now, wall).map_err(|error| error.to_string());
+        let worked = node.deliver(now);
+        let (record, observer) = (&mut self.record, &mut node.observer);
+        self.plug.undisturbed(|_| record.read_on(observer, units));
+        turned.map(|()| worked)
+    }
+
+    /// A step of the landing. Returns whether anything happened.
+    pub(crate) fn land(&mut self, now: Instant, wall: EpochMillis) -> bool {
+        let Some(node) = &mut self.node else { return false };
+        let step = node.landing.step(now, wall);
+        node.handle.advance(node.landing_consumer, node.landing.cursor());
+        match step {
+            // After an error it tries again.
+            Ok(Step::Idle | Step::Full { .. }) | Err(_) => false,
+            Ok(Step::Worked | Step::Landed { .. } | Step::Held { .. }) => true,
+        }
+    }
+
+    /// When the next wait of a connection ends.
+    pub(crate) fn timeout(&self) -> Option<Instant> {
+        let node = self.node.as_ref()?;
+        node.connections.iter().filter_map(|connection| connection.machine.poll_timeout()).min()
+    }
+
+    /// What lies in the landing directory is whole, recorded, and lies there once.
+    pub(crate) fn check_landed(&mut self, units: &HashMap<u64, Unit>) {
+        let mut lines_of = HashMap::<u64, u32>::new();
+        let ledger = self.plug.disk.contents(&Path::new(LANDING).join("landing.jsonl"));
+        let ledger = ledger.unwrap_or_default();
+        for line in ledger.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let line: serde_json::Value =
+                serde_json::from_slice(line).expect("a line of the ledger");
+            let name = line["name"].as_str().expect("a name");
+            let unit = unit_of_path(Path::new(name)).expect("a file of ours");
+            *lines_of.entry(unit).or_default() += 1;
+        }
+        for (path, _) in self.plug.disk.files() {
+            let Some(unit) = path.starts_with(LANDING).then(|| unit_of_path(&path)).flatten()
+            else {
+                continue;
+            };
+            let before = self.landed.insert(unit, path.clone());
+            assert!(before.is_none_or(|before| before == path), "unit {unit} was landed twice");
+            assert!(lines_of.contains_key(&unit), "unit {unit} lies there without a line");
+            let Some(Content::File { bytes, .. }) = units.get(&unit).map(|unit| &unit.content)
+            else {
+                panic!("unit {unit} is no file");
+            };
+            assert_eq!(self.plug.disk.contents(&path).as_ref(), Some(bytes), "unit {unit}");
+        }
+        for path in self.landed.values() {
+            assert!(self.plug.disk.contents(path).is_some(), "{} is gone", path.display());
+        }
+        for (unit, count) in lines_of {
+            assert_eq!(count, 1, "unit {unit} has {count} lines");
+        }
+    }
+
+    /// Whether this unit lies in the landing directory.
+    pub(crate) fn has_landed(&self, unit: u64) -> bool {
+        self.landed.contains_key(&unit)
+    }
+}
+
+impl Node {
+    fn serve(
+        &mut self,
+        index: usize,
+        now: Instant,
+        lines: &mut [Line],
+        random: &mut Random,
+    ) -> bool {
+        self.retry_closing();
+        let Some(connection) = self.connections.get_mut(index) else { return false };
+        let Some(line) = lines.get_mut(connection.line) else { return false };
+        let (machine, store) = (&mut connection.machine, &mut self.store);
+        let mut worked = false;
+        if machine.poll_timeout().is_some_and(|at| at <= now) {
+            machine.handle_timeout(now, store);
+        }
+        if machine.waits_for_room() {
+            machine.handle_room(now, store);
+        }
+        if let Some(answer) = machine.poll_answer() {
+            line.answer(answer.byte());
+            connection.heard = now;
+            worked = true;
+        }
+        while machine.poll_event().is_some() {}
+        if machine.poll_reset().is_some() {
+            self.end(index, lines, random);
+            return true;
+        }
+        let wanted = machine.wanted(now, store);
+        if wanted > 0 {
+            let bytes = line.pass(wanted, random);
+            if !bytes.is_empty() {
+                machine.handle_input(now, &bytes, store);
+                connection.heard = now;
+                worked = true;
+            }
+        }
+        if line.receiver == End::Reset && !worked {
+            self.end(index, lines, random);
+            return true;
+        }
+        worked
+    }
+
+    /// The connection goes, with all that it has not finished.
+    fn end(&mut self, index: usize, lines: &mut [Line], random: &mut Random) {
+        let mut connection = self.connections.remove(index);
+        connection.machine.handle_close(&mut self.store);
+        let link = connection.machine.link();
+        self.handle.stage().give_up(link);
+        self.closing.push(link);
+        self.retry_closing();
+        if let Some(line) = lines.get_mut(connection.line) {
+            line.drop_receiver(random);
+        }
+    }
+
+    fn retry_closing(&mut self) {
+        let stage = self.handle.stage();
+        self.closing.retain(|link| !stage.push(StageRecord::Close(*link), &[]));
+    }
+
+    /// Outcomes go to their connections.
+    fn deliver(&mut self, now: Instant) -> bool {
+        let mut reports = Vec::new();
+        self.handle.stage().take_reports(&mut reports);
+        for report in &reports {
+            let mut of_link =
+                self.connections.iter_mut().filter(|other| other.machine.link() == report.link);
+            if let (Some(outcome), Some(connection)) = (report.outcome, of_link.next()) {
+                connection.machine.handle_stored(now, &outcome, &mut self.store);
+            }
+        }
+        !reports.is_empty()
+    }
+}
+
+/// The unit whose `TsFile` this is; `None` for hidden names, mods, and all else.
+fn unit_of_path(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    if name.starts_with('.') || !name.ends_with(".tsfile") {
+        return None;
+    }
+    number_of(name.rsplit('-').next()?)
+}
+
+/// A small spool, so that segments come and go.
+pub(crate) fn small_spool() -> Settings {
+    Settings {
+        segment_bytes: 8192,
+        segment_max_age: Duration::from_secs(20),
+        max_bytes: 1 << 20,
+        reserve_bytes: 0,
+        quarantine_max_bytes: 1 << 16,
+        ..Settings::default()
+    }
+}

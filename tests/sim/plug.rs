@@ -1,0 +1,71 @@
+//! A node's disk, and what is about to go wrong with it.
+
+use penstock::spool::{Fault, SimDisk};
+
+/// A disk that may be told to fail.
+#[derive(Debug)]
+pub(crate) struct Plug {
+    pub(crate) disk: SimDisk,
+    /// The call at which it fails, how, and whether all later calls fail too.
+    armed: Option<(u64, Fault, bool)>,
+}
+
+/// Bytes of a disk that is not full.
+const CAPACITY: u64 = 1 << 30;
+
+impl Plug {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { disk: SimDisk::new(seed, CAPACITY), armed: None }
+    }
+
+    /// Lets the `call`-th call from now fail.
+    pub(crate) fn arm(&mut self, call: u64, fault: Fault, lasts: bool) {
+        self.disk.schedule(call, fault, lasts);
+        self.armed = Some((self.disk.calls().all + call, fault, lasts));
+    }
+
+    /// Whether the power is to go: the call that fails for good has come.
+    pub(crate) fn is_down(&self) -> bool {
+        self.armed.is_some_and(|(at, fault, lasts)| {
+            lasts && fault == Fault::Io && self.disk.calls().all > at
+        })
+    }
+
+    pub(crate) fn heal(&mut self) {
+        self.disk.heal();
+        self.armed = None;
+    }
+
+    /// Everything that was not synced may go.
+    pub(crate) fn crash(&mut self) {
+        self.disk.crash();
+        self.heal();
+    }
+
+    /// Leaves little room, or none.
+    pub(crate) fn fill(&self, spare: u64) {
+        let used: u64 = self.disk.files().iter().map(|(_, bytes)| bytes).sum();
+        self.disk.set_capacity(used + spare);
+    }
+
+    pub(crate) fn make_room(&self) {
+        self.disk.set_capacity(CAPACITY);
+    }
+
+    /// Does something that is no part of the node, and meets no fault.
+    pub(crate) fn undisturbed<R>(&mut self, work: impl FnOnce(&SimDisk) -> R) -> R {
+        let before = self.disk.calls().all;
+        self.disk.heal();
+        let result = work(&self.disk);
+        if let Some((at, fault, lasts)) = self.armed.take()
+            && (lasts || at >= before)
+        {
+            self.arm(at.saturating_sub(before), fault, lasts);
+            if lasts && at < before {
+                // It has struck already.
+                self.armed = Some((0, fault, lasts));
+            }
+        }
+        result
+    }
+}

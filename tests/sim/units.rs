@@ -1,0 +1,111 @@
+//! What crosses: tablets and files that tell their number wherever they are found.
+
+use penstock_test_support::frames::{self, TabletShape};
+
+use crate::random::Random;
+
+/// A `TsFile` of one series; its values may be anything.
+const TINY: &[u8] = include_bytes!("../samples/v3_tiny.tsfile");
+/// Where a file's own number is put: among the values.
+const NUMBER_AT: std::ops::Range<usize> = 40..48;
+/// Plan node id and child count at the end of a generated tablet.
+const TAIL_BYTES: usize = 9;
+const DEVICE: &str = "root.sim.u";
+const DIGITS: usize = 6;
+
+/// One thing that has to arrive, whole and once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unit {
+    pub(crate) number: u64,
+    pub(crate) content: Content,
+}
+
+/// Its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// The payload of a type 2 request.
+    Tablet(Vec<u8>),
+    /// A `TsFile`, and its mods.
+    File { mods: Option<Vec<u8>>, bytes: Vec<u8> },
+}
+
+impl Unit {
+    pub(crate) fn new(number: u64, random: &mut Random) -> Self {
+        let content = if random.once_in(3) { file(number, random) } else { tablet(number, random) };
+        Self { number, content }
+    }
+
+    /// Name of its file.
+    pub(crate) fn name(&self) -> String {
+        format!("u{:0DIGITS$}.tsfile", self.number)
+    }
+
+    pub(crate) fn mods_name(&self) -> String {
+        format!("{}.mods", self.name())
+    }
+
+    /// The frames' payloads, as a stock peer sends them.
+    pub(crate) fn payloads(&self, piece_bytes: usize) -> Vec<Vec<u8>> {
+        let (mods, bytes) = match &self.content {
+            Content::Tablet(payload) => return vec![payload.clone()],
+            Content::File { mods, bytes } => (mods, bytes),
+        };
+        let kind = if mods.is_some() { frames::PIECE_WITH_MODS } else { frames::PIECE };
+        let (name, mods_name) = (self.name(), self.mods_name());
+        let mut files: Vec<(&str, &[u8])> = Vec::new();
+        files.extend(mods.as_ref().map(|mods| (mods_name.as_str(), mods.as_slice())));
+        files.push((&name, bytes));
+        let mut payloads = Vec::new();
+        for (name, bytes) in &files {
+            for (start, piece) in (0..).step_by(piece_bytes).zip(bytes.chunks(piece_bytes)) {
+                payloads.push(frames::piece(kind, name, start, piece));
+            }
+        }
+        let lengths: Vec<_> =
+            files.iter().map(|(name, bytes)| (*name, bytes.len() as u64)).collect();
+        payloads.push(match mods {
+            Some(_) => frames::seal_with_mods(&lengths),
+            None => frames::seal(&name, bytes.len() as u64),
+        });
+        payloads
+    }
+}
+
+/// A tablet without plan node id and child count.
+pub(crate) fn without_tail(payload: &[u8]) -> &[u8] {
+    &payload[..payload.len() - TAIL_BYTES]
+}
+
+/// The number that a payload or a name tells.
+pub(crate) fn number_in(bytes: &[u8]) -> Option<u64> {
+    let digits = |at: usize| {
+        let text = std::str::from_utf8(bytes.get(at..at + DIGITS)?).ok()?;
+        text.parse().ok()
+    };
+    let device = bytes.windows(DEVICE.len()).position(|window| window == DEVICE.as_bytes());
+    device.and_then(|at| digits(at + DEVICE.len()))
+}
+
+/// The number that a file's name tells.
+pub(crate) fn number_of(name: &str) -> Option<u64> {
+    name.strip_prefix('u')?.get(..DIGITS)?.parse().ok()
+}
+
+fn tablet(number: u64, random: &mut Random) -> Content {
+    let size = |value: u64| usize::try_from(value).unwrap_or_default();
+    let shape = TabletShape {
+        device: &format!("{DEVICE}{number:0DIGITS$}"),
+        rows: size(random.between(1, 8)),
+        columns: size(random.between(1, 6)),
+        start_time: 1,
+        text_bytes: size(random.below(30)),
+    };
+    Content::Tablet(frames::tablet(&shape, random.bits()))
+}
+
+fn file(number: u64, random: &mut Random) -> Content {
+    let mut bytes = TINY.to_vec();
+    bytes[NUMBER_AT].copy_from_slice(&number.to_be_bytes());
+    let mods = random.once_in(3).then(|| format!("mods of {number}").into_bytes());
+    Content::File { mods, bytes }
+}

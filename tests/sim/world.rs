@@ -1,0 +1,411 @@
+//! One schedule: two nodes, the gate between them, a stock peer beside, and whatever happens to them.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use penstock::ops::clock::EpochMillis;
+use penstock::spool::Fault;
+
+use crate::inner::{Did, Inner};
+use crate::line::{End, Line};
+use crate::outer::{Outer, small_spool};
+use crate::random::Random;
+use crate::record::LANE_UNITS;
+use crate::stock::Lane;
+use crate::units::{Content, Unit};
+
+/// Steps in which anything may happen.
+const WILD_STEPS: u64 = 300;
+/// Steps and virtual time after that in which everything has to arrive.
+const CALM_STEPS: u64 = 200_000;
+const CALM_TIME: Duration = Duration::from_secs(12 * 3600);
+const NOON: i64 = 1_795_361_628_250;
+
+pub(crate) struct World {
+    random: Random,
+    seed: u64,
+    start: Instant,
+    now: Instant,
+    inner: Inner,
+    outer: Outer,
+    lanes: Vec<Lane>,
+    lines: Vec<Line>,
+    units: HashMap<u64, Unit>,
+    /// Units that the inner node may still take in.
+    supply: Vec<Unit>,
+    trace: bool,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, start: Instant, trace: bool) -> Self {
+        let mut random = Random::new(seed);
+        let kind = random.below(4);
+        let units_of = |lane: u64, most: u64, random: &mut Random| {
+            let first = lane * LANE_UNITS;
+            let count = random.between(1, most);
+            (first..first + count).map(|number| Unit::new(number, random)).collect::<Vec<_>>()
+        };
+        let mut supply = if kind == 0 { Vec::new() } else { units_of(0, 14, &mut random) };
+        let lanes: Vec<_> = match kind {
+            0 => (1..=random.between(1, 3)).map(|lane| units_of(lane, 8, &mut random)).collect(),
+            1 => vec![units_of(1, 6, &mut random)],
+            _ => Vec::new(),
+        };
+        let units = supply.iter().chain(lanes.iter().flatten());
+        let units = units.map(|unit| (unit.number, unit.clone())).collect();
+        supply.reverse();
+        Self {
+            inner: Inner::new(seed ^ 1, small_spool(), &mut random),
+            outer: Outer::new(seed ^ 2, small_spool()),
+            lanes: lanes.iter().map(|units| Lane::new(units, start, &mut random)).collect(),
+            lines: Vec::new(),
+            random,
+            seed,
+            start,
+            now: start,
+            units,
+            supply,
+            trace,
+        }
+    }
+
+    /// Plays the schedule to its end; a broken rule panics.
+    pub(crate) fn play(&mut self) {
+        self.reopen();
+        for _ in 0..WILD_STEPS {
+            self.step();
+            self.now += Duration::from_millis(self.random.below(20));
+            match self.random.below(100) {
+                0 => self.now += Duration::from_secs(self.random.below(70)),
+                1..5 => self.skip(),
+                _ => {}
+            }
+        }
+        self.calm();
+        self.check_end();
+    }
+
+    fn tell(&self, what: std::fmt::Arguments<'_>) {
+        if self.trace {
+            let at = self.now.duration_since(self.start);
+            println!("{:>10.3} s  {what}", at.as_secs_f64());
+        }
+    }
+
+    fn wall(&self) -> EpochMillis {
+        let passed = self.now.duration_since(self.start).as_millis();
+        EpochMillis(NOON + i64::try_from(passed).unwrap_or_default())
+    }
+
+    /// Goes to the next moment for which somebody waits.
+    fn skip(&mut self) {
+        let waits = [self.inner.timeout(), self.outer.timeout()];
+        let lanes = self.lanes.iter().map(Lane::timeout);
+        if let Some(at) = waits.into_iter().chain(lanes).flatten().min() {
+            self.now = self.now.max(at);
+        }
+    }
+
+    fn step(&mut self) {
+        match self.random.below(1000) {
+            0..80 => self.take_in(),
+            80..120 => self.sync_inner(),
+            120..150 => self.maintain_inner(),
+            150..400 => {
+                self.step_inner();
+            }
+            400..650 => {
+                let count = self.outer.connections() as u64;
+                let index = usize::try_from(self.random.below(count)).unwrap_or_default();
+                self.serve(index);
+            }
+            650..800 => {
+                self.turn_outer();
+            }
+            800..870 => {
+                self.land();
+            }
+            870..950 => {
+                self.step_lanes();
+            }
+            950..980 => self.disturb_gate(),
+            980..995 => self.disturb_disk(),
+            _ => self.pull_plug(),
+        }
+        self.end_what_failed();
+    }
+
+    fn reopen(&mut self) {
+        for _ in 0..10 {
+            if !self.inner.is_up() {
+                self.tell(format_args!("the inner node starts"));
+                let seed = self.random.bits();
+                self.inner.open(self.now, self.wall(), seed);
+                let lost = self.inner.lost.drain(..);
+                self.supply.extend(lost.filter_map(|unit| self.units.get(&unit).cloned()));
+            }
+            if !self.outer.is_up() {
+                self.tell(format_args!("the outer node starts"));
+                self.outer.open(self.now, self.wall(), &self.units);
+            }
+        }
+        assert!(self.inner.is_up() && self.outer.is_up(), "a node does not start");
+    }
+
+    /// A node whose disk has gone down goes down, too, and both are up again.
+    fn end_what_failed(&mut self) {
+        if self.inner.plug.is_down() {
+            self.crash_inner();
+        }
+        if self.outer.plug.is_down() {
+            self.crash_outer();
+        }
+        if !self.inner.is_up() || !self.outer.is_up() {
+            self.reopen();
+        }
+    }
+
+    fn crash_inner(&mut self) {
+        self.tell(format_args!("the inner node crashes"));
+        self.inner.crash(&mut self.lines, &mut self.random);
+        if self.random.once_in(3) {
+            let call = self.random.below(60);
+            self.inner.plug.arm(call, Fault::Io, true);
+        }
+    }
+
+    fn crash_outer(&mut self) {
+        self.tell(format_args!("the outer node crashes"));
+        self.outer.crash(&mut self.lines, &mut self.random);
+        if self.random.once_in(3) {
+            let call = self.random.below(60);
+            self.outer.plug.arm(call, Fault::Io, true);
+        }
+    }
+
+    fn take_in(&mut self) {
+        let Some(unit) = self.supply.last() else { return };
+        let taken = self.inner.take_in(unit, self.wall());
+        self.tell(format_args!("the inner node takes unit {} in: {taken:?}", unit.number));
+        match taken {
+            Ok(true) => drop(self.supply.pop()),
+            Ok(false) => {}
+            Err(_) => {
+                self.supply.pop();
+                self.crash_inner();
+            }
+        }
+    }
+
+    fn sync_inner(&mut self) {
+        if self.inner.sync().is_err() {
+            self.crash_inner();
+        }
+    }
+
+    fn maintain_inner(&mut self) {
+        if self.inner.maintain(self.now).is_err() {
+            self.crash_inner();
+        }
+    }
+
+    fn step_inner(&mut self) -> bool {
+        let before = self.inner.line();
+        let did = self.inner.step(self.now, &mut self.lines, &mut self.random, &self.outer);
+        if self.trace && (did != Did::Nothing) {
+            self.tell(format_args!("inner: {did:?}, line {before:?}, {}", self.inner.show()));
+        }
+        if did == Did::Connect {
+            match self.random.below(12) {
+                0 => self.inner.refused(self.now),
+                // Nobody ever answers.
+                1 => {}
+                _ => match self.dial() {
+                    Some(line) => self.inner.connected(line, self.now),
+                    None => self.inner.refused(self.now),
+                },
+            }
+        }
+        did != Did::Nothing
+    }
+
+    fn dial(&mut self) -> Option<usize> {
+        let line = self.lines.len();
+        self.lines.push(Line::new());
+        let accepted = self.outer.accept(line, self.now, &mut self.lines, &mut self.random);
+        self.tell(format_args!("line {line} stands: {accepted}"));
+        accepted.then_some(line)
+    }
+
+    fn serve(&mut self, index: usize) -> bool {
+        let worked = self.outer.serve(index, self.now, &mut self.lines, &mut self.random);
+        if worked {
+            self.tell(format_args!("outer: connection {index} works"));
+        }
+        worked
+    }
+
+    fn turn_outer(&mut self) -> bool {
+        match self.outer.turn(self.now, self.wall(), &self.units) {
+            Ok(worked) => {
+                if worked {
+                    let known = self.outer.record.entries.len();
+                    self.tell(format_args!("outer: a turn, {known} entries are durable"));
+                }
+                worked
+            }
+            Err(error) => {
+                self.tell(format_args!("outer: {error}"));
+                self.crash_outer();
+                self.end_what_failed();
+                true
+            }
+        }
+    }
+
+    fn land(&mut self) -> bool {
+        let worked = self.outer.land(self.now, self.wall());
+        if worked {
+            self.tell(format_args!("outer: landing works"));
+        }
+        worked
+    }
+
+    fn step_lanes(&mut self) -> bool {
+        let mut worked = false;
+        for index in 0..self.lanes.len() {
+            if self.lanes[index].wants_line(self.now, &self.lines) {
+                self.dial_for(index);
+                worked = true;
+            }
+            let (lines, random) = (&mut self.lines, &mut self.random);
+            let stepped = self.lanes[index].step(self.now, lines, random, &self.outer, &self.units);
+            if stepped {
+                self.tell(format_args!("stock {index}: works"));
+            }
+            worked |= stepped;
+        }
+        worked
+    }
+
+    fn dial_for(&mut self, lane: usize) {
+        let is_refused = self.random.once_in(8);
+        match if is_refused { None } else { self.dial() } {
+            Some(line) => self.lanes[lane].connected(line, self.now),
+            None => self.lanes[lane].refused(self.now),
+        }
+    }
+
+    fn disturb_gate(&mut self) {
+        let alive: Vec<_> =
+            (0..self.lines.len()).filter(|index| !self.lines[*index].is_over()).collect();
+        let chosen = usize::try_from(self.random.below(alive.len() as u64)).unwrap_or_default();
+        let Some(&index) = alive.get(chosen) else { return };
+        let is_inner = self.inner.line() == Some(index);
+        let can_tell = is_inner && self.inner.can_tell_unasked();
+        let what = self.random.below(9);
+        self.tell(format_args!("the gate disturbs line {index}: {what}"));
+        let line = &mut self.lines[index];
+        match what {
+            0 | 1 => line.stalled = !line.stalled,
+            2 => line.cut(&mut self.random),
+            3 => line.damage(&mut self.random),
+            4 => line.swallow += 1,
+            5 => line.answer_unasked(0xff),
+            // At any other time nobody could tell it from an answer.
+            6 if can_tell => line.answer_unasked(0x00),
+            7 if is_inner => line.double = true,
+            8 => line.wrong = Some(u8::try_from(self.random.between(1, 255)).unwrap_or(0xff)),
+            _ => {}
+        }
+    }
+
+    fn disturb_disk(&mut self) {
+        let call = self.random.below(80);
+        let what = self.random.below(8);
+        let plug = if self.random.once_in(2) { &mut self.inner.plug } else { &mut self.outer.plug };
+        match what {
+            0..3 => plug.arm(call, Fault::Io, true),
+            3 => plug.arm(call, Fault::Io, false),
+            4 => plug.arm(call, Fault::Short, self.random.once_in(2)),
+            5 => plug.arm(call, Fault::NoSpace, self.random.once_in(2)),
+            6 => plug.fill(self.random.below(20_000)),
+            _ => {
+                plug.make_room();
+                plug.heal();
+            }
+        }
+        self.tell(format_args!("a disk is disturbed: {what}"));
+    }
+
+    fn pull_plug(&mut self) {
+        match self.random.below(3) {
+            0 => self.crash_inner(),
+            1 => self.crash_outer(),
+            _ => {
+                self.crash_inner();
+                self.crash_outer();
+            }
+        }
+    }
+
+    /// No more faults: everything has to arrive.
+    fn calm(&mut self) {
+        self.tell(format_args!("no more faults"));
+        for plug in [&mut self.inner.plug, &mut self.outer.plug] {
+            plug.heal();
+            plug.make_room();
+        }
+        self.lines.iter_mut().for_each(Line::calm);
+        let end = self.now + CALM_TIME;
+        for _ in 0..CALM_STEPS {
+            self.take_in();
+            self.sync_inner();
+            let mut worked = self.step_inner() | self.step_lanes();
+            for index in (0..self.outer.connections()).rev() {
+                worked |= self.serve(index);
+            }
+            worked |= self.turn_outer() | self.land();
+            if !worked && self.is_done() {
+                return;
+            }
+            if !worked {
+                self.now += Duration::from_millis(200);
+                self.skip();
+            }
+            assert!(self.now < end, "it takes too long: {}", self.inner.show());
+        }
+        panic!("it never comes to rest: {}", self.inner.show());
+    }
+
+    fn is_done(&self) -> bool {
+        self.supply.is_empty() && self.inner.is_done() && self.lanes.iter().all(Lane::is_done)
+    }
+
+    fn check_end(&mut self) {
+        self.outer.check_landed(&self.units);
+        let Self { inner, outer, .. } = self;
+        for (sequence, sent) in &inner.durable {
+            let local = outer.record.by_unit.get(&sent.unit);
+            let seen = local.and_then(|local| outer.record.entries.get(local));
+            assert_eq!(
+                seen.map(|seen| seen.identity),
+                Some(sent.identity),
+                "entry {sequence} of the inner node is missing"
+            );
+        }
+        for unit in outer.record.by_unit.keys() {
+            if let Some(Content::File { .. }) = self.units.get(unit).map(|unit| &unit.content) {
+                assert!(outer.has_landed(*unit), "unit {unit} has not landed");
+            }
+        }
+        // Once more: what is there is durable.
+        self.crash_inner();
+        self.crash_outer();
+        self.inner.plug.heal();
+        self.outer.plug.heal();
+        self.reopen();
+        let open = self.lines.iter().filter(|line| line.receiver == End::Open).count();
+        assert_eq!(open, 0, "seed {}: a dead node has connections", self.seed);
+    }
+}
