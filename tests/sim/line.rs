@@ -103,9 +103,9 @@ impl Line {
         }
     }
 
-    /// The next answer for the sender.
+    /// The next answer for the sender; those that the gate has come before the end of the connection.
     pub(crate) fn take_answer(&mut self) -> Option<u8> {
-        if self.sender != End::Open {
+        if self.sender == End::Gone {
             return None;
         }
         if self.ready.is_empty() && !self.stalled {

@@ -207,10 +207,15 @@ impl Outer {
         now: Instant,
         wall: EpochMillis,
         units: &HashMap<u64, Unit>,
+        lines: &mut [Line],
     ) -> Result<bool, String> {
         let Some(node) = &mut self.node else { return Ok(false) };
         let turned = node.thread.step(now, wall).map_err(|error| error.to_string());
         let worked = node.deliver(now);
+        if turned.is_err() {
+            // The gate thread runs until the program has ended: what was reported it still answers.
+            node.answer(lines);
+        }
         let (record, observer) = (&mut self.record, &mut node.observer);
         self.plug.undisturbed(|_| record.read_on(observer, units));
         turned.map(|()| worked)
@@ -335,6 +340,14 @@ impl Node {
     fn retry_closing(&mut self) {
         let stage = self.handle.stage();
         self.closing.retain(|link| !stage.push(StageRecord::Close(*link), &[]));
+    }
+
+    fn answer(&mut self, lines: &mut [Line]) {
+        for connection in &mut self.connections {
+            if let Some(answer) = connection.machine.poll_answer() {
+                lines[connection.line].answer(answer.byte());
+            }
+        }
     }
 
     /// Outcomes go to their connections.

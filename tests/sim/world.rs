@@ -246,7 +246,7 @@ impl World {
     }
 
     fn turn_outer(&mut self) -> bool {
-        match self.outer.turn(self.now, self.wall(), &self.units) {
+        match self.outer.turn(self.now, self.wall(), &self.units, &mut self.lines) {
             Ok(worked) => {
                 if worked {
                     let known = self.outer.record.entries.len();
