@@ -12,15 +12,16 @@
 //!
 //! | layer | modules | may do I/O, read clocks, spawn |
 //! |---|---|---|
-//! | formats | [`limits`], [`wire`], [`tsfile`], [`data`], [`config`] | no |
+//! | formats | [`limits`], then [`data`], then [`wire`], [`tsfile`], [`config`] | no |
 //! | storage | [`spool`] | only through its `Disk` trait |
 //! | machines | [`link`] | no: `now` is an argument |
-//! | shell | [`intake`], [`sink`], [`ops`], [`node`], [`cli`] | yes |
+//! | shell | [`ops`], then [`keep`], then [`intake`], [`sink`], then [`node`], then [`cli`] | yes |
 
 pub mod cli;
 pub mod config;
 pub mod data;
 pub mod intake;
+pub mod keep;
 pub mod limits;
 pub mod link;
 pub mod node;

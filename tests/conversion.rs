@@ -16,7 +16,6 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use penstock::data::sample::{Column, Point, Rng, Sample, Size, random_request};
 use penstock::data::{DataType, Identity, OriginId, ReadAt, Sequence, TimeRange};
 use penstock::limits::{ENTRY_BYTES_TARGET, SPLIT_WINDOW_BYTES};
 use penstock::wire::build::{Cell, Row, RowColumn, node_tail, request, rows_node};
@@ -24,6 +23,7 @@ use penstock::wire::bytes::{Reader, Writer};
 use penstock::wire::cursor::ReadError;
 use penstock::wire::node::NodeType;
 use penstock::wire::request::RequestType;
+use penstock::wire::sample::{Column, Point, Rng, Sample, Size, random_request};
 use penstock::wire::split::{Content, PART_BYTES_MAX, Part, Scratch, Splitter};
 use penstock::wire::tablet::Form;
 use proptest::prelude::*;

@@ -8,9 +8,9 @@ use std::cell::Cell;
 use std::io;
 
 use penstock::data::ReadAt;
-use penstock::data::sample::{Rng, Size, random_request, tablet_request};
 use penstock::limits::ENTRY_BYTES_MAX;
 use penstock::wire::request::RequestType;
+use penstock::wire::sample::{Rng, Size, random_request, tablet_request};
 use penstock::wire::split::{Scratch, Splitter};
 
 thread_local! {

@@ -10,8 +10,6 @@ mod data_type;
 pub mod identity;
 mod precision;
 mod read_at;
-#[cfg(feature = "simulation")]
-pub mod sample;
 mod time_range;
 
 pub use data_type::DataType;

@@ -11,10 +11,10 @@ use tokio::time;
 
 use crate::config::Config;
 use crate::data::{Precision, Sequence};
+use crate::keep::spool_handle::{Ended, SpoolHandle};
 use crate::limits::{CONTROL_COMMANDS_MAX, STOP_ANSWER_MAX};
 use crate::node::parts::{Built, RunningGate};
 use crate::node::pipes::{self, Surroundings};
-use crate::node::spool_handle::{Ended, SpoolHandle};
 use crate::node::worker::{self, Worker};
 use crate::node::{NodeError, Reread, remembered};
 use crate::ops::board::{Board, Phase, TroubleKind};

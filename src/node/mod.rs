@@ -14,9 +14,6 @@ mod main_loop;
 mod parts;
 mod pipes;
 mod remembered;
-pub mod spool_handle;
-pub mod spool_thread;
-pub mod stage;
 mod worker;
 
 pub use error::NodeError;

@@ -9,8 +9,8 @@ use tokio::time::{self, MissedTickBehavior};
 
 use crate::config::PipeConfig;
 use crate::data::{Precision, Sequence};
+use crate::keep::spool_handle::SpoolHandle;
 use crate::node::NodeError;
-use crate::node::spool_handle::SpoolHandle;
 use crate::ops::board::{Board, PipeRow, PipeState, Report, TroubleKind};
 use crate::ops::{clock, secret};
 use crate::sink::air_gap::{AirGapSettings, AirGapSink, Parts, SpoolFeed};

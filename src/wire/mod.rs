@@ -31,6 +31,8 @@ pub mod pairs;
 pub mod piece;
 pub mod request;
 pub mod row;
+#[cfg(feature = "simulation")]
+pub mod sample;
 pub mod seal;
 pub mod slice;
 pub mod split;

@@ -8,10 +8,10 @@ use std::time::Duration;
 use penstock::config::Role;
 use penstock::data::{Precision, ReadAt, Sequence};
 use penstock::intake::gate::{Gate, GateHandle, Settings as GateSettings};
+use penstock::keep::spool_handle::SpoolHandle;
+use penstock::keep::spool_thread::{Settings as ThreadSettings, SpoolThread};
 use penstock::limits;
 use penstock::link::receiver::{Plans, Policy};
-use penstock::node::spool_handle::SpoolHandle;
-use penstock::node::spool_thread::{Settings as ThreadSettings, SpoolThread};
 use penstock::ops::board::{Board, IntakeKind};
 use penstock::ops::clock;
 use penstock::spool::{

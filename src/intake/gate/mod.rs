@@ -19,8 +19,6 @@
 
 mod connection;
 mod events;
-pub mod keeper;
-pub mod long_job;
 pub mod store;
 
 use std::io;
@@ -38,9 +36,9 @@ use self::events::Repeats;
 use self::store::GateStore;
 use crate::config::Network;
 use crate::data::Precision;
+use crate::keep::stage::{Record, Report, Stage};
 use crate::limits;
 use crate::link::receiver::{Policy, Store};
-use crate::node::stage::{Record, Report, Stage};
 use crate::ops::board::{Board, Intake, IntakeKind};
 use crate::ops::clock;
 use crate::ops::stamp::{Loop, Stamp};

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::data::{Precision, ReadAt};
+use crate::keep::stage::{PartHeader, Record, Stage};
 use crate::limits;
 use crate::link::receiver::{FileKey, Job, Provenance, ROOM_MIN, Store, Submission};
-use crate::node::stage::{PartHeader, Record, Stage};
 use crate::spool::Kind;
 use crate::wire::bytes::Reader;
 use crate::wire::request::{Head, RequestType};

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use crate::config::{InboxConfig, LandingConfig};
 use crate::data::OriginId;
+use crate::keep::spool_handle::SpoolHandle;
 use crate::limits::TURN_PERIOD_MAX;
-use crate::node::spool_handle::SpoolHandle;
 use crate::ops::board::Board;
 use crate::ops::clock;
 use crate::ops::stamp::Loop;

@@ -7,7 +7,7 @@ use super::{Next, Parts, TROUBLE_PAUSE};
 use crate::config::InboxConfig;
 use crate::intake::inbox::{Inbox, InboxError, OnSpool, Settings, SpoolStore, Step, StoreError};
 use crate::intake::shared_dir::{self, INBOX_MODE};
-use crate::node::spool_handle::{Ended, SpoolHandle};
+use crate::keep::spool_handle::{Ended, SpoolHandle};
 use crate::ops::board::{IntakeKind, Report, TroubleKind};
 use crate::ops::clock;
 use crate::ops::log::Repeating;

@@ -8,15 +8,15 @@
 //!
 //! The same seed gives the same bytes, on every machine.
 
-use super::DataType;
-use crate::wire::build::{
+use super::build::{
     Cell, Cells, Nulls, Row, RowColumn, Schema, Tablet, TabletColumn, database, node_tail, request,
     rows_log, rows_node,
 };
-use crate::wire::bytes::Writer;
-use crate::wire::node::NodeType;
-use crate::wire::request::RequestType;
-use crate::wire::tablet::{Form, bitmap_bytes};
+use super::bytes::Writer;
+use super::node::NodeType;
+use super::request::RequestType;
+use super::tablet::{Form, bitmap_bytes};
+use crate::data::DataType;
 
 /// Random numbers: xorshift64*. Good enough for made-up data, for nothing else.
 #[derive(Debug, Clone)]

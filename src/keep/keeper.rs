@@ -12,10 +12,10 @@
 use std::borrow::Cow;
 use std::io;
 
+use super::stage::PartHeader;
 use crate::data::{Identity, ReadAt};
 use crate::limits;
 use crate::link::receiver::{Case, FileKey, HEAD_BYTES, Outcome, Provenance, short_hash};
-use crate::node::stage::PartHeader;
 use crate::spool::{
     AppendError, Arrival, Disk, Fatal, Full, LinkId, Misuse, NewEntry, NewFileEntry, PartialError,
     PartialId, RequestKey, SealedFile, Source, Spool,

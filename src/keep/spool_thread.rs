@@ -22,11 +22,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::keeper::{Keeper, Kept};
+use super::long_job::{Go, Host, LongJob, Pause};
 use super::spool_handle::{Reply, Shared, SpoolHandle};
 use super::stage::{Batch, Record, Report};
 use crate::data::Sequence;
-use crate::intake::gate::keeper::{Keeper, Kept};
-use crate::intake::gate::long_job::{Go, Host, LongJob, Pause};
 use crate::limits;
 use crate::link::receiver::Outcome;
 use crate::ops::board::{Board, IntakeKind, Report as Trouble, SpoolState, TroubleKind};

@@ -15,10 +15,10 @@ use std::io;
 use std::ops::Range;
 
 use super::keeper::{Keeper, Kept, file_refused, hops, refused, source, unreadable};
+use super::stage::PartHeader;
 use crate::data::{Identity, ReadAt};
 use crate::limits;
 use crate::link::receiver::{FileKey, Outcome, Provenance, short_hash};
-use crate::node::stage::PartHeader;
 use crate::spool::{
     Arrival, Disk, DiskFile, Fatal, FileReader, Full, Kind, LinkId, NewFileEntry, SealedFile, Spool,
 };

@@ -1,0 +1,22 @@
+//! Keeps what intakes take in: one thread owns the spool, everyone else reaches it from here.
+//!
+//! ```text
+//!  gate ------ stage --------+
+//!                            +--> spool_thread --> keeper, long_job --> spool
+//!  all others - spool_handle-+        |
+//!                                     +--> outcomes, replies, the synced sequence
+//! ```
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`stage`] | what lies between the gate thread and the spool thread |
+//! | [`spool_handle`] | calls and cursors of all other threads |
+//! | [`spool_thread`] | the turns: carry out, sync once, tell everyone |
+//! | [`keeper`] | open files, and what a receiver's job means to the spool |
+//! | [`long_job`] | work on whole files, in portions |
+
+pub mod keeper;
+pub mod long_job;
+pub mod spool_handle;
+pub mod spool_thread;
+pub mod stage;
