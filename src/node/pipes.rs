@@ -9,11 +9,11 @@ use tokio::time::{self, MissedTickBehavior};
 
 use crate::config::PipeConfig;
 use crate::data::{Precision, Sequence};
-use crate::keep::spool_handle::SpoolHandle;
+use crate::keep::spool_handle::{Ended, SpoolHandle};
 use crate::node::NodeError;
 use crate::ops::board::{Board, PipeRow, PipeState, Report, TroubleKind};
 use crate::ops::{clock, secret};
-use crate::sink::air_gap::{AirGapSettings, AirGapSink, Parts, SpoolFeed};
+use crate::sink::air_gap::{AirGapSettings, AirGapSink, Done, Orders, Parts, SpoolFeed};
 use crate::spool::{ConsumerId, Cursor, Disk, PartialError, Reader, Spool, Start};
 
 /// What consumers of pipes are called, before the pipe's name; that of the landing directory has no dot.
@@ -81,8 +81,7 @@ pub(super) fn start<D: Disk>(
         .map_err(|error| NodeError::Pipe { pipe: name.clone(), why: error.to_string() })?;
     let Place { consumer, cursor, reader } = place;
     let synced = spool.synced();
-    let advance = Box::new(move |cursor: &Cursor| spool.advance(consumer, cursor));
-    let feed = SpoolFeed::new(reader, cursor, synced, advance, (disk, &name));
+    let feed = SpoolFeed::new(reader, cursor, synced, orders(spool, consumer), (disk, &name));
     let shown = Arc::clone(&row);
     let parts = Parts { pipe: name, settings, board, row, seed: seed(), stop };
     let sink = AirGapSink::new(parts, feed);
@@ -90,6 +89,27 @@ pub(super) fn start<D: Disk>(
         sink.run().await;
     });
     Ok(Running { consumer, row: shown, task })
+}
+
+/// How a pipe's feed reaches the spool thread.
+fn orders<D: Disk>(spool: SpoolHandle<D>, consumer: ConsumerId) -> Orders {
+    let handle = spool.clone();
+    let quarantine = move |sequence, why: String| -> Done {
+        let spool = handle.clone();
+        Box::pin(async move {
+            let moved = spool.call(move |spool| spool.quarantine_entry(sequence, &why)).await;
+            match moved {
+                Ok(Ok(())) => true,
+                Ok(Err(error)) => {
+                    log::warn!("event=not_quarantined entry={sequence} error=\"{error}\"");
+                    false
+                }
+                Err(Ended) => false,
+            }
+        })
+    };
+    let advance = move |cursor: &Cursor| spool.advance(consumer, cursor);
+    Orders { advance: Box::new(advance), quarantine: Box::new(quarantine) }
 }
 
 /// A pipe that runs.

@@ -104,12 +104,14 @@
 //! once a consumer can have seen it.
 
 mod cursor;
+mod damage;
 mod dedup;
 mod disk;
 mod entry;
 mod error;
 mod failing;
 mod fields;
+mod file_check;
 mod file_list;
 mod files;
 mod index;
@@ -145,6 +147,7 @@ pub use entry::{
     Arrival, ENTRY_HEADER_BYTES, EntryHeader, Kind, LinkId, NewEntry, RequestKey, Source,
 };
 pub use error::{AppendError, Fatal, Full, Misuse, PartialError, ReadError, SpoolError};
+pub use file_check::{FileCheck, Rotten};
 pub use file_list::{FileList, ListedFile};
 pub use files::PartialId;
 pub use opening::Recovery;

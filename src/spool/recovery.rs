@@ -366,3 +366,12 @@ pub(super) fn count_file(index: &mut Index, sequence: u64, bytes: u64) {
         segment.files += 1;
     }
 }
+
+/// A file of an entry has left the store.
+pub(super) fn discount_file(index: &mut Index, sequence: u64, bytes: u64) {
+    let position = index.position(sequence);
+    if let Some(segment) = position.and_then(|position| index.segments.get_mut(position)) {
+        segment.file_bytes = segment.file_bytes.saturating_sub(bytes);
+        segment.files = segment.files.saturating_sub(1);
+    }
+}

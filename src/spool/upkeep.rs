@@ -11,23 +11,21 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::data::Sequence;
-use crate::limits::{CURSOR_SYNC_INTERVAL, ENTRY_BYTES_MAX, MIB, SEGMENTS_AGED_MAX, SEGMENTS_MAX};
+use crate::limits::{CURSOR_SYNC_INTERVAL, MIB, SEGMENTS_AGED_MAX, SEGMENTS_MAX};
 use crate::spool::disk::is_full;
 use crate::spool::files::{FILES, each_name, parse_file_name};
 use crate::spool::index::Segment;
 use crate::spool::quota::Measure;
-use crate::spool::segment::{self, Flaw, Found, SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::spool::segment::{self, Found, SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::spool::{
-    ConsumerId, Cursor, Disk, DiskFile, Fatal, Misuse, OpenMode, PartialError, Recovery, Spool,
-    Start, WhenFull, read_full_at, write_all_at,
+    ConsumerId, Cursor, Disk, DiskFile, Fatal, Misuse, OpenMode, PartialError, Spool, Start,
+    WhenFull, write_all_at,
 };
 
 /// The state is written this often.
 const STATE_INTERVAL: Duration = Duration::from_secs(60);
 /// What was released is looked at this often.
 const RELEASE_INTERVAL: Duration = Duration::from_secs(1);
-/// Bytes of a flaw that go to quarantine: one entry, and what was around it.
-const FLAW_BYTES_MAX: u64 = ENTRY_BYTES_MAX as u64 + 4096;
 const DROPPED: &str = "spool/dropped";
 const DROPPED_BEFORE: &str = "spool/dropped.1";
 /// The list of what was dropped is begun anew at this length; the one before is kept.
@@ -208,82 +206,6 @@ impl<D: Disk> Spool<D> {
             return None;
         }
         open.opened.checked_add(self.settings.segment_max_age)
-    }
-
-    /// Puts a flawed place into quarantine and counts it, unless it was counted before.
-    pub(super) fn keep_flaw(
-        &mut self,
-        flaw: &Flaw,
-        recovery: Option<&mut Recovery>,
-    ) -> Result<(), Fatal> {
-        let fresh = if recovery.as_ref().is_some_and(|recovery| recovery.failing.is_some()) {
-            true
-        } else {
-            self.quarantine_flaw(flaw)?
-        };
-        if fresh {
-            self.quarantine_files(flaw)?;
-            self.state.corrupt_entries += flaw.entries;
-            self.state.resynchronised += u64::from(flaw.searched);
-            if let Some(recovery) = recovery {
-                recovery.corrupt_entries += flaw.entries;
-            }
-        }
-        Ok(())
-    }
-
-    fn quarantine_flaw(&mut self, flaw: &Flaw) -> Result<bool, Fatal> {
-        let path = segment::path(flaw.segment);
-        let file = match self.disk.open(&path, OpenMode::Read) {
-            Ok(file) => file,
-            // Released since it was met.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-            Err(error) => return Err(self.fail(Fatal::at("open", &path)(error))),
-        };
-        let bytes = flaw.bytes.min(FLAW_BYTES_MAX);
-        let why = format!(
-            "what: entries of the spool that cannot be read\nsegment: {}\noffset: {}\nbytes: {}\n\
-             first sequence: {}\nentries: {}\n",
-            path.display(),
-            flaw.offset,
-            flaw.bytes,
-            flaw.first,
-            flaw.entries
-        );
-        let mut fill = |done: u64, into: &mut [u8]| {
-            let left = usize::try_from(bytes.saturating_sub(done)).unwrap_or(usize::MAX);
-            let count = into.len().min(left);
-            read_full_at(&file, flaw.offset + done, into.get_mut(..count).unwrap_or_default())
-        };
-        let place = (flaw.segment, flaw.offset);
-        match self.quarantine.put_place(&self.disk, place, bytes, &why, &mut fill) {
-            Ok(fresh) => Ok(fresh),
-            Err(PartialError::Fatal(fatal)) => Err(self.fail(fatal)),
-            // It stays where it is, and counts.
-            Err(_) => Ok(true),
-        }
-    }
-
-    /// The files of entries that cannot be read: nobody else knows of them any more.
-    fn quarantine_files(&mut self, flaw: &Flaw) -> Result<(), Fatal> {
-        if self.failing {
-            return Ok(());
-        }
-        let (dir, disk, quarantine) = (Path::new(FILES), &self.disk, &mut self.quarantine);
-        let done = each_name(disk, dir, &mut |name| {
-            if !parse_file_name(name).is_some_and(|(sequence, _)| flaw.covers(sequence)) {
-                return Ok(());
-            }
-            let path = dir.join(name);
-            let bytes = disk.file_bytes(&path).unwrap_or_default();
-            let why = format!("what: a file whose entry cannot be read\nfile: {name}\n");
-            match quarantine.take(disk, &path, Some(name), bytes, &why) {
-                Err(PartialError::Fatal(fatal)) => Err(fatal),
-                // With no room there it stays in the store, until its segment is released.
-                Ok(()) | Err(_) => Ok(()),
-            }
-        });
-        done.map_err(|fatal| self.fail(fatal))
     }
 
     /// Sequence where the oldest segment ends; `None` if it is the last one, which always stays.

@@ -36,6 +36,10 @@ pub trait Feed: Send {
     /// The far side has everything up to and with this entry.
     fn advance(&mut self, header: &EntryHeader);
 
+    /// Takes the files of an entry, of which one is not what was taken in, out of everybody's way, for a person
+    /// to look at: durable on return. False if that cannot be done now.
+    fn quarantine(&mut self, header: &EntryHeader, why: &str) -> impl Future<Output = bool> + Send;
+
     /// Puts the entry that was returned last where a person finds it, with the reason: durable on
     /// return. False if that cannot be done now.
     fn put_aside(&mut self, header: &EntryHeader, why: &str) -> impl Future<Output = bool> + Send;
@@ -60,6 +64,8 @@ pub struct StoredFile<F> {
     pub name: Option<String>,
     /// Its length.
     pub bytes: u64,
+    /// Its blake3; zeros if nobody computed it.
+    pub hash: [u8; 32],
     /// Its bytes; `None` only if it is absent.
     pub file: Option<F>,
 }

@@ -18,6 +18,7 @@ use thiserror::Error;
 use super::settings::Packing;
 use crate::data::ReadAt;
 use crate::limits::{MIB, REQUEST_MEMORY_BYTES_MAX};
+use crate::spool::Rotten;
 use crate::wire::WireError;
 use crate::wire::bytes::Writer;
 use crate::wire::compressed::{self, CompressedError};
@@ -43,6 +44,9 @@ pub(super) enum BuildError {
         /// What the disk says.
         source: io::Error,
     },
+    /// The file is not what was taken in.
+    #[error(transparent)]
+    Rotten(#[from] Rotten),
     /// The payload is larger than an entry can be.
     #[error("a payload of {count} bytes, an entry holds at most {}", REQUEST_MEMORY_BYTES_MAX)]
     Room {
@@ -107,16 +111,17 @@ impl FrameBuffer {
         self.end - BEGIN
     }
 
-    /// Appends `count` bytes to the payload, for which there is room, and lets `fill` fill them.
+    /// Appends `count` bytes to the payload, for which there is room, and lets `fill` fill them;
+    /// returns them.
     pub(super) fn append<E>(
         &mut self,
         count: usize,
         fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    ) -> Result<&[u8], E> {
         let room = self.end..self.end + count;
-        fill(self.bytes.get_mut(room).unwrap_or_default())?;
+        fill(self.bytes.get_mut(room.clone()).unwrap_or_default())?;
         self.end += count;
-        Ok(())
+        Ok(self.bytes.get(room).unwrap_or_default())
     }
 
     /// Ends the frame and returns it; `crc` is the payload's, if it is known already.
@@ -200,21 +205,23 @@ impl Streamed {
         Self { hasher, start, count, done: 0, head_bytes: buffer.payload_bytes() }
     }
 
-    /// First pass: reads the next chunk for the CRC. False when there was none left; then the pass is
-    /// over, and the opening ready to be sent.
-    pub(super) fn hash<F: ReadAt>(
+    /// First pass: reads the next chunk for the CRC, and returns it with its offset in the file. `None` when
+    /// there was none left; then the pass is over, and the opening ready to be sent.
+    pub(super) fn hash<'b, F: ReadAt>(
         &mut self,
-        buffer: &mut FrameBuffer,
+        buffer: &'b mut FrameBuffer,
         file: &F,
-    ) -> Result<bool, BuildError> {
+    ) -> Result<Option<(u64, &'b [u8])>, BuildError> {
         let from = BEGIN + self.head_bytes;
+        let offset = self.offset();
         let Some(chunk) = self.read(buffer, from, file)? else {
             buffer.put_header(self.head_bytes + self.count, self.hasher.clone().finalize());
             self.done = 0;
-            return Ok(false);
+            return Ok(None);
         };
-        self.hasher.update(buffer.bytes.get(chunk).unwrap_or_default());
-        Ok(true)
+        let bytes = buffer.bytes.get(chunk).unwrap_or_default();
+        self.hasher.update(bytes);
+        Ok(Some((offset, bytes)))
     }
 
     /// What goes out first: prefix, header, head.
@@ -246,6 +253,11 @@ impl Streamed {
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
+    /// Where in the file the next chunk begins.
+    fn offset(&self) -> u64 {
+        self.start.saturating_add(self.done_bytes())
+    }
+
     /// Reads the next chunk to `from` in the buffer.
     fn read<F: ReadAt>(
         &mut self,
@@ -258,8 +270,7 @@ impl Streamed {
             return Ok(None);
         }
         let chunk = from..from + count;
-        let offset = self.start.saturating_add(u64::try_from(self.done).unwrap_or(u64::MAX));
-        read_exactly(file, offset, buffer.bytes.get_mut(chunk.clone()).unwrap_or_default())?;
+        read_exactly(file, self.offset(), buffer.bytes.get_mut(chunk.clone()).unwrap_or_default())?;
         self.done += count;
         Ok(Some(chunk))
     }
@@ -308,7 +319,7 @@ mod tests {
         let mut buffer = FrameBuffer::new(wrapped, Packing::default());
         buffer.begin(|writer| writer.put(b"\x01\0\x04head")).unwrap();
         let mut streamed = Streamed::new(&buffer, start, count);
-        while streamed.hash(&mut buffer, &file).unwrap() {}
+        while streamed.hash(&mut buffer, &file).unwrap().is_some() {}
         let mut frame = streamed.opening(&buffer).to_vec();
         while let Some(chunk) = streamed.chunk(&mut buffer, &file).unwrap() {
             frame.extend_from_slice(chunk);

@@ -16,6 +16,7 @@
 //! One task on the main loop; nothing in it takes longer than reading 1 MiB, but for the check of a
 //! TsFile's metadata before it is sent.
 
+mod checking;
 mod dead_letters;
 mod feed;
 mod frame_buffer;
@@ -34,12 +35,13 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
+use self::checking::Checking;
 pub use self::feed::{Feed, StoredFile, StoredFiles};
 use self::frame_buffer::{BuildError, FrameBuffer};
 use self::line::Line;
 use self::outgoing::Outgoing;
 pub use self::settings::{AirGapSettings, Packing};
-pub use self::spool_feed::{Advance, SpoolFeed};
+pub use self::spool_feed::{Done, Orders, SpoolFeed};
 use self::transfer::Transfer;
 use crate::data::Precision;
 use crate::link::sender::{Command, Event, Failure, Frame, Sender};
@@ -80,6 +82,7 @@ pub struct AirGapSink<F: Feed> {
     feed: F,
     line: Line,
     buffer: FrameBuffer,
+    checking: Checking,
     current: Option<Current<F::File>>,
     /// The feed had nothing more.
     drained: bool,
@@ -106,6 +109,8 @@ struct Current<T> {
     transfer: Transfer<T>,
     crossing: Option<Crossing>,
     refused_since: Option<Instant>,
+    /// A file of it is not what was taken in: it goes to quarantine.
+    rotten: Option<String>,
 }
 
 /// Something of our own failed.
@@ -120,6 +125,9 @@ enum OwnTrouble {
     /// An entry that can never be sent cannot be put aside either.
     #[error("entry {sequence} cannot be put aside: {why}")]
     PutAside { sequence: u64, why: String },
+    /// The quarantine does not take what has rotted.
+    #[error("entry {sequence} cannot be quarantined: {why}")]
+    Quarantine { sequence: u64, why: String },
 }
 
 impl<F: Feed> AirGapSink<F> {
@@ -130,6 +138,7 @@ impl<F: Feed> AirGapSink<F> {
         Self {
             line: Line::new(sender, settings.rate.clone(), stop),
             buffer: FrameBuffer::new(settings.e_language, settings.packing.clone()),
+            checking: Checking::new(),
             precision: settings.precision,
             pipe,
             settings,
@@ -205,6 +214,9 @@ impl<F: Feed> AirGapSink<F> {
             return self.complain(now, &trouble);
         }
         let Some(current) = &self.current else { return };
+        if current.rotten.is_some() {
+            return self.quarantine(now).await;
+        }
         let precision = current.header.precision.unwrap_or(self.settings.precision);
         if precision != self.precision {
             self.precision = precision;
@@ -226,7 +238,8 @@ impl<F: Feed> AirGapSink<F> {
                 let crossing = transfer.shown().map(|(name, total)| {
                     self.board.crossings.begin(&self.pipe, name, Some(total), now)
                 });
-                self.current = Some(Current { header, transfer, crossing, refused_since: None });
+                self.current =
+                    Some(Current { header, transfer, crossing, refused_since: None, rotten: None });
                 Ok(())
             }
             Err(why) if self.set_aside(&header, &why).await => Ok(()),
@@ -267,6 +280,21 @@ impl<F: Feed> AirGapSink<F> {
         }
     }
 
+    /// The entry that is carried has a file that is not what was taken in: the far side keeps what it has
+    /// without a seal, and forgets it with the connection.
+    async fn quarantine(&mut self, now: Instant) {
+        let Some(Current { header, rotten: Some(why), .. }) = &self.current else { return };
+        let (header, sequence) = (*header, header.sequence);
+        if !self.feed.quarantine(&header, why).await {
+            let why = why.clone();
+            return self.complain(now, &OwnTrouble::Quarantine { sequence: sequence.0, why });
+        }
+        log::error!("pipe={} entry={sequence} quarantined: {why}", self.pipe);
+        self.recover();
+        self.current = None;
+        self.feed.advance(&header);
+    }
+
     /// Takes an entry out of the pipe, to where a person finds it.
     async fn set_aside(&mut self, header: &EntryHeader, why: &str) -> bool {
         if !self.feed.put_aside(header, why).await {
@@ -298,6 +326,12 @@ impl<F: Feed> AirGapSink<F> {
             }
             // The machine has given the frame up, and knows why.
             Ok(_) => {}
+            Err(OwnTrouble::Build(BuildError::Rotten(rotten))) => {
+                if let Some(current) = &mut self.current {
+                    current.rotten = Some(rotten.to_string());
+                }
+                self.line.sender.abandon();
+            }
             Err(trouble) => self.complain(clock::now(), &trouble),
         }
     }
@@ -319,6 +353,7 @@ impl<F: Feed> AirGapSink<F> {
             crossing: current.and_then(|current| current.crossing.as_ref()),
             feed: &mut self.feed,
             buffer: &mut self.buffer,
+            checking: &mut self.checking,
             line: &mut self.line,
         }
     }

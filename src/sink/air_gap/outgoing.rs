@@ -6,10 +6,11 @@
 use tokio::task::yield_now;
 
 use super::OwnTrouble;
+use super::checking::Checking;
 use super::feed::Feed;
 use super::frame_buffer::{BuildError, FrameBuffer, Streamed, read_exactly};
 use super::line::Line;
-use super::transfer::{Files, Transfer};
+use super::transfer::{Files, NamedFile, Transfer};
 use crate::data::ReadAt;
 use crate::link::sender::Frame;
 use crate::ops::board::Crossing;
@@ -26,6 +27,8 @@ pub(super) struct Outgoing<'s, F: Feed> {
     pub(super) crossing: Option<&'s Crossing>,
     pub(super) feed: &'s mut F,
     pub(super) buffer: &'s mut FrameBuffer,
+    /// Compares the transfer's files with what was taken in.
+    pub(super) checking: &'s mut Checking,
     pub(super) line: &'s mut Line,
 }
 
@@ -33,8 +36,8 @@ pub(super) struct Outgoing<'s, F: Feed> {
 enum Built<'s, F> {
     /// The whole frame.
     Whole,
-    /// Its head; the rest is streamed.
-    Head(&'s F, Streamed),
+    /// Its head; the rest, of the file with this index, is streamed.
+    Head(usize, &'s NamedFile<F>, Streamed),
     /// Nothing: the frame is not of this transfer. Whoever delivers a transfer keeps it.
     Nothing,
 }
@@ -61,7 +64,7 @@ impl<'s, F: Feed> Outgoing<'s, F> {
                 self.line.write(bytes).await;
                 Ok(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
             }
-            Built::Head(file, streamed) => self.stream(file, streamed).await,
+            Built::Head(index, file, streamed) => self.stream((index, file), streamed).await,
             Built::Nothing => Ok(0),
         }
     }
@@ -72,10 +75,10 @@ impl<'s, F: Feed> Outgoing<'s, F> {
             (Frame::Whole, Some(Transfer::Stored { payload_bytes, crc })) => {
                 self.build_stored(*payload_bytes, *crc)
             }
-            (Frame::Whole, Some(Transfer::Request(file))) => {
+            (Frame::Whole, Some(Transfer::Request(request))) => {
                 self.buffer.begin(|_| ()).map_err(BuildError::from)?;
-                let count = usize::try_from(file.len()).unwrap_or(usize::MAX);
-                self.build_with_file(file, 0, count)
+                let count = usize::try_from(request.file.len()).unwrap_or(usize::MAX);
+                self.build_with_file((0, request), 0, count)
             }
             (Frame::Piece { file, start, bytes }, Some(Transfer::Files(files))) => {
                 self.build_piece(files, file, start, bytes)
@@ -122,20 +125,22 @@ impl<'s, F: Feed> Outgoing<'s, F> {
         let Some(file) = files.file(index) else { return Ok(Built::Nothing) };
         let begun = self.buffer.begin(|writer| files.write_head(index, start, count, writer));
         begun.map_err(BuildError::from)?;
-        self.build_with_file(file, start, count)
+        self.build_with_file((index, file), start, count)
     }
 
     /// The payload was begun; `count` bytes of the file from `start` follow.
     fn build_with_file(
         &mut self,
-        file: &'s F::File,
+        (index, named): (usize, &'s NamedFile<F::File>),
         start: u64,
         count: usize,
     ) -> Result<Built<'s, F::File>, OwnTrouble> {
         if !self.buffer.has_room(count) {
-            return Ok(Built::Head(file, Streamed::new(self.buffer, start, count)));
+            return Ok(Built::Head(index, named, Streamed::new(self.buffer, start, count)));
         }
-        self.buffer.append(count, |into| read_exactly(file, start, into))?;
+        let bytes = self.buffer.append(count, |into| read_exactly(&named.file, start, into))?;
+        let checked = self.checking.take((index, start), bytes, || named.check());
+        checked.map_err(BuildError::from)?;
         self.finish(None)
     }
 
@@ -144,9 +149,17 @@ impl<'s, F: Feed> Outgoing<'s, F> {
         Ok(Built::Whole)
     }
 
-    /// Two passes over the file: the CRC, then the bytes.
-    async fn stream(self, file: &F::File, mut streamed: Streamed) -> Result<u64, OwnTrouble> {
-        while streamed.hash(self.buffer, file)? {
+    /// Two passes over the file: the CRC, which binds the second pass to what was checked in the first; then
+    /// the bytes.
+    async fn stream(
+        self,
+        (index, named): (usize, &NamedFile<F::File>),
+        mut streamed: Streamed,
+    ) -> Result<u64, OwnTrouble> {
+        let file = &named.file;
+        while let Some((offset, bytes)) = streamed.hash(self.buffer, file)? {
+            let checked = self.checking.take((index, offset), bytes, || named.check());
+            checked.map_err(BuildError::from)?;
             self.line.made_progress();
             yield_now().await;
         }

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::future::pending;
 use std::io;
+use std::pin::Pin;
 
 use tokio::sync::watch;
 
@@ -18,15 +19,29 @@ use crate::spool::{
     Cursor, Disk, Entry, EntryHeader, FileList, FileReader, Kind, ReadError, Reader,
 };
 
-/// Notes a cursor for the spool thread; returns at once.
-pub type Advance = Box<dyn Fn(&Cursor) + Send + Sync>;
+/// What a feed asks of the spool's owner.
+pub struct Orders {
+    /// Notes a cursor; returns at once.
+    pub advance: Box<dyn Fn(&Cursor) + Send + Sync>,
+    /// Puts the files of an entry into quarantine, with the reason; true once they are there, durably.
+    pub quarantine: Box<dyn Fn(Sequence, String) -> Done + Send + Sync>,
+}
+
+impl fmt::Debug for Orders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Orders").finish_non_exhaustive()
+    }
+}
+
+/// Becomes true if it was done.
+pub type Done = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// One consumer of the spool.
 pub struct SpoolFeed<D: Disk> {
     reader: Reader<D>,
     cursor: Cursor,
     synced: watch::Receiver<Sequence>,
-    advance: Advance,
+    orders: Orders,
     dead_letters: DeadLetters<D>,
     entry: Option<Entry>,
     /// Payload of a file entry: its list of files.
@@ -40,12 +55,12 @@ impl<D: Disk> SpoolFeed<D> {
         mut reader: Reader<D>,
         cursor: Cursor,
         synced: watch::Receiver<Sequence>,
-        advance: Advance,
+        orders: Orders,
         (disk, pipe): (D, &str),
     ) -> Self {
         reader.seek(cursor.position);
         let dead_letters = DeadLetters::new(disk, pipe);
-        Self { reader, cursor, synced, advance, dead_letters, entry: None, list: Vec::new() }
+        Self { reader, cursor, synced, orders, dead_letters, entry: None, list: Vec::new() }
     }
 
     /// How far it has come.
@@ -149,7 +164,7 @@ impl<D: Disk> Feed for SpoolFeed<D> {
                 None => None,
             };
             let name = listed.name.map(str::to_owned);
-            files.push(StoredFile { name, bytes: listed.bytes, file });
+            files.push(StoredFile { name, bytes: listed.bytes, hash: listed.hash, file });
         }
         let parameters = list
             .parameters()
@@ -163,7 +178,11 @@ impl<D: Disk> Feed for SpoolFeed<D> {
         self.cursor.position = self.cursor.position.max(header.sequence.next());
         let position = self.cursor.position;
         self.cursor.finished.retain(|(_, last)| *last >= position);
-        (self.advance)(&self.cursor);
+        (self.orders.advance)(&self.cursor);
+    }
+
+    async fn quarantine(&mut self, header: &EntryHeader, why: &str) -> bool {
+        (self.orders.quarantine)(header.sequence, why.to_owned()).await
     }
 
     async fn put_aside(&mut self, header: &EntryHeader, why: &str) -> bool {

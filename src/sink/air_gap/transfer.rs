@@ -22,7 +22,7 @@ use super::feed::{StoredFile, StoredFiles};
 use crate::data::{Identity, ReadAt};
 use crate::limits;
 use crate::link::sender::{Delivery, FileLengths};
-use crate::spool::EntryHeader;
+use crate::spool::{EntryHeader, FileCheck};
 use crate::wire::bytes::Writer;
 use crate::wire::piece::PieceHead;
 use crate::wire::request::{Head, RequestType};
@@ -42,7 +42,7 @@ pub(super) enum Transfer<F> {
         crc: u32,
     },
     /// A file is the payload.
-    Request(F),
+    Request(NamedFile<F>),
     /// Files in pieces, and their seal.
     Files(Box<Files<F>>),
 }
@@ -60,10 +60,18 @@ pub(super) struct Files<F> {
 
 /// A file under the name that crosses.
 #[derive(Debug)]
-struct NamedFile<F> {
+pub(super) struct NamedFile<F> {
     name: String,
     bytes: u64,
-    file: F,
+    hash: [u8; 32],
+    pub(super) file: F,
+}
+
+impl<F> NamedFile<F> {
+    /// Compares it with what was taken in, from its first byte on.
+    pub(super) fn check(&self) -> FileCheck {
+        FileCheck::new(self.bytes, self.hash)
+    }
 }
 
 /// Why an entry can never be sent. It is put aside for a person.
@@ -129,11 +137,14 @@ impl<F: ReadAt> Transfer<F> {
     }
 
     fn of_request(stored: StoredFiles<F>) -> Result<Self, Unsendable> {
-        let file = stored.files.into_iter().find_map(|stored| stored.file);
-        let file = file.ok_or(Unsendable::Empty)?;
-        match i32::try_from(file.len()) {
-            Ok(_) => Ok(Self::Request(file)),
-            Err(_) => Err(Unsendable::TooLong { bytes: file.len() }),
+        let found = stored.files.into_iter().find_map(|stored| {
+            let StoredFile { name, bytes, hash, file } = stored;
+            file.map(|file| NamedFile { name: name.unwrap_or_default(), bytes, hash, file })
+        });
+        let request = found.ok_or(Unsendable::Empty)?;
+        match i32::try_from(request.bytes) {
+            Ok(_) => Ok(Self::Request(request)),
+            Err(_) => Err(Unsendable::TooLong { bytes: request.bytes }),
         }
     }
 
@@ -194,11 +205,11 @@ impl<F> Files<F> {
         let parameters = parameters.collect();
         let mut sealed = Vec::with_capacity(names.len());
         let mut present = Vec::with_capacity(names.len());
-        for StoredFile { name, bytes, file } in stored.files {
+        for StoredFile { name, bytes, hash, file } in stored.files {
             let name = name.as_deref().map(wire_name);
             sealed.push((name.clone(), bytes));
             if let Some(file) = file {
-                present.push(NamedFile { name: name.unwrap_or_default(), bytes, file });
+                present.push(NamedFile { name: name.unwrap_or_default(), bytes, hash, file });
             }
         }
         Self { piece_type, seal_type, present, sealed, parameters }
@@ -209,8 +220,8 @@ impl<F> Files<F> {
     }
 
     /// The file with this index, and its name on the wire.
-    pub(super) fn file(&self, index: usize) -> Option<&F> {
-        self.present.get(index).map(|named| &named.file)
+    pub(super) fn file(&self, index: usize) -> Option<&NamedFile<F>> {
+        self.present.get(index)
     }
 
     /// Writes the head of a piece, version and type included.
@@ -289,7 +300,8 @@ mod tests {
     type Bytes = &'static [u8];
 
     fn file(name: &str, bytes: Bytes) -> StoredFile<Bytes> {
-        StoredFile { name: Some(name.to_owned()), bytes: bytes.len() as u64, file: Some(bytes) }
+        let (name, hash) = (Some(name.to_owned()), *blake3::hash(bytes).as_bytes());
+        StoredFile { name, bytes: bytes.len() as u64, hash, file: Some(bytes) }
     }
 
     fn files_of(
@@ -315,7 +327,7 @@ mod tests {
         if let Frame::Piece { file, start, bytes } = frame {
             files.write_head(file, start, bytes, &mut writer);
             let from = usize::try_from(start).unwrap();
-            writer.put(&files.file(file).unwrap()[from..from + bytes]);
+            writer.put(&files.file(file).unwrap().file[from..from + bytes]);
         } else {
             files.write_seal(&mut writer);
         }
@@ -324,7 +336,7 @@ mod tests {
     }
 
     fn whole(files: &Files<Bytes>, file: usize) -> Vec<u8> {
-        let bytes = <[u8]>::len(files.file(file).unwrap());
+        let bytes = <[u8]>::len(files.file(file).unwrap().file);
         payload(files, Frame::Piece { file, start: 0, bytes })
     }
 
@@ -475,9 +487,9 @@ mod tests {
 
     #[test]
     fn absent_files_are_named_as_such_and_not_sent() {
-        let absent = StoredFile { name: None, bytes: 0, file: None };
+        let absent = StoredFile { name: None, bytes: 0, hash: [0; 32], file: None };
         let files = files_of(102, vec![file("mtree.snapshot", b"tree"), absent], &[]);
-        assert_eq!(files.file(1), None);
+        assert!(files.file(1).is_none());
         let ours = payload(&files, Frame::Seal);
         let expected = b"\x01\0\x66\0\0\0\x02\0\0\0\x0emtree.snapshot\xff\xff\xff\xff\
             \0\0\0\x02\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\0\0\0\0\0";
@@ -491,7 +503,7 @@ mod tests {
             Transfer::<Bytes>::of_files(identity(), stored)
         };
         let transfer = request(vec![file("", b"\x01\0\x02")]).unwrap();
-        assert!(matches!(transfer, Transfer::Request(b"\x01\0\x02")));
+        assert!(matches!(&transfer, Transfer::Request(request) if request.file == b"\x01\0\x02"));
         assert_eq!(transfer.delivery(), Delivery::Whole);
         assert_eq!(request(Vec::new()).unwrap_err(), Unsendable::Empty);
         let many = (0..9).map(|_| file("a", b"")).collect();

@@ -447,3 +447,53 @@ async fn stop_in_the_middle_of_a_file_is_immediate() {
     assert!(running.stop().await < SECOND * 3);
     assert_eq!(shelves.advanced(), [0; 0]);
 }
+
+#[tokio::test]
+async fn nothing_is_sent_of_a_rotten_file_that_is_one_frame() {
+    let far = FarSide::new(|_, _, _| OK).await;
+    let shelves = Shelves::default();
+    shelves.put_files(0, &[("a.tsfile", ts_file())]);
+    shelves.put_files(10, &[("request", b"\x01\0\x0arotten")]);
+    shelves.put_files(10, &[("large request", noise(9 * MIB))]);
+    shelves.put_payload(TABLET);
+    let rotten = [("a.tsfile", [1; 32]), ("request", [2; 32]), ("large request", [3; 32])];
+    shelves.shelf.lock().unwrap().hashes.extend(rotten);
+    let running = Running::new(&[far.port], &shelves, |_| ());
+    running.until_advanced(&[1, 2, 3, 4]).await;
+    assert!(far.codes().iter().all(|(_, code)| matches!(code, 51 | 2)), "{:?}", far.codes());
+    let quarantined = shelves.shelf.lock().unwrap().quarantined.clone();
+    let sequences: Vec<_> = quarantined.iter().map(|(sequence, _)| *sequence).collect();
+    assert_eq!(sequences, [1, 2, 3]);
+    assert!(quarantined[1].1.contains(&"02".repeat(32)), "{quarantined:?}");
+}
+
+#[tokio::test]
+async fn a_rotten_file_of_streamed_pieces_is_not_sealed() {
+    let far = FarSide::new(|_, _, _| OK).await;
+    let shelves = Shelves::default();
+    shelves.put_files(202, &[("cluster_schema.bin", noise(9 * MIB))]);
+    shelves.put_payload(TABLET);
+    shelves.shelf.lock().unwrap().hashes.insert("cluster_schema.bin", [1; 32]);
+    let running = Running::new(&[far.port], &shelves, |settings| settings.piece_bytes = 4 * MIB);
+    running.until_advanced(&[1, 2]).await;
+    let codes: Vec<_> = far.codes().iter().map(|(_, code)| *code).collect();
+    assert_eq!(codes, [51, 201, 201, 51, 2], "the last piece stays here");
+}
+
+#[tokio::test]
+async fn a_rotten_file_waits_for_room_in_quarantine_without_being_read_again() {
+    let far = FarSide::new(|_, _, _| OK).await;
+    let shelves = Shelves::default();
+    shelves.put_files(0, &[("a.tsfile", ts_file())]);
+    shelves.put_payload(TABLET);
+    {
+        let mut shelf = shelves.shelf.lock().unwrap();
+        shelf.hashes.insert("a.tsfile", [1; 32]);
+        shelf.quarantine_full = 1;
+    }
+    let running = Running::new(&[far.port], &shelves, |settings| settings.piece_bytes = 1000);
+    running.until(|running| running.row.message().contains("cannot be quarantined")).await;
+    running.until_advanced(&[1, 2]).await;
+    let codes: Vec<_> = far.codes().iter().map(|(_, code)| *code).collect();
+    assert_eq!(codes, [51, 4, 4, 51, 2]);
+}

@@ -1,6 +1,6 @@
 //! A feed in memory, and a far side over loopback that follows a script and reads bytes by hand.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -33,6 +33,11 @@ pub(super) struct Shelf {
     entries: VecDeque<(EntryHeader, Content)>,
     pub(super) advanced: Vec<u64>,
     pub(super) put_aside: Vec<(u64, String)>,
+    pub(super) quarantined: Vec<(u64, String)>,
+    /// Times that the quarantine has no room.
+    pub(super) quarantine_full: u32,
+    /// What files are said to hash to; their own hash, if nothing else is said.
+    pub(super) hashes: HashMap<&'static str, [u8; 32]>,
     pub(super) failing_reads: u32,
     next: u64,
 }
@@ -137,6 +142,11 @@ impl Feed for Shelves {
         let files = files.iter().map(|(name, bytes)| StoredFile {
             name: Some((*name).to_owned()),
             bytes: bytes.len() as u64,
+            hash: shelf
+                .hashes
+                .get(name)
+                .copied()
+                .unwrap_or_else(|| *blake3::hash(bytes).as_bytes()),
             file: Some(*bytes),
         });
         let (request_type, files) = (*request_type, files.collect());
@@ -147,6 +157,16 @@ impl Feed for Shelves {
         let mut shelf = self.shelf.lock().unwrap();
         shelf.entries.pop_front();
         shelf.advanced.push(header.sequence.0);
+    }
+
+    async fn quarantine(&mut self, header: &EntryHeader, why: &str) -> bool {
+        let mut shelf = self.shelf.lock().unwrap();
+        let has_room = shelf.quarantine_full == 0;
+        shelf.quarantine_full = shelf.quarantine_full.saturating_sub(1);
+        if has_room {
+            shelf.quarantined.push((header.sequence.0, why.to_owned()));
+        }
+        has_room
     }
 
     async fn put_aside(&mut self, header: &EntryHeader, why: &str) -> bool {

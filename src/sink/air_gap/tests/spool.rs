@@ -1,8 +1,9 @@
 //! The sink on a real spool over a simulated disk.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
 
-use super::rig::{FAIL, FarSide, OK, Running, ts_file};
+use super::rig::{FAIL, FarSide, OK, Running, Seen, ts_file};
 use super::*;
 use crate::data::{Identity, OriginId, Sequence};
 use crate::spool::{
@@ -13,7 +14,7 @@ const ARRIVAL: Arrival = Arrival { wall_ms: 1, trusted: true };
 
 struct Bench {
     disk: SimDisk,
-    spool: Spool<SimDisk>,
+    spool: Arc<Mutex<Spool<SimDisk>>>,
     synced: watch::Sender<Sequence>,
 }
 
@@ -24,10 +25,14 @@ impl Bench {
             Settings { segment_bytes: 1 << 21, max_bytes: 1 << 29, ..Settings::default() };
         let (spool, _) = Spool::open(disk.clone(), settings, clock::now(), 1).unwrap();
         let synced = watch::Sender::new(spool.synced());
-        Self { disk, spool, synced }
+        Self { disk, spool: Arc::new(Mutex::new(spool)), synced }
     }
 
-    fn append(&mut self, payload: &[u8]) -> Sequence {
+    fn spool(&self) -> MutexGuard<'_, Spool<SimDisk>> {
+        self.spool.lock().unwrap()
+    }
+
+    fn append(&self, payload: &[u8]) -> Sequence {
         let source = Source::Own;
         let entry = NewEntry {
             kind: Kind::Tablet,
@@ -37,17 +42,17 @@ impl Bench {
             time_range: None,
             payload,
         };
-        let outcome = self.spool.append(entry, ARRIVAL).unwrap();
+        let outcome = self.spool().append(entry, ARRIVAL).unwrap();
         self.sync(outcome)
     }
 
     /// Seals files, as a peer's if it has an identity.
-    fn seal(&mut self, source: Source, request_type: u16, files: &[(&str, &[u8])]) -> Sequence {
+    fn seal(&self, source: Source, request_type: u16, files: &[(&str, &[u8])]) -> Sequence {
         let sealed: Vec<_> = files
             .iter()
             .map(|(name, bytes)| {
-                let id = self.spool.create_partial().unwrap();
-                self.spool.write_partial(id, 0, bytes).unwrap();
+                let id = self.spool().create_partial().unwrap();
+                self.spool().write_partial(id, 0, bytes).unwrap();
                 let hash = *blake3::hash(bytes).as_bytes();
                 SealedFile { name: Some(name), partial: Some(id), bytes: bytes.len() as u64, hash }
             })
@@ -61,13 +66,14 @@ impl Bench {
             files: &sealed,
             parameters: &[],
         };
-        let outcome = self.spool.seal(entry, ARRIVAL).unwrap();
+        let outcome = self.spool().seal(entry, ARRIVAL).unwrap();
         self.sync(outcome)
     }
 
-    fn sync(&mut self, outcome: Outcome) -> Sequence {
+    fn sync(&self, outcome: Outcome) -> Sequence {
         let Outcome::Appended(sequence) = outcome else { panic!("{outcome:?}") };
-        self.synced.send_replace(self.spool.sync().unwrap());
+        let synced = self.spool().sync().unwrap();
+        self.synced.send_replace(synced);
         sequence
     }
 
@@ -75,19 +81,29 @@ impl Bench {
     fn feed(&self) -> (SpoolFeed<SimDisk>, watch::Receiver<Cursor>) {
         let start = Cursor::at(Sequence(1));
         let (told, cursor) = watch::channel(start.clone());
+        let reader = self.spool().reader(start.position);
+        let synced = self.synced.subscribe();
+        let orders = self.orders(told);
+        (SpoolFeed::new(reader, start, synced, orders, (self.disk.clone(), "p/1")), cursor)
+    }
+
+    fn orders(&self, told: watch::Sender<Cursor>) -> Orders {
         let advance = Box::new(move |cursor: &Cursor| {
             told.send_replace(cursor.clone());
         });
-        let reader = self.spool.reader(start.position);
-        let synced = self.synced.subscribe();
-        (SpoolFeed::new(reader, start, synced, advance, (self.disk.clone(), "p/1")), cursor)
+        let spool = Arc::clone(&self.spool);
+        let quarantine = Box::new(move |sequence, why: String| -> Done {
+            let moved = spool.lock().unwrap().quarantine_entry(sequence, &why).is_ok();
+            Box::pin(std::future::ready(moved))
+        });
+        Orders { advance, quarantine }
     }
 }
 
 #[tokio::test]
 async fn spooled_entries_cross_and_the_cursor_follows() {
     let far = FarSide::new(|_, _, _| OK).await;
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let first = bench.append(b"\x01\0\x02node one");
     let (feed, mut cursor) = bench.feed();
     let running = Running::with_feed(&[far.port], feed, |settings| settings.piece_bytes = 1000);
@@ -102,12 +118,12 @@ async fn spooled_entries_cross_and_the_cursor_follows() {
     let codes: Vec<_> = far.codes().iter().map(|(_, code)| *code).collect();
     assert_eq!(codes, [51, 2, 4, 4, 4, 5, 8, 8, 8, 8, 9]);
     let frames = far.frames();
-    let identity = Identity { origin: bench.spool.origin(), sequence: first };
+    let identity = Identity { origin: bench.spool().origin(), sequence: first };
     let tail = [&[0, 0, 0, 56], identity.plan_node_id().as_bytes(), &[0; 4]].concat();
     assert_eq!(frames[1].payload, [b"\x01\0\x02node one", tail.as_slice()].concat());
     assert_eq!(content_of(&frames, 4), ts_file());
     assert_eq!(&frames[2].payload[7..7 + name.len()], name.as_bytes(), "a peer's name is kept");
-    let own = Identity { origin: bench.spool.origin(), sequence: third };
+    let own = Identity { origin: bench.spool().origin(), sequence: third };
     let own = format!("{}y.tsfile.mods2", own.file_prefix());
     assert_eq!(&frames[6].payload[7..7 + own.len()], own.as_bytes());
     running.stop().await;
@@ -116,7 +132,7 @@ async fn spooled_entries_cross_and_the_cursor_follows() {
 #[tokio::test]
 async fn finished_ranges_of_a_cursor_are_not_sent_again() {
     let far = FarSide::new(|_, _, _| OK).await;
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     for index in 0..4 {
         bench.append(&[1, 0, 2, index]);
     }
@@ -126,20 +142,12 @@ async fn finished_ranges_of_a_cursor_are_not_sent_again() {
     feed = {
         let (told, _) = watch::channel(cursor.clone());
         drop(feed);
-        let advance = Box::new(move |cursor: &Cursor| {
-            told.send_replace(cursor.clone());
-        });
-        let synced = bench.synced.subscribe();
+        let (synced, orders) = (bench.synced.subscribe(), bench.orders(told));
         let disk = (bench.disk.clone(), "p");
-        SpoolFeed::new(bench.spool.reader(Sequence(1)), cursor, synced, advance, disk)
+        SpoolFeed::new(bench.spool().reader(Sequence(1)), cursor, synced, orders, disk)
     };
     let running = Running::with_feed(&[far.port], feed, |_| ());
-    for _ in 0..500 {
-        if far.frames().len() == 3 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    running.until(|_| far.frames().len() == 3).await;
     running.stop().await;
     let sent: Vec<_> = far.frames()[1..].iter().map(|seen| seen.payload[3]).collect();
     assert_eq!(sent, [0, 3]);
@@ -148,7 +156,7 @@ async fn finished_ranges_of_a_cursor_are_not_sent_again() {
 #[tokio::test]
 async fn what_is_put_aside_lies_in_the_dead_letters_with_its_reason() {
     let far = FarSide::new(|_, _, seen| if seen.code() == 2 { FAIL } else { OK }).await;
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     bench.append(b"\x01\0\x02refused");
     let last = bench.seal(Source::Own, 0, &[("half.tsfile", &ts_file()[..999])]);
     let (feed, mut cursor) = bench.feed();
@@ -168,4 +176,40 @@ async fn what_is_put_aside_lies_in_the_dead_letters_with_its_reason() {
     assert!(why.contains("refused it for too long") && why.contains("identity P1:"), "{why}");
     let why = String::from_utf8(kept("00000000000000000002.why")).unwrap();
     assert!(why.contains("not a whole TsFile"), "{why}");
+}
+
+#[tokio::test]
+async fn a_file_that_rotted_is_not_sealed_and_goes_to_quarantine() {
+    let far = FarSide::new(|_, _, _| OK).await;
+    let bench = Bench::new();
+    let mods = [("y.tsfile.mods2", &b"mods"[..]), ("y.tsfile", ts_file())];
+    let rotten = bench.seal(Source::Own, 0, &mods);
+    let last = bench.seal(Source::Own, 0, &[("z.tsfile", ts_file())]);
+    bench.disk.flip(Path::new("spool/files/00000000000000000001-1"), 1000 * 8);
+    let before = bench.spool().stats().file_bytes;
+    let (feed, mut cursor) = bench.feed();
+    let running = Running::with_feed(&[far.port], feed, |settings| settings.piece_bytes = 1000);
+    cursor.wait_for(|cursor| cursor.position > last).await.unwrap();
+    running.stop().await;
+    let sealed: Vec<_> = far.frames().into_iter().filter(|f| matches!(f.code(), 5 | 9)).collect();
+    assert_eq!(sealed.len(), 1, "only the whole one");
+    let name = |seen: &Seen| String::from_utf8_lossy(&seen.payload).into_owned();
+    assert!(name(&sealed[0]).contains("z.tsfile"));
+    let last_pieces =
+        far.frames().iter().filter(|f| f.code() == 8 && f.payload.len() < 500).count();
+    assert_eq!(
+        last_pieces, 1,
+        "of the rotten TsFile the last piece stayed here, its mods were whole"
+    );
+    bench.disk.crash();
+    let stats = bench.spool().stats();
+    assert_eq!(stats.quarantine_things, 2, "the mods came with it");
+    assert_eq!(before - stats.file_bytes, 4 + ts_file().len() as u64);
+    let kept = |name: &str| bench.disk.contents(&Path::new("quarantine").join(name));
+    let sequence = format!("{:020}", rotten.0);
+    let (first, second) = (format!("000001-{sequence}-0"), format!("000002-{sequence}-1"));
+    assert_eq!(kept(&first).unwrap(), b"mods");
+    assert_eq!(kept(&second).unwrap().len(), ts_file().len());
+    let why = String::from_utf8(kept("000002.why").unwrap()).unwrap();
+    assert!(why.contains("blake3 is") && why.contains(&sequence), "{why}");
 }

@@ -1,0 +1,103 @@
+//! Compares the files of an entry with their hashes as their pieces are built.
+//!
+//! ```text
+//!  piece built     judged against          kept
+//!  0..1 MiB        -                       before: 0       after: 1 MiB
+//!  1..2 MiB        -                       before: 1 MiB   after: 2 MiB
+//!  1..1.5 MiB      (built anew, smaller)   before: 1 MiB   after: 1.5 MiB
+//!  the last one    the hash of the entry   a file that has rotted gets no further
+//! ```
+//!
+//! The bytes that are hashed are those that are sent. Pieces follow each other, but for the last one, which
+//! may be built anew, and for a new attempt, which begins with the first byte.
+
+use crate::spool::{FileCheck, Rotten};
+
+/// The check of one delivery's files; 4 KiB.
+#[derive(Debug)]
+pub(super) struct Checking {
+    before: State,
+    after: State,
+}
+
+#[derive(Debug, Clone)]
+struct State {
+    file: usize,
+    offset: u64,
+    check: FileCheck,
+}
+
+impl State {
+    fn is_at(&self, file: usize, offset: u64) -> bool {
+        (self.file, self.offset) == (file, offset)
+    }
+}
+
+impl Checking {
+    /// Of nothing yet.
+    pub(super) fn new() -> Self {
+        let start = State { file: 0, offset: 0, check: FileCheck::new(0, [0; 32]) };
+        Self { before: start.clone(), after: start }
+    }
+
+    /// Takes bytes of the delivery's `file` from `offset` on; `begin` is the check of the whole file.
+    ///
+    /// # Errors
+    /// [`Rotten`], with the bytes that complete the file.
+    ///
+    /// # Panics
+    /// If they do not follow those before.
+    pub(super) fn take(
+        &mut self,
+        (file, offset): (usize, u64),
+        bytes: &[u8],
+        begin: impl FnOnce() -> FileCheck,
+    ) -> Result<(), Rotten> {
+        if offset == 0 {
+            self.before = State { file, offset, check: begin() };
+        } else if self.after.is_at(file, offset) {
+            self.before.clone_from(&self.after);
+        }
+        assert!(self.before.is_at(file, offset), "pieces follow each other");
+        self.after.clone_from(&self.before);
+        self.after.offset += bytes.len() as u64;
+        self.after.check.update(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &[u8] = b"0123456789";
+
+    fn whole() -> FileCheck {
+        FileCheck::new(10, *blake3::hash(FILE).as_bytes())
+    }
+
+    fn take(checking: &mut Checking, file: usize, start: usize, bytes: &[u8]) -> bool {
+        checking.take((file, start as u64), bytes, whole).is_ok()
+    }
+
+    #[test]
+    fn a_piece_may_be_built_anew_and_a_file_begun_anew() {
+        let mut checking = Checking::new();
+        assert!(take(&mut checking, 0, 0, b"0123"));
+        assert!(take(&mut checking, 0, 4, b"4567"));
+        assert!(take(&mut checking, 0, 4, b"45"));
+        assert!(take(&mut checking, 0, 6, b"6789"));
+        assert!(take(&mut checking, 0, 6, b"6789"));
+        assert!(!take(&mut checking, 0, 6, b"678x"));
+        assert!(take(&mut checking, 1, 0, FILE));
+        assert!(take(&mut checking, 0, 0, b"01234"));
+        assert!(!take(&mut checking, 0, 5, b"56788"));
+    }
+
+    #[test]
+    #[should_panic(expected = "pieces follow each other")]
+    fn a_gap_is_a_bug() {
+        let mut checking = Checking::new();
+        take(&mut checking, 0, 0, b"0123");
+        take(&mut checking, 0, 5, b"56789");
+    }
+}
