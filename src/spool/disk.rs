@@ -171,6 +171,20 @@ pub fn write_all_at<F: DiskFile + ?Sized>(
     Ok(())
 }
 
+/// Name of the lock in a directory that plants share with a node.
+const LOCK: &str = ".penstock.lock";
+
+/// Locks a directory against other nodes, until the handle is dropped. `None` where the file system knows no locks.
+///
+/// # Errors
+/// `WouldBlock` if another node has it; else what the medium says.
+pub fn lock_dir<D: Disk>(disk: &D, dir: &Path) -> io::Result<Option<D::File>> {
+    match disk.lock(&dir.join(LOCK)) {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
+        locked => locked.map(Some),
+    }
+}
+
 /// Whether an error says that the medium is full.
 pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)

@@ -109,11 +109,16 @@ impl<F: DiskFile> Partials<F> {
         path: PathBuf,
         original: String,
     ) -> Result<(), Fatal> {
-        let file = disk.open(&path, OpenMode::Write).map_err(Fatal::at("open", &path))?;
+        let file = open_adopted(disk, &path).map_err(Fatal::at("open", &path))?;
         let bytes = file.bytes().map_err(Fatal::at("look at", &path))?;
+        self.keep(id, file, bytes, (path, original));
+        Ok(())
+    }
+
+    /// Notes a file that lies in the partials' directory, with its path there and its original name.
+    fn keep(&mut self, id: PartialId, file: F, bytes: u64, (path, original): (PathBuf, String)) {
         self.bytes += bytes;
         self.table.push(Partial { id, file, path, bytes, dirty: 0, adopted: Some(original) });
-        Ok(())
     }
 
     /// Takes back an adopted file that was sealed but whose entry did not become durable.
@@ -327,14 +332,17 @@ impl<D: Disk> Spool<D> {
         if !is_file_name(name) {
             return Err(Misuse::Name(path.display().to_string()).into());
         }
-        let bytes = self.disk.file_bytes(path).map_err(|error| unreadable(path, error))?;
+        // Opened before it is moved: what cannot be read stays where it is.
+        let file = open_adopted(&self.disk, path).map_err(|error| unreadable(path, error))?;
+        let bytes = file.bytes().map_err(|error| unreadable(path, error))?;
         self.make_room_beside_the_log(bytes)?;
         let (id, to) = self.partials.name(Some(name));
         if let Err(error) = self.disk.rename(path, &to) {
             if error.kind() == io::ErrorKind::CrossesDevices {
                 return Err(PartialError::OtherFileSystem(path.to_path_buf()));
             }
-            if error.kind() == io::ErrorKind::NotFound {
+            // Gone, or in a directory that lets nobody but its owner take it: no failure of our disk.
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) {
                 return Err(unreadable(path, error));
             }
             return Err(self.partial_trouble("rename", path, bytes, error));
@@ -342,9 +350,9 @@ impl<D: Disk> Spool<D> {
         let from = path.parent().unwrap_or(path);
         let settled = (self.disk.sync_dir(Path::new(PARTIALS)))
             .map_err(Fatal::at("sync", Path::new(PARTIALS)))
-            .and_then(|()| self.disk.sync_dir(from).map_err(Fatal::at("sync", from)))
-            .and_then(|()| self.partials.resume(&self.disk, id, to, name.to_owned()));
+            .and_then(|()| self.disk.sync_dir(from).map_err(Fatal::at("sync", from)));
         settled.map_err(|fatal| self.fail(fatal))?;
+        self.partials.keep(id, file, bytes, (to, name.to_owned()));
         self.room.changed();
         Ok(id)
     }
@@ -368,6 +376,14 @@ impl<D: Disk> Spool<D> {
         let mut measure = measure.beside(self.settings.segment_bytes);
         measure.available += self.expendable_bytes();
         measure.check(bytes)
+    }
+
+    /// Whether a thing of so many bytes, with its reason, could be put into quarantine now.
+    ///
+    /// # Errors
+    /// [`Full`] with the numbers of the quarantine.
+    pub fn quarantine_room(&self, bytes: u64) -> Result<(), Full> {
+        self.quarantine.room_for(bytes)
     }
 
     /// Puts a request into quarantine, durable on return.
@@ -424,6 +440,16 @@ impl<D: Disk> Spool<D> {
             | PartialError::Unreadable { .. }
             | PartialError::Misuse(_) => error,
         })
+    }
+}
+
+/// Opens a file of the inbox. Nothing is ever written to it, so a file that its owner keeps from us to write will do.
+fn open_adopted<D: Disk>(disk: &D, path: &Path) -> io::Result<D::File> {
+    match disk.open(path, OpenMode::Write) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            disk.open(path, OpenMode::Read)
+        }
+        opened => opened,
     }
 }
 

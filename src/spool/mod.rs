@@ -142,7 +142,7 @@ mod tests;
 
 pub use crate::data::Sequence;
 pub use cursor::{ConsumerId, Cursor, Start};
-pub use disk::{Disk, DiskFile, OpenMode, read_full_at, write_all_at};
+pub use disk::{Disk, DiskFile, OpenMode, lock_dir, read_full_at, write_all_at};
 pub use entry::{
     Arrival, ENTRY_HEADER_BYTES, EntryHeader, Kind, LinkId, NewEntry, RequestKey, Source,
 };
@@ -157,4 +157,4 @@ pub use real_disk::RealDisk;
 pub use sealing::{NewFileEntry, SealedFile};
 pub use settings::{Settings, Stats, WhenFull};
 #[cfg(feature = "simulation")]
-pub use sim_disk::{Calls, Fault, SimDisk, SimFile};
+pub use sim_disk::{Calls, Denied, Fault, SimDisk, SimFile};

@@ -15,6 +15,8 @@ use crate::spool::{Disk, DiskFile, Fatal, Full, OpenMode, PartialError, write_al
 /// Directory of the quarantine.
 pub(super) const DIR: &str = "quarantine";
 const WHY: &str = ".why";
+/// More than any node ever counts to, and the next one is a number, too.
+const NUMBER_DIGITS_MAX: usize = 15;
 
 /// The quarantine's table of contents: numbers only.
 #[derive(Debug)]
@@ -31,8 +33,7 @@ impl Quarantine {
         let dir = Path::new(DIR);
         let mut quarantine = Self { things: 0, bytes: 0, next: 1, limit };
         let listed = disk.list(dir, &mut |name| {
-            let number = name.split(['-', '.']).next().and_then(|digits| digits.parse().ok());
-            quarantine.next = quarantine.next.max(number.unwrap_or(0) + 1);
+            quarantine.next = quarantine.next.max(number_of(name).unwrap_or(0) + 1);
             quarantine.things += u64::from(!name.ends_with(WHY));
             quarantine.bytes += disk.file_bytes(&dir.join(name)).unwrap_or_default();
         });
@@ -141,6 +142,12 @@ impl Quarantine {
             Err(fatal) => Err(fatal.into()),
         }
     }
+}
+
+/// The number in the name of a thing; whatever else people put there has none.
+fn number_of(name: &str) -> Option<u64> {
+    let digits = name.split(['-', '.']).next()?;
+    (digits.len() <= NUMBER_DIGITS_MAX).then(|| digits.parse().ok()).flatten()
 }
 
 /// A `fill` for bytes in memory.

@@ -27,6 +27,17 @@ pub enum Fault {
     Short,
 }
 
+/// What the rights of a file forbid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// To open it, in any way.
+    Read,
+    /// To open it for writing.
+    Write,
+    /// To give it another name.
+    Move,
+}
+
 /// What was asked of the disk so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Calls {
@@ -94,6 +105,11 @@ impl SimDisk {
     /// Takes back what was scheduled.
     pub fn heal(&self) {
         self.lock_state().fault = None;
+    }
+
+    /// The rights of a file change, until the next crash.
+    pub fn deny(&self, path: &Path, what: Denied) {
+        self.lock_state().denied.push((normal(path), what));
     }
 
     /// What was asked of it so far.
@@ -175,6 +191,10 @@ impl Disk for SimDisk {
         let mut state = self.lock_state();
         if mode == OpenMode::Create { state.room_call() } else { state.plain_call() }?;
         let path = normal(path);
+        state.check(&path, Denied::Read)?;
+        if mode != OpenMode::Read {
+            state.check(&path, Denied::Write)?;
+        }
         let found = state.names.get(&path).copied();
         match (found, mode) {
             (None, OpenMode::Read | OpenMode::Write) => Err(io::ErrorKind::NotFound.into()),
@@ -209,6 +229,7 @@ impl Disk for SimDisk {
         let mut state = self.lock_state();
         state.plain_call()?;
         let (from, to) = (normal(from), normal(to));
+        state.check(&from, Denied::Move)?;
         let Some(inode) = state.names.get(&from).copied() else {
             return Err(io::ErrorKind::NotFound.into());
         };

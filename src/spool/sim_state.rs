@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::spool::sim_disk::{Calls, Fault};
+use crate::spool::sim_disk::{Calls, Denied, Fault};
 
 const SECTOR_BYTES: usize = 512;
 pub(super) const EIO: i32 = 5;
@@ -21,6 +21,7 @@ pub(super) struct State {
     pub(super) durable_names: BTreeMap<PathBuf, u64>,
     pub(super) pending_names: Vec<NameChange>,
     pub(super) locks: BTreeSet<PathBuf>,
+    pub(super) denied: Vec<(PathBuf, Denied)>,
     pub(super) capacity: u64,
     pub(super) calls: Calls,
     pub(super) fault: Option<(u64, Fault, bool)>,
@@ -61,6 +62,7 @@ impl State {
             durable_names: BTreeMap::new(),
             pending_names: Vec::new(),
             locks: BTreeSet::new(),
+            denied: Vec::new(),
             capacity,
             calls: Calls::default(),
             fault: None,
@@ -130,9 +132,18 @@ impl State {
         self.pending_names.push(change);
     }
 
+    /// Whether the rights of a file allow something.
+    pub(super) fn check(&self, path: &Path, what: Denied) -> io::Result<()> {
+        if self.denied.iter().any(|denied| denied.0 == path && denied.1 == what) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        Ok(())
+    }
+
     pub(super) fn crash(&mut self) {
         self.epoch += 1;
         self.locks.clear();
+        self.denied.clear();
         self.crash_names();
         let mut inodes = std::mem::take(&mut self.inodes);
         inodes.retain(|number, _| self.names.values().any(|linked| linked == number));

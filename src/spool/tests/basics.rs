@@ -1,7 +1,9 @@
 //! Append, sync, read, seal, consume, on a disk that behaves.
 
+use std::io::ErrorKind;
+
 use super::*;
-use crate::spool::{Misuse, PartialError, Start};
+use crate::spool::{Denied, Misuse, PartialError, Start};
 
 #[test]
 fn only_synced_entries_are_seen() {
@@ -234,6 +236,33 @@ fn a_repeated_file_is_taken_once_and_its_partial_goes() {
     assert_eq!(spool.stats().partials, 0);
     assert!(names_in(&disk, "spool/partial").is_empty());
     assert_eq!(names_in(&disk, "spool/files").len(), 1);
+}
+
+#[test]
+fn a_file_that_its_owner_keeps_to_himself_stays_and_nothing_fails() {
+    let (disk, mut spool) = fresh(1);
+    for (name, what) in [("read", Denied::Read), ("move", Denied::Move), ("write", Denied::Write)] {
+        let path = Path::new("/inbox").join(name);
+        disk.place(&path, b"bytes");
+        disk.deny(&path, what);
+        match (spool.adopt(&path), what) {
+            (Ok(id), Denied::Write) => assert_eq!(spool.partial_bytes(id), Some(5)),
+            (Err(PartialError::Unreadable { path: named, source }), _) => {
+                assert_eq!((named, source.kind()), (path.clone(), ErrorKind::PermissionDenied));
+                assert!(disk.contents(&path).is_some(), "{name} stays");
+            }
+            (other, _) => panic!("{name}: {other:?}"),
+        }
+    }
+    append(&mut spool, b"goes on");
+    spool.sync().unwrap();
+    // What may only be read is found again by the next start.
+    drop(spool);
+    disk.crash();
+    disk.deny(Path::new("spool/partial/3-write"), Denied::Write);
+    let (spool, _) = open(&disk);
+    let names: Vec<_> = spool.adopted().map(|(_, name, _)| name.to_owned()).collect();
+    assert_eq!(names, ["write"]);
 }
 
 #[test]

@@ -158,6 +158,20 @@ fn retention_by_time_counts_uptime_of_the_node() {
 }
 
 #[test]
+fn names_that_people_put_into_quarantine_are_no_numbers_of_ours() {
+    let (disk, spool) = fresh(1);
+    drop(spool);
+    for name in ["18446744073709551615", "18446744073709551614-x", "000041-y.tsfile", "notes.txt"] {
+        disk.place(&Path::new("quarantine").join(name), b"theirs");
+    }
+    let (mut spool, _) = open(&disk);
+    spool.quarantine_bytes(&[b"ours"], "cannot be").unwrap();
+    assert_eq!(disk.contents(Path::new("quarantine/000042")).unwrap(), b"ours");
+    let theirs = disk.contents(Path::new("quarantine/18446744073709551615")).unwrap();
+    assert_eq!(theirs, b"theirs");
+}
+
+#[test]
 fn quarantine_is_durable_bounded_and_says_why() {
     let disk = SimDisk::new(7, DISK_BYTES);
     let wish = Settings { quarantine_max_bytes: 100, ..settings() };
