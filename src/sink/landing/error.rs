@@ -1,7 +1,7 @@
 //! What can go wrong while landing.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -20,6 +20,12 @@ pub enum LandingError {
         /// What the system said.
         source: io::Error,
     },
+    /// Another node lands there.
+    #[error("{dir} is in use by another node")]
+    Locked {
+        /// The landing directory.
+        dir: PathBuf,
+    },
     /// The spool could not be read.
     #[error(transparent)]
     Spool(#[from] ReadError),
@@ -34,13 +40,23 @@ impl LandingError {
         move |source| Self::Disk { operation, path: path.into(), source }
     }
 
+    /// For `map_err`: the directory could not be locked.
+    pub(super) fn lock(dir: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| {
+            if source.kind() == io::ErrorKind::WouldBlock {
+                return Self::Locked { dir: dir.to_owned() };
+            }
+            Self::disk("lock", dir)(source)
+        }
+    }
+
     /// The file system has no room.
     pub fn is_full(&self) -> bool {
         match self {
             Self::Disk { source, .. } => {
                 matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             }
-            Self::Spool(_) => false,
+            Self::Spool(_) | Self::Locked { .. } => false,
         }
     }
 }

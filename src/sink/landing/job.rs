@@ -12,6 +12,10 @@ use crate::wire::piece::FileNameError;
 pub(super) struct Job {
     pub(super) item: Item,
     pub(super) files: Vec<JobFile>,
+    /// Its line is on disk.
+    pub(super) recorded: bool,
+    /// Its files may have their names.
+    pub(super) naming: bool,
 }
 
 #[derive(Debug)]
@@ -34,6 +38,13 @@ pub(super) struct Copy<T, F> {
 }
 
 impl Job {
+    /// What was copied is gone.
+    pub(super) fn begin_anew(&mut self) {
+        for file in &mut self.files {
+            file.hash = None;
+        }
+    }
+
     /// Bytes of all its files.
     pub(super) fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
@@ -109,5 +120,5 @@ pub(super) fn job(item: Item) -> Result<Job, FileNameError> {
         let name = landed_path(arrival, item.header.sequence, name)?;
         files.push(JobFile { index, name, bytes: file.bytes, hash: None });
     }
-    Ok(Job { item, files })
+    Ok(Job { item, files, recorded: false, naming: false })
 }

@@ -14,13 +14,15 @@
 //! | after the line, before the rename | renames the hidden file that the last line names |
 //! | after the rename | finds none, and goes on behind the last line |
 //!
-//! So a file that the ledger names lies there, is about to, or was already fetched. Entries are landed in
+//! A dated directory that somebody removes while a file of it is on the way is made again, and the file
+//! copied anew. So a file that the ledger names lies there, is about to, or was already fetched. Entries are landed in
 //! ascending order, one after the other, which is why the last line tells what is done.
 //!
 //! [`Landing`] is driven by [`Landing::step`], each of which does a bounded amount of work, on the worker
 //! thread. It owns a copy buffer and nothing that grows. Entries that are no `TsFile` (tablets, plans,
 //! snapshots) and files that are flawed are *held*: they stay in the spool, and pin the cursor.
 
+mod age;
 mod error;
 mod job;
 mod ledger;
@@ -38,7 +40,7 @@ use thiserror::Error;
 use crate::data::{OriginId, ReadAt, Sequence};
 use crate::limits;
 use crate::ops::clock::EpochMillis;
-use crate::spool::{Cursor, Disk, DiskFile, OpenMode, write_all_at};
+use crate::spool::{Cursor, Disk, DiskFile, OpenMode, lock_dir, write_all_at};
 use crate::tsfile::{TsFileError, tail};
 use crate::wire::piece::FileNameError;
 pub use error::LandingError;
@@ -142,6 +144,9 @@ pub struct Landing<D: Disk, S: Source> {
     progress: Progress,
     work: Work<D::File, S::File>,
     chunk: Box<[u8]>,
+    /// Held as long as the directory is used.
+    #[expect(dead_code, reason = "it is held, not used")]
+    lock: Option<D::File>,
 }
 
 #[derive(Debug)]
@@ -163,7 +168,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
     /// consumer's.
     ///
     /// # Errors
-    /// If the directory cannot be made, read or written.
+    /// If the directory cannot be made, read or written, or another node has it.
     pub fn open(
         disk: D,
         settings: Settings,
@@ -174,6 +179,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
         // The disk takes relative paths as those of the data directory.
         let dir = std::path::absolute(&dir).map_err(LandingError::disk("find", dir))?;
         disk.create_dir(&dir).map_err(LandingError::disk("make", &dir))?;
+        let lock = lock_dir(&disk, &dir).map_err(LandingError::lock(&dir))?;
         let (ledger, last) = Ledger::open(disk.clone(), &dir, node, next_sequence)?;
         if let Some(last) = last {
             let files = last.with.iter().chain(std::iter::once(&last.file));
@@ -181,16 +187,17 @@ impl<D: Disk, S: Source> Landing<D, S> {
         }
         source.seek(cursor.position);
         Ok(Self {
-            disk,
             node,
             source,
             ledger,
-            room: Room::new(limits, &dir),
+            room: Room::open(&disk, limits, &dir),
             max_bytes: limits.max_bytes,
             progress: Progress::new(cursor),
             work: Work::Next,
             chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
             dir,
+            disk,
+            lock,
         })
     }
 
@@ -371,23 +378,63 @@ impl<D: Disk, S: Source> Landing<D, S> {
     }
 
     /// Writes the line. An error leaves it unwritten, or nobody knows: it is written again.
-    fn record(&mut self, job: Job) -> Result<Step, LandingError> {
-        if let Err(error) = self.prepare(&job) {
-            self.work = Work::Recording(job);
-            return Err(error);
+    fn record(&mut self, mut job: Job) -> Result<Step, LandingError> {
+        match self.is_there(&job) {
+            Ok(true) => {}
+            Ok(false) => {
+                job.begin_anew();
+                self.work = Work::Copying(job, None);
+                return Ok(Step::Worked);
+            }
+            Err(error) => {
+                self.work = Work::Recording(job);
+                return Err(error);
+            }
+        }
+        if job.recorded {
+            self.work = Work::Naming(job);
+            return Ok(Step::Worked);
         }
         let recorded = self.ledger.append(&job.line(self.node));
         self.work = if recorded.is_ok() { Work::Naming(job) } else { Work::Recording(job) };
         recorded.map(|()| Step::Worked)
     }
 
-    /// Before the line says that a file is about to lie there, its hidden name has to be on disk.
-    fn prepare(&self, job: &Job) -> Result<(), LandingError> {
-        job.files.iter().try_for_each(|file| sync_dir_of(&self.disk, &self.dir.join(&file.name)))
+    /// Before the line says that a file is about to lie there, its hidden name has to be on disk. False if
+    /// somebody has removed it, as a rule with its directory.
+    fn is_there(&self, job: &Job) -> Result<bool, LandingError> {
+        for path in job.files.iter().map(|file| self.dir.join(&file.name)) {
+            let path = hidden(&path);
+            let found = self
+                .disk
+                .file_bytes(&path)
+                .and_then(|_| self.disk.sync_dir(path.parent().unwrap_or(&self.dir)));
+            match found {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                found => found.map_err(LandingError::disk("sync", path))?,
+            }
+        }
+        Ok(true)
     }
 
     /// Gives the files their names. After an error the rest of it is done by the next step, or by recovery.
-    fn name(&mut self, job: Job) -> Result<Step, LandingError> {
+    fn name(&mut self, mut job: Job) -> Result<Step, LandingError> {
+        // Behind a rename that was tried, a hidden file that is missing has its name, or was fetched.
+        if !job.naming {
+            match self.is_there(&job) {
+                Ok(true) => job.naming = true,
+                Ok(false) => {
+                    job.begin_anew();
+                    job.recorded = true;
+                    self.work = Work::Copying(job, None);
+                    return Ok(Step::Worked);
+                }
+                Err(error) => {
+                    self.work = Work::Naming(job);
+                    return Err(error);
+                }
+            }
+        }
         if let Err(error) =
             finish(&self.disk, &self.dir, job.files.iter().map(|file| file.name.as_str()))
         {
@@ -433,11 +480,6 @@ fn finish<'n, D: Disk>(
 fn make_dir<D: Disk>(disk: &D, dir: &Path, path: &Path) -> Result<(), LandingError> {
     let dated = path.parent().unwrap_or(dir);
     disk.create_dir(dated).map_err(LandingError::disk("make", dated))?;
-    disk.sync_dir(dir).map_err(LandingError::disk("sync", dir))
-}
-
-fn sync_dir_of<D: Disk>(disk: &D, path: &Path) -> Result<(), LandingError> {
-    let dir = path.parent().unwrap_or(path);
     disk.sync_dir(dir).map_err(LandingError::disk("sync", dir))
 }
 

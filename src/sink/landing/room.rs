@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::age::Age;
 use super::error::LandingError;
 use super::ledger::{KEPT_MAX, Ledger, Line};
 use super::names::date;
@@ -27,7 +28,8 @@ pub enum WhenFull {
 pub struct Limits {
     /// Bytes that may lie there; 0: no limit.
     pub max_bytes: u64,
-    /// Files whose date is older by more days are removed, while the clock is believed; 0: none.
+    /// Files whose date is older by more days are removed, as far as the clock is believed (`age.rs`: a clock
+    /// that was set removes nothing); 0: none.
     pub keep_days: u32,
     /// What happens at `max_bytes`.
     pub when_full: WhenFull,
@@ -37,7 +39,6 @@ pub struct Limits {
 const COUNT_INTERVAL: Duration = Duration::from_secs(600);
 /// The same while landing waits for room: a fetched file is noticed within this.
 const COUNT_INTERVAL_FULL: Duration = Duration::from_secs(10);
-const MILLIS_OF_DAY: i64 = 86_400_000;
 
 /// A place in the ledger: age of the file, offset in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,14 +60,32 @@ pub(super) enum Admission {
     Full(u64),
 }
 
+/// A walk over everything that the ledger names.
+#[derive(Debug)]
+struct Count {
+    /// How far it has come.
+    spot: Spot,
+    /// Bytes so far.
+    bytes: u64,
+    /// The oldest date of a file that lies there; empty without one.
+    oldest: String,
+}
+
+impl Count {
+    const fn new() -> Self {
+        Self { spot: OLDEST, bytes: 0, oldest: String::new() }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Room {
     limits: Limits,
     dir: PathBuf,
+    age: Age,
     /// Bytes that lie there, unknown before the first count.
     present: Option<u64>,
-    /// The count that is under way: how far, and bytes so far.
-    count: Option<(Spot, u64)>,
+    /// The count that is under way.
+    count: Option<Count>,
     counted_at: Option<Instant>,
     is_full: bool,
     /// Everything before was removed.
@@ -75,10 +94,11 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(limits: Limits, dir: &Path) -> Self {
+    pub(super) fn open<D: Disk>(disk: &D, limits: Limits, dir: &Path) -> Self {
         Self {
             limits,
             dir: dir.to_owned(),
+            age: Age::open(disk, dir),
             present: None,
             count: None,
             counted_at: None,
@@ -99,19 +119,31 @@ impl Room {
         if self.limits.max_bytes == 0 && self.limits.keep_days == 0 {
             return Ok(false);
         }
+        self.age.observe(now, wall);
         self.note_rotation(ledger);
         let interval = if self.is_full { COUNT_INTERVAL_FULL } else { COUNT_INTERVAL };
         let is_due = self.counted_at.is_none_or(|at| now.saturating_duration_since(at) >= interval);
         if self.count.is_none() && !is_due {
             return Ok(false);
         }
-        let (spot, bytes) = self.count.unwrap_or((OLDEST, 0));
-        let Some((lines, next)) = next_lines(ledger, spot)? else {
-            (self.present, self.count, self.counted_at) = (Some(bytes), None, Some(now));
+        let mut count = self.count.take().unwrap_or(Count::new());
+        let Some((lines, next)) = next_lines(ledger, count.spot)? else {
+            self.age.is_at_least(&count.oldest, wall);
+            (self.present, self.counted_at) = (Some(count.bytes), Some(now));
+            if self.limits.keep_days > 0 {
+                self.age.store(disk).map_err(LandingError::disk("note the date in", &self.dir))?;
+            }
             return Ok(false);
         };
-        let found: u64 = lines.iter().map(|line| self.count_line(disk, line, wall)).sum();
-        self.count = Some((next, bytes + found));
+        for line in &lines {
+            let bytes = self.count_line(disk, line);
+            let date = date_of(&line.file.name);
+            if bytes > 0 && (count.oldest.is_empty() || date < count.oldest.as_str()) {
+                date.clone_into(&mut count.oldest);
+            }
+            count.bytes += bytes;
+        }
+        self.count = Some(Count { spot: next, ..count });
         Ok(true)
     }
 
@@ -157,23 +189,23 @@ impl Room {
     fn note_rotation<D: Disk>(&mut self, ledger: &Ledger<D>) {
         if self.rotations != ledger.rotations() {
             (self.rotations, self.oldest) = (ledger.rotations(), OLDEST);
-            self.count = self.count.map(|_| (OLDEST, 0));
+            self.count = self.count.as_ref().map(|_| Count::new());
         }
     }
 
     /// Bytes of a line's files that lie there, after the old ones were removed.
-    fn count_line<D: Disk>(&self, disk: &D, line: &Line, wall: EpochMillis) -> u64 {
-        if self.is_old(&line.file.name, wall) {
+    fn count_line<D: Disk>(&self, disk: &D, line: &Line) -> u64 {
+        if self.is_old(&line.file.name) {
             self.remove_line(disk, line);
         }
         self.paths(line).filter_map(|path| disk.file_bytes(&path).ok()).sum()
     }
 
     /// Compares dates as texts; "undated" is behind all of them.
-    fn is_old(&self, name: &str, wall: EpochMillis) -> bool {
-        let kept = i64::from(self.limits.keep_days) * MILLIS_OF_DAY;
-        let earliest = || date(EpochMillis(wall.0.saturating_sub(kept)));
-        kept > 0 && wall.is_dated() && name.split('/').next() < Some(earliest().as_str())
+    fn is_old(&self, name: &str) -> bool {
+        let keep_days = self.limits.keep_days;
+        let earliest = self.age.earliest_kept(keep_days).filter(|_| keep_days > 0);
+        earliest.is_some_and(|earliest| date_of(name) < date(earliest).as_str())
     }
 
     /// Removes a line's files; returns the bytes that became free. What cannot be removed is still
@@ -190,6 +222,11 @@ impl Room {
         let files = std::iter::once(&line.file).chain(&line.with);
         files.map(|file| self.dir.join(&file.name))
     }
+}
+
+/// The date of a landed file, or "undated".
+fn date_of(name: &str) -> &str {
+    name.split('/').next().unwrap_or_default()
 }
 
 /// The next lines at or behind a spot, from the oldest file to the newest.

@@ -1,5 +1,7 @@
 //! Landing over a disk that forgets and fails, and over a whole spool.
 
+mod removed;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -12,7 +14,7 @@ use crate::spool::{
     SealedFile, SimDisk, Source as EntrySource, Spool,
 };
 
-const TS_FILE: &[u8] = include_bytes!("../../../tests/samples/v3_tiny.tsfile");
+const TS_FILE: &[u8] = include_bytes!("../../../../tests/samples/v3_tiny.tsfile");
 const NOON: EpochMillis = EpochMillis(1_795_361_628_250);
 const NODE: OriginId = OriginId([0xaa; 16]);
 const ORIGIN: OriginId = OriginId([0xbb; 16]);
@@ -149,7 +151,7 @@ fn landed(disk: &SimDisk) -> Vec<String> {
 
 /// Files that have no name yet.
 fn hidden_files(disk: &SimDisk) -> Vec<String> {
-    paths(disk).filter(|path| path.contains("/.")).collect()
+    paths(disk).filter(|path| path.contains("/.") && path.contains(".tsfile")).collect()
 }
 
 fn contents(disk: &SimDisk, path: &str) -> Vec<u8> {
@@ -285,6 +287,7 @@ fn a_torn_line_is_cut_and_its_file_lands_again() {
         let disk = disk();
         let mut landing = open(&disk, &Entries::sample(), 3, Limits::default()).expect("opens");
         run(&mut landing, start()).expect("lands");
+        drop(landing);
         let ledger = [contents(&disk, "/land/landing.jsonl"), torn.to_vec()].concat();
         disk.place(Path::new("/land/landing.jsonl"), &ledger);
         let mut entries = Entries::sample();
@@ -330,6 +333,7 @@ fn the_ledger_of_another_spool_proves_nothing() {
     let disk = disk();
     let mut landing = open(&disk, &Entries::sample(), 3, Limits::default()).expect("opens");
     run(&mut landing, start()).expect("lands");
+    drop(landing);
     for (node, next) in [(ORIGIN, 1000), (NODE, 5)] {
         let settings =
             Settings { node, next_sequence: Sequence(next), ..settings(Limits::default()) };
@@ -407,6 +411,7 @@ fn the_oldest_files_make_room_if_that_was_chosen() {
     let kept = [18, 19, 20].map(|name| format!("/land/2026-11-22/{name}-{name}-{name}.tsfile"));
     assert_eq!(landed(&disk), kept);
 
+    drop(landing);
     entries.push(21, Some(5), &[("big.tsfile", TS_FILE)]);
     let limits = Limits { max_bytes: 100, ..limits };
     let mut landing = open(&disk, &entries, 21, limits).expect("opens");
@@ -415,18 +420,39 @@ fn the_oldest_files_make_room_if_that_was_chosen() {
 }
 
 #[test]
-fn old_files_go_while_the_clock_is_believed() {
+fn old_files_go_by_time_that_has_passed_whatever_the_clock_shows() {
     let disk = disk();
     let limits = Limits { keep_days: 2, ..Limits::default() };
     let mut landing = open(&disk, &Entries::sample(), 3, limits).expect("opens");
     let mut now = start();
     run(&mut landing, now).expect("lands");
-    for (days, files) in [(2, 3), (-20_000, 3), (3, 0)] {
-        now += Duration::from_secs(601);
-        let wall = EpochMillis(NOON.0 + days * 86_400_000);
-        while matches!(landing.step(now, wall).expect("counts"), Step::Worked) {}
-        assert_eq!(landed(&disk).len(), files, "{days}");
+    let day = |days: i64| EpochMillis(NOON.0 + days * 86_400_000);
+    let mut count = |landing: &mut Landing<_, _>, passed: u32, shown: i64| {
+        now += Duration::from_hours(24) * passed + Duration::from_secs(601);
+        while matches!(landing.step(now, day(shown)).expect("counts"), Step::Worked) {}
+        landed(&disk).len()
+    };
+    assert_eq!(count(&mut landing, 0, 0), 3);
+    for shown in [27_000, -20_000, 27_000] {
+        assert_eq!(count(&mut landing, 0, shown), 3, "{shown}");
     }
+    assert_eq!(count(&mut landing, 1, 27_000), 3);
+    // What was believed outlasts a start, and a clock that jumps meanwhile.
+    drop(landing);
+    let mut landing = open(&disk, &Entries::sample(), 6, limits).expect("opens");
+    assert_eq!(count(&mut landing, 0, 27_000), 3);
+    assert_eq!(count(&mut landing, 1, 2), 3);
+    assert_eq!(count(&mut landing, 1, 27_000), 0);
+}
+
+#[test]
+fn a_second_node_is_kept_out_of_the_directory() {
+    let disk = disk();
+    let landing = open(&disk, &Entries::sample(), 3, Limits::default()).expect("opens");
+    let second = open(&disk, &Entries::sample(), 3, Limits::default()).expect_err("it is in use");
+    assert_eq!(second.to_string(), "/land is in use by another node");
+    drop(landing);
+    open(&disk, &Entries::sample(), 3, Limits::default()).expect("opens");
 }
 
 #[test]

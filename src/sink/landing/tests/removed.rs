@@ -1,0 +1,57 @@
+//! Somebody removes the dated directory under a file that is on the way.
+
+use super::*;
+use crate::spool::RealDisk;
+
+/// Lands the sample in a real directory and removes the dated one after so many steps; returns how many files had
+/// landed by then, and those that lie there in the end.
+fn landed_around(after: usize) -> Option<(usize, Vec<String>)> {
+    let root = tempfile::tempdir().expect("a directory");
+    let dir = root.path().join("land");
+    let settings = Settings { dir: dir.clone(), ..settings(Limits::default()) };
+    let cursor = Cursor { position: Sequence(3), ..Cursor::default() };
+    let disk = RealDisk::new(root.path());
+    let mut landing = Landing::open(disk, settings, Entries::sample(), cursor).expect("opens");
+    let (now, mut count) = (start(), 0);
+    let mut before = None;
+    for step in 0..1000 {
+        if step == after {
+            let dated = dir.join("2026-11-22");
+            if dated.is_dir() {
+                std::fs::remove_dir_all(dated).expect("removed");
+            }
+            before = Some(count);
+        }
+        match landing.step(now, NOON).expect("lands") {
+            Step::Idle => {
+                let lines = std::fs::read_to_string(dir.join("landing.jsonl")).expect("a ledger");
+                assert_eq!(lines.lines().count(), 2, "one line each, after {after} steps");
+                let names = std::fs::read_dir(dir.join("2026-11-22")).into_iter().flatten();
+                let names = names.map(|name| name.expect("a name").file_name());
+                let mut names: Vec<_> = names.filter_map(|name| name.into_string().ok()).collect();
+                names.sort();
+                return before.map(|before| (before, names));
+            }
+            Step::Landed { .. } => count += 1,
+            Step::Worked | Step::Held { .. } | Step::Full { .. } => {}
+        }
+    }
+    panic!("it does not come to rest after {after} steps");
+}
+
+#[test]
+fn what_had_not_landed_lands_all_the_same() {
+    let all = ["3-3-a.tsfile", "5-5-b.tsfile", "5-5-b.tsfile.mods"];
+    let mut counts = Vec::new();
+    for after in 0.. {
+        let Some((before, names)) = landed_around(after) else { break };
+        let expected = match before {
+            0 => &all[..],
+            1 => &all[1..],
+            _ => &[],
+        };
+        assert_eq!(names, expected, "removed after {after} steps");
+        counts.push(before);
+    }
+    assert!(counts.len() > 10 && counts.contains(&0) && counts.contains(&2), "{counts:?}");
+}
