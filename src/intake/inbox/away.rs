@@ -1,11 +1,12 @@
 //! Originals that go, and what a crash left.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::job::Copying;
 use super::journal::{Original, Taking};
 use super::scan::Stamp;
-use super::{InboxError, Settings, Store, disk};
+use super::{InboxError, Settings, Store, disk, journal};
 use crate::data::Sequence;
 use crate::spool::Disk;
 
@@ -13,73 +14,123 @@ use crate::spool::Disk;
 /// original is gone.
 pub(super) const REFUSED: &str = "refused";
 
-/// Finishes or takes back what the journal tells.
+/// Name in the archive directory of a copy that is not complete: one at a time, hidden from scripts.
+const PARTIAL: &str = ".penstock.partial";
+
+/// An entry that is durable, and whose originals are to go.
+#[derive(Debug)]
+pub(super) struct PutAway {
+    pub(super) sequence: Sequence,
+    /// The journal names the entry.
+    pub(super) noted: bool,
+    /// The copy into an archive on another file system.
+    copying: Option<Copying>,
+}
+
+impl PutAway {
+    pub(super) const fn new(sequence: Sequence, noted: bool) -> Self {
+        Self { sequence, noted, copying: None }
+    }
+
+    /// Removes or archives an original, unless another file has its name now. False if there is more to do.
+    pub(super) fn step<D: Disk>(
+        &mut self,
+        disk_: &D,
+        settings: &Settings,
+        original: &Original,
+    ) -> Result<bool, InboxError> {
+        let path = &settings.dir.join(&original.name);
+        match Stamp::of(path) {
+            Ok(stamp) if stamp == original.stamp => {}
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(disk("look at", path)(error));
+            }
+            _ => return Ok(true),
+        }
+        match &settings.archive_dir {
+            None => disk_.remove(path).map_err(disk("remove", path))?,
+            Some(archive) if self.archive(disk_, archive, path, original)? => {}
+            Some(_) => return Ok(false),
+        }
+        disk_.sync_dir(&settings.dir).map_err(disk("sync", &settings.dir))?;
+        Ok(true)
+    }
+
+    fn archive<D: Disk>(
+        &mut self,
+        disk_: &D,
+        archive: &Path,
+        path: &Path,
+        original: &Original,
+    ) -> Result<bool, InboxError> {
+        let Some(copying) = &self.copying else {
+            disk_.create_dir(archive).map_err(disk("make", archive))?;
+            let to = free_name(archive, &original.name, self.sequence);
+            return match disk_.rename(path, &to) {
+                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                    let from = original.open(path).map_err(disk("open", path))?;
+                    let to = archive.join(PARTIAL);
+                    let copying = Copying::new(from, to.clone()).map_err(disk("create", to))?;
+                    self.copying = Some(copying);
+                    Ok(false)
+                }
+                moved => {
+                    moved.map_err(disk("archive", path))?;
+                    disk_.sync_dir(archive).map_err(disk("sync", archive)).map(|()| true)
+                }
+            };
+        };
+        let partial = copying.path().to_owned();
+        let done = copying.step().map_err(disk("archive", path)).and_then(|complete| {
+            if complete {
+                let to = free_name(archive, &original.name, self.sequence);
+                disk_.rename(&partial, &to).map_err(disk("archive", path))?;
+                disk_.sync_dir(archive).map_err(disk("sync", archive))?;
+                disk_.remove(path).map_err(disk("remove", path))?;
+            }
+            Ok(complete)
+        });
+        if !matches!(done, Ok(false)) {
+            self.copying = None;
+        }
+        // It goes with an error: on a full disk it would be in somebody's way.
+        done.inspect_err(|_| drop(disk_.remove(&partial)))
+    }
+}
+
+/// A name in the archive that no file has.
+fn free_name(archive: &Path, name: &str, sequence: Sequence) -> PathBuf {
+    let mut to = archive.join(name);
+    let mut number = sequence.0;
+    while to.exists() {
+        to = archive.join(format!("{number}-{name}"));
+        number = number.saturating_add(1);
+    }
+    to
+}
+
+/// Takes back what the journal tells, or returns the entry that it had become.
 pub(super) fn resume<D: Disk, S: Store>(
     disk_: &D,
     store: &mut S,
-    settings: &Settings,
-    taking: &Taking,
-) -> Result<(), InboxError> {
+    taking: &mut Taking,
+) -> Result<Option<Sequence>, InboxError> {
+    if let Some(sequence) = taking.sealed {
+        return Ok(Some(Sequence(sequence)));
+    }
     let hash = blake3::Hash::from_hex(&taking.blake3);
-    let (Some(last), Ok(hash)) = (taking.originals.last(), hash) else { return Ok(()) };
-    if store.was_sealed(taking.from(), &last.name, hash.as_bytes())? {
-        for original in &taking.originals {
-            put_away(disk_, settings, original, None)?;
-        }
-        return Ok(());
+    let (Some(last), Ok(hash)) = (taking.originals.last(), hash) else { return Ok(None) };
+    if let Some(sequence) = store.was_sealed(taking.from(), &last.name, hash.as_bytes())? {
+        taking.sealed = Some(sequence.0);
+        journal::write(disk_, taking).map_err(disk("note", &*last.name))?;
+        return Ok(Some(sequence));
     }
     for file in store.adopted()? {
         if taking.originals.iter().any(|original| original.name == file.name) {
             store.discard(file.partial)?;
         }
     }
-    Ok(())
-}
-
-/// Removes or archives an original, unless another file has its name now.
-pub(super) fn put_away<D: Disk>(
-    disk_: &D,
-    settings: &Settings,
-    original: &Original,
-    sequence: Option<Sequence>,
-) -> Result<(), InboxError> {
-    let path = &settings.dir.join(&original.name);
-    match Stamp::of(path) {
-        Ok(stamp) if stamp == original.stamp => {}
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(disk("look at", path)(error));
-        }
-        _ => return Ok(()),
-    }
-    match &settings.archive_dir {
-        None => disk_.remove(path).map_err(disk("remove", path))?,
-        Some(archive) => put_into_archive(disk_, archive, path, &original.name, sequence)?,
-    }
-    disk_.sync_dir(&settings.dir).map_err(disk("sync", &settings.dir))
-}
-
-fn put_into_archive<D: Disk>(
-    disk_: &D,
-    archive: &Path,
-    path: &Path,
-    name: &str,
-    sequence: Option<Sequence>,
-) -> Result<(), InboxError> {
-    disk_.create_dir(archive).map_err(disk("make", archive))?;
-    let mut to = archive.join(name);
-    let mut number = sequence.unwrap_or_default().0;
-    while to.exists() {
-        to = archive.join(format!("{number}-{name}"));
-        number += 1;
-    }
-    match disk_.rename(path, &to) {
-        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-            copy_durably(path, &to).map_err(disk("archive", path))?;
-            disk_.remove(path).map_err(disk("remove", path))?;
-        }
-        moved => moved.map_err(disk("archive", path))?,
-    }
-    disk_.sync_dir(archive).map_err(disk("sync", archive))
+    Ok(None)
 }
 
 /// Moves a file to the spool's file system. Where that is a copy, it is durable before the original goes.

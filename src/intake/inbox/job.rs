@@ -5,9 +5,11 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::away::PutAway;
+use super::journal::{Original, Taking};
 use super::scan::{Stamp, Watched};
 use super::store::AdoptedFile;
-use crate::data::ReadAt;
+use crate::data::{ReadAt, Sequence};
 use crate::limits;
 use crate::spool::PartialId;
 
@@ -58,7 +60,7 @@ pub(super) enum Stage {
     /// It goes into the spool, or to quarantine.
     Enter,
     /// It is safe; its originals are to go.
-    PutAway(crate::data::Sequence),
+    PutAway(PutAway),
 }
 
 impl Job {
@@ -78,9 +80,23 @@ impl Job {
             .any(|part| part.partial.is_some() || (is_leaving && part.staged.is_some()))
     }
 
+    /// One whose entry is durable, and whose originals are to go.
+    pub(super) fn sealed(dir: &Path, taking: Taking, sequence: Sequence) -> Self {
+        let parts = taking.originals.into_iter().map(|original| Part::sealed(dir, original));
+        let parts: Vec<_> = parts.collect();
+        let name = parts.last().map(|part| part.name.clone()).unwrap_or_default();
+        let stage = Stage::PutAway(PutAway::new(sequence, true));
+        Self { name, parts, by_copy: true, flaw: None, stage }
+    }
+
     /// Its entry is durable.
     pub(super) const fn is_safe(&self) -> bool {
         matches!(self.stage, Stage::PutAway(_))
+    }
+
+    /// All of it lies in the spool.
+    pub(super) fn is_adopted(&self) -> bool {
+        self.parts.iter().all(|part| part.partial.is_some())
     }
 
     /// The first part that is not hashed.
@@ -95,6 +111,13 @@ impl Job {
 }
 
 impl Part {
+    /// An original whose entry the run before made durable.
+    pub(super) fn sealed(dir: &Path, original: Original) -> Self {
+        let Original { name, stamp } = original;
+        let original = Some((dir.join(&name), stamp));
+        Self { name, original, staged: None, partial: None, bytes: stamp.bytes, hash: None }
+    }
+
     pub(super) fn adopted(file: AdoptedFile) -> Self {
         let AdoptedFile { name, partial, bytes } = file;
         Self { name, original: None, staged: None, partial: Some(partial), bytes, hash: None }
@@ -120,11 +143,7 @@ impl Part {
         let Some((path, stamp)) = &self.original else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        let file = File::open(path)?;
-        if Stamp::of_open(&file)? != *stamp {
-            return Err(changed());
-        }
-        Ok(FileBytes { file, bytes: stamp.bytes })
+        FileBytes::open(path, stamp)
     }
 
     /// Checks that the original is still what the scan saw.
@@ -149,6 +168,26 @@ fn changed() -> io::Error {
 pub(super) struct FileBytes {
     file: File,
     bytes: u64,
+}
+
+impl FileBytes {
+    fn open(path: &Path, stamp: &Stamp) -> io::Result<Self> {
+        let file = File::open(path)?;
+        if Stamp::of_open(&file)? != *stamp {
+            return Err(changed());
+        }
+        Ok(Self { file, bytes: stamp.bytes })
+    }
+}
+
+impl Original {
+    /// Opens it where it lies.
+    ///
+    /// # Errors
+    /// As [`Part::open_original`].
+    pub(super) fn open(&self, path: &Path) -> io::Result<FileBytes> {
+        FileBytes::open(path, &self.stamp)
+    }
 }
 
 impl ReadAt for FileBytes {

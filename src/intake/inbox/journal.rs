@@ -3,10 +3,11 @@
 //! ```text
 //!  <data_dir>/inbox.taking     one JSON object, while the original still lies in the inbox
 //!
-//!  copy, hash --> journal synced --> adopt, seal --> original removed or archived --> journal removed
-//!                                       |
-//!           crash: was an entry with this name and hash made since `from`? Then only the original is put
-//!                  away; else the copy is removed and the file is taken anew.
+//!  copy, hash --> journal synced --> adopt, seal --> journal names the entry --> original removed or archived --> journal removed
+//!                                       |                       |
+//!           crash: was an entry with this name and hash made    '--> only the original is put away, whatever became
+//!                  since `from`? Then the journal names it; else     of the entry meanwhile
+//!                  the copy is removed and the file is taken anew.
 //! ```
 
 use std::io::{self, IoSlice};
@@ -38,6 +39,9 @@ pub(super) struct Taking {
     pub(super) originals: Vec<Original>,
     /// Hash of the `TsFile`, in hex.
     pub(super) blake3: String,
+    /// The entry, once it is durable: it may be released long before an archive takes the original.
+    #[serde(default)]
+    pub(super) sealed: Option<u64>,
 }
 
 impl Taking {

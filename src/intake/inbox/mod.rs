@@ -16,6 +16,8 @@
 //! | afterwards | removed, or renamed into the archive directory; an older file of that name there stays, and the new one gets its sequence in front |
 //! | a crash | a moved file is in the spool and is sealed at the next start; a copied one is found by its journal: each is taken once |
 //! | another kind of file | left alone, as are hidden files, links and directories |
+//! | a flawed file without room in quarantine | stays, is reported, and is tried again later; the others go on |
+//! | another node has the inbox | an error; the lock is `.penstock.lock` in the directory |
 //! | no room | waits; a file that could never fit is reported and left, and the others go on |
 //!
 //! [`Inbox`] is driven by [`Inbox::step`] on a thread that may block. Paths of the inbox are absolute; what
@@ -30,18 +32,22 @@ mod store;
 mod take;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 use crate::data::Sequence;
 use crate::limits;
-use crate::spool::{Disk, Full, PartialError};
+use crate::spool::{Disk, Full, PartialError, lock_dir};
 use job::{Job, Part};
 use scan::{MODS, TS_FILE, Watch, Watched};
 pub use spool_store::{OnSpool, SpoolStore};
 pub use store::{AdoptedFile, Store, StoreError, TakenFile};
+
+/// Pause after a file could not be put away; it doubles each time, up to the longest.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_LONGEST: Duration = Duration::from_secs(60);
 
 /// Settings of the inbox.
 #[derive(Debug, Clone)]
@@ -106,6 +112,17 @@ pub enum Step {
         /// What is needed, and what there is.
         full: Full,
     },
+    /// A flawed file stays in the inbox, as quarantine has no room for it; the others go on.
+    Left {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+        /// What is needed, and what quarantine has.
+        full: Full,
+    },
+    /// A file that cannot be put away is tried again at this moment.
+    Waiting(Instant),
     /// A file cannot be taken or put away now. Wait before the next step.
     Blocked {
         /// Its name.
@@ -128,9 +145,24 @@ pub enum InboxError {
         /// What the system said.
         source: io::Error,
     },
+    /// Another node takes files from there.
+    #[error("{dir} is in use by another node")]
+    Locked {
+        /// The inbox.
+        dir: PathBuf,
+    },
     /// The spool.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn not_locked(dir: &Path) -> impl FnOnce(io::Error) -> InboxError {
+    move |source| {
+        if source.kind() == io::ErrorKind::WouldBlock {
+            return InboxError::Locked { dir: dir.to_owned() };
+        }
+        disk("lock", dir)(source)
+    }
 }
 
 fn disk(operation: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> InboxError {
@@ -147,7 +179,14 @@ pub struct Inbox<D: Disk, S: Store> {
     scan_at: Option<Instant>,
     /// Adopted by the run before: `TsFile`s to go on with, and mods whose `TsFile` is still in the inbox.
     adopted: Vec<AdoptedFile>,
+    /// What is adopted is left alone until then.
+    adopted_at: Option<Instant>,
     job: Option<Job>,
+    /// How often the job failed in a row, and when it goes on.
+    failed: Option<(u32, Instant)>,
+    /// Held as long as the inbox is used.
+    #[expect(dead_code, reason = "it is held, not used")]
+    lock: Option<D::File>,
 }
 
 /// Why a step did not do its part.
@@ -155,6 +194,8 @@ enum Stop {
     /// The file changed, or is gone: look again.
     Again,
     Full(Full),
+    /// There is no room for a flawed file.
+    NoQuarantine(Full),
     Failed(InboxError),
 }
 
@@ -175,7 +216,10 @@ impl From<InboxError> for Stop {
             {
                 Self::Again
             }
-            error @ (InboxError::Disk { .. } | InboxError::Store(_)) => Self::Failed(error),
+            error
+            @ (InboxError::Disk { .. } | InboxError::Locked { .. } | InboxError::Store(_)) => {
+                Self::Failed(error)
+            }
         }
     }
 }
@@ -193,28 +237,50 @@ where
     /// Opens the inbox, whose directory exists, and finishes what a crash interrupted.
     ///
     /// # Errors
-    /// If a directory, the journal or the spool cannot be used.
+    /// If a directory, the journal or the spool cannot be used, or another node has the inbox.
     pub fn open(disk_: D, mut store: S, settings: Settings) -> Result<Self, InboxError> {
         let settings = settings.absolute()?;
+        let lock = lock_dir(&disk_, &settings.dir).map_err(not_locked(&settings.dir))?;
         let staging = &settings.staging_dir;
         disk_.create_dir(staging).map_err(disk("make", staging))?;
         away::clear(&disk_, &mut store, staging)?;
         let taking = journal::read(&disk_).map_err(disk("read journal of", &settings.dir))?;
-        if let Some(taking) = taking {
-            away::resume(&disk_, &mut store, &settings, &taking)?;
-            journal::remove(&disk_).map_err(disk("remove journal of", &settings.dir))?;
+        let mut job = None;
+        if let Some(mut taking) = taking {
+            if let Some(sequence) = away::resume(&disk_, &mut store, &mut taking)? {
+                job = Some(Job::sealed(&settings.dir, taking, sequence));
+            } else {
+                journal::remove(&disk_).map_err(disk("remove journal of", &settings.dir))?;
+            }
         }
         let adopted = store.adopted()?;
         let watch = Watch::default();
-        Ok(Self { disk: disk_, store, settings, watch, scan_at: None, adopted, job: None })
+        Ok(Self {
+            disk: disk_,
+            store,
+            settings,
+            watch,
+            scan_at: None,
+            adopted,
+            adopted_at: None,
+            job,
+            failed: None,
+            lock,
+        })
     }
 
     /// Does the next bounded part: a scan, or a MiB hashed, or 8 MiB copied and synced, or one file
     /// entered into the spool.
     pub fn step(&mut self, now: Instant) -> Step {
+        if let Some((_, at)) = self.failed.filter(|(_, at)| now < *at) {
+            return Step::Waiting(at);
+        }
         let Some(mut job) = self.job.take() else { return self.look(now) };
         match self.advance(&mut job, now) {
-            Ok(Some(step)) => step,
+            Ok(Some(step)) => {
+                self.failed = None;
+                step
+            }
             Ok(None) => {
                 self.job = Some(job);
                 Step::Worked
@@ -225,13 +291,24 @@ where
 
     /// Keeps a job that is safe or has begun to enter the spool; any other is left until later.
     fn stopped(&mut self, job: Job, stop: Stop, now: Instant) -> Step {
-        let name = job.name.clone();
+        let (name, flaw) = (job.name.clone(), job.flaw.clone().unwrap_or_default());
         let keep = match &stop {
             Stop::Again => job.is_safe(),
+            // What the run before had adopted of a flawed file waits without being in the way.
+            Stop::Full(_) if job.flaw.is_some() && job.is_adopted() => {
+                self.adopted_at = Some(now + limits::INBOX_PUT_OFF);
+                false
+            }
             Stop::Full(full) => job.has_entered() || full.needed <= full.limit,
+            Stop::NoQuarantine(_) => false,
             Stop::Failed(_) => job.has_entered() || job.is_safe(),
         };
         if keep {
+            if matches!(stop, Stop::Failed(_)) {
+                let times = self.failed.map_or(0, |(times, _)| times);
+                let pause = RETRY_FIRST * 2_u32.saturating_pow(times);
+                self.failed = Some((times.saturating_add(1), now + pause.min(RETRY_LONGEST)));
+            }
             self.job = Some(job);
         } else {
             let is_gone = matches!(stop, Stop::Again);
@@ -240,7 +317,8 @@ where
         }
         match stop {
             Stop::Again => Step::Worked,
-            Stop::Full(full) => Step::Full { name, full },
+            Stop::Full(full) if flaw.is_empty() => Step::Full { name, full },
+            Stop::Full(full) | Stop::NoQuarantine(full) => Step::Left { name, why: flaw, full },
             Stop::Failed(error) => Step::Blocked { name, error },
         }
     }
@@ -253,7 +331,7 @@ where
 
     /// Finds the next file, or scans.
     fn look(&mut self, now: Instant) -> Step {
-        if let Some(job) = self.next_adopted().or_else(|| self.next_finished(now)) {
+        if let Some(job) = self.next_adopted(now).or_else(|| self.next_finished(now)) {
             self.job = Some(job);
             return Step::Worked;
         }
@@ -272,7 +350,10 @@ where
     }
 
     /// A file that the run before moved into the spool.
-    fn next_adopted(&mut self) -> Option<Job> {
+    fn next_adopted(&mut self, now: Instant) -> Option<Job> {
+        if self.adopted_at.is_some_and(|at| now < at) {
+            return None;
+        }
         let at = self.adopted.iter().position(|file| file.name.ends_with(TS_FILE))?;
         let name = self.adopted.remove(at);
         let mut parts = self.adopted_mods(&name.name);

@@ -88,21 +88,25 @@ impl<C: OnSpool> Store for SpoolStore<C> {
         Ok(self.caller.on_spool(move |spool| spool.quarantine_partial(partial, &why))??)
     }
 
+    fn quarantine_room(&mut self, bytes: u64) -> Result<(), StoreError> {
+        Ok(self.caller.on_spool(move |spool| spool.quarantine_room(bytes))??)
+    }
+
     fn was_sealed(
         &mut self,
         from: Sequence,
         name: &str,
         hash: &[u8; 32],
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Sequence>, StoreError> {
         let mut reader = self.caller.on_spool(move |spool| spool.reader(from))?;
         let mut list = vec![0; limits::FILE_LIST_BYTES_MAX];
         while let Some(entry) = reader.next_entry()? {
             let is_own_file = (entry.header.kind, entry.header.source) == (Kind::File, Source::Own);
             if is_own_file && holds(&reader, &entry, &mut list, name, hash)? {
-                return Ok(true);
+                return Ok(Some(entry.header.sequence));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 }
 

@@ -84,7 +84,13 @@ pub trait Store {
     /// [`StoreError::Full`] if there is no room in it.
     fn quarantine(&mut self, partial: PartialId, why: &str) -> Result<(), StoreError>;
 
-    /// Whether an entry at or behind `from` was made here of a `TsFile` of this name and hash.
+    /// Whether so many bytes have room in quarantine.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`].
+    fn quarantine_room(&mut self, bytes: u64) -> Result<(), StoreError>;
+
+    /// The entry at or behind `from` that was made here of a `TsFile` of this name and hash.
     ///
     /// # Errors
     /// [`StoreError::Read`].
@@ -93,7 +99,7 @@ pub trait Store {
         from: Sequence,
         name: &str,
         hash: &[u8; 32],
-    ) -> Result<bool, StoreError>;
+    ) -> Result<Option<Sequence>, StoreError>;
 }
 
 /// Why the spool did not do it.

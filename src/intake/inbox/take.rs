@@ -2,13 +2,16 @@
 
 use std::time::Instant;
 
+use super::away::PutAway;
 use super::job::{Copying, Hashing, Job, Part, Stage};
 use super::journal::{Original, Taking};
 use super::{Inbox, Step, Stop, Store, StoreError, TakenFile, away, disk, journal};
-use crate::data::Sequence;
 use crate::spool::{Disk, PartialError, PartialId};
 use crate::tsfile::{TsFileError, tail};
 use crate::wire::piece::check_file_name;
+
+/// Bytes around name and flaw in a reason.
+const REASON_BYTES: usize = 16;
 
 impl<D: Disk, S: Store> Inbox<D, S>
 where
@@ -21,10 +24,7 @@ where
             Stage::Hash(_) => self.hash(job).map(|()| None),
             Stage::Copy(_) => self.copy(job).map(|()| None),
             Stage::Enter => self.enter(job),
-            Stage::PutAway(sequence) => {
-                let sequence = *sequence;
-                self.put_away(job, sequence).map(Some)
-            }
+            Stage::PutAway(_) => self.put_away(job),
         }
     }
 
@@ -121,7 +121,7 @@ where
             self.store.room_for(job.bytes())?;
         }
         if job.by_copy && !job.has_entered() {
-            let taking = taking(job, self.store.next_sequence()?);
+            let taking = Taking { from: self.store.next_sequence()?.0, ..taking(job) };
             journal::write(&self.disk, &taking).map_err(disk("note", &*job.name))?;
         }
         if !self.adopt(job)? {
@@ -129,7 +129,7 @@ where
             return Ok(None);
         }
         let sequence = self.store.seal(&taken(job))?;
-        job.stage = Stage::PutAway(sequence);
+        job.stage = Stage::PutAway(PutAway::new(sequence, false));
         Ok(None)
     }
 
@@ -153,6 +153,9 @@ where
 
     /// Puts the file into quarantine.
     fn refuse(&mut self, job: &mut Job, why: String) -> Result<Step, Stop> {
+        if !job.has_entered() {
+            self.check_quarantine(job, &why)?;
+        }
         // One by one: a second try begins with those that are left.
         while let Some(part) = job.parts.first_mut() {
             let partial = match part.partial {
@@ -165,6 +168,18 @@ where
             job.parts.remove(0);
         }
         Ok(Step::Quarantined { name: job.name.clone(), why })
+    }
+
+    /// Before anything of a flawed file is moved: whether all of it has room in quarantine.
+    fn check_quarantine(&mut self, job: &Job, why: &str) -> Result<(), Stop> {
+        let reason = |part: &Part| (part.name.len() + why.len() + REASON_BYTES) as u64;
+        let needed = job.parts.iter().map(|part| part.bytes + reason(part)).sum();
+        let fits = self.store.quarantine_room(needed);
+        if let Err(StoreError::Full(full)) = fits {
+            Err(Stop::NoQuarantine(full))
+        } else {
+            Ok(fits?)
+        }
     }
 
     /// Moves it into the spool: under its own name if that is possible.
@@ -187,17 +202,38 @@ where
         Ok(self.store.adopt(&staged)?)
     }
 
-    fn put_away(&mut self, job: &Job, sequence: Sequence) -> Result<Step, Stop> {
-        if job.by_copy {
-            for original in originals(job) {
-                away::put_away(&self.disk, &self.settings, &original, Some(sequence))?;
-            }
-            journal::remove(&self.disk).map_err(disk("remove journal of", &self.settings.dir))?;
+    /// The originals go, after the journal has noted that they are safe.
+    fn put_away(&mut self, job: &mut Job) -> Result<Option<Step>, Stop> {
+        let taking = taking(job);
+        let Stage::PutAway(away) = &mut job.stage else { return Ok(None) };
+        let sequence = away.sequence;
+        if job.by_copy && !self.put_away_copied(away, taking)? {
+            return Ok(None);
         }
         for part in &job.parts {
             self.watch.forget(&part.name);
         }
-        Ok(Step::Taken { name: job.name.clone(), sequence, bytes: job.bytes() })
+        Ok(Some(Step::Taken { name: job.name.clone(), sequence, bytes: job.bytes() }))
+    }
+
+    /// One step of it; false if there is more to do.
+    fn put_away_copied(&mut self, away: &mut PutAway, taking: Taking) -> Result<bool, Stop> {
+        let Self { disk: disk_, settings, .. } = self;
+        let failed = |operation| disk(operation, &settings.dir);
+        if !away.noted {
+            let sequence = away.sequence.0;
+            let taking = Taking { from: sequence, sealed: Some(sequence), ..taking };
+            journal::write(disk_, &taking).map_err(failed("write journal of"))?;
+            away.noted = true;
+            return Ok(false);
+        }
+        for original in &taking.originals {
+            if !away.step(disk_, settings, original)? {
+                return Ok(false);
+            }
+        }
+        journal::remove(disk_).map_err(failed("remove journal of"))?;
+        Ok(true)
     }
 }
 
@@ -220,10 +256,11 @@ fn originals(job: &Job) -> impl Iterator<Item = Original> {
     })
 }
 
-fn taking(job: &Job, from: Sequence) -> Taking {
+fn taking(job: &Job) -> Taking {
     let hash = job.parts.last().and_then(|part| part.hash);
     Taking {
-        from: from.0,
+        from: 0,
+        sealed: None,
         originals: originals(job).collect(),
         blake3: hash.map(|hash| hash.to_hex().to_string()).unwrap_or_default(),
     }

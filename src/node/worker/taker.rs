@@ -17,6 +17,9 @@ use crate::spool::{Disk, Full, Spool};
 /// Where copies into the spool are made: on its file system, out of everybody's way.
 const STAGING: &str = "staging";
 
+/// Flawed files that are looked after at one time; trouble about others stays until it is acknowledged.
+const LEFT_MAX: usize = 64;
+
 /// Takes the inbox in, and tells the board.
 #[derive(Debug)]
 pub(super) struct Taker<D: Disk> {
@@ -25,12 +28,14 @@ pub(super) struct Taker<D: Disk> {
     /// None until the directory could be opened.
     inbox: Option<Inbox<D, SpoolStore<SpoolHandle<D>>>>,
     failures: Repeating,
+    /// Flawed files that stay in the inbox, of which a person was told.
+    left: Vec<String>,
 }
 
 impl<D: Disk> Taker<D> {
     pub(super) fn new(parts: Parts<D>, config: InboxConfig, data_dir: &Path) -> Self {
         let settings = Settings::new(config.dir, config.archive_dir, data_dir.join(STAGING));
-        Self { parts, settings, inbox: None, failures: Repeating::default() }
+        Self { parts, settings, inbox: None, failures: Repeating::default(), left: Vec::new() }
     }
 
     /// One step.
@@ -69,19 +74,24 @@ impl<D: Disk> Taker<D> {
         match step {
             Step::Idle(until) => {
                 self.recovered();
+                self.forget_left();
                 return Next::At(until);
             }
             Step::Worked => {}
             Step::Taken { name, sequence, bytes } => {
                 self.recovered();
                 board.clear(TroubleKind::FileTooLarge, &name);
+                self.is_not_left(&name);
                 log::info!("event=taken sequence={sequence} bytes={bytes} name={name}");
                 board.intake(IntakeKind::Inbox).accepted(1, bytes, clock::now());
             }
             Step::Quarantined { name, why } => {
                 log::warn!("event=quarantined name={name} why=\"{why}\"");
                 board.intake(IntakeKind::Inbox).refused.count();
+                self.is_not_left(&name);
             }
+            Step::Left { name, why, full } => self.leave(name, &why, full),
+            Step::Waiting(until) => return Next::At(until),
             Step::Full { name, full } => return self.wait_for_room(&name, full),
             Step::Blocked { name, error } => {
                 self.complain(&name, &error);
@@ -101,6 +111,39 @@ impl<D: Disk> Taker<D> {
             format!("{name} needs {} bytes, the spool takes {} at most", full.needed, full.limit);
         board.raise(Report::new(TroubleKind::FileTooLarge, what).about(name), clock::wall());
         Next::At(clock::now() + TROUBLE_PAUSE)
+    }
+
+    /// A flawed file stays in the inbox: a person is told for as long as it lies there.
+    fn leave(&mut self, name: String, why: &str, full: Full) {
+        let Full { needed, available, limit } = full;
+        log::warn!("event=left_in_inbox name={name} why=\"{why}\"");
+        let what = format!(
+            "{name} is flawed ({why}) and stays in the inbox: it needs {needed} bytes of \
+             quarantine, which has {available} of {limit} left"
+        );
+        let remedy = "take the file away, or empty the quarantine or raise its limit";
+        let report = Report::new(TroubleKind::InboxBlocked, what).about(&name).remedy(remedy);
+        self.parts.board.raise(report, clock::wall());
+        if !self.left.contains(&name) && self.left.len() < LEFT_MAX {
+            self.left.push(name);
+        }
+    }
+
+    fn is_not_left(&mut self, name: &str) {
+        self.left.retain(|left| left != name);
+        self.parts.board.clear(TroubleKind::InboxBlocked, name);
+    }
+
+    /// Somebody may have taken away what was left.
+    fn forget_left(&mut self) {
+        let (dir, board) = (&self.settings.dir, &self.parts.board);
+        self.left.retain(|name| {
+            let stays = dir.join(name).exists();
+            if !stays {
+                board.clear(TroubleKind::InboxBlocked, name);
+            }
+            stays
+        });
     }
 
     fn complain(&mut self, name: &str, error: &InboxError) {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests play the people who fill the inbox")]
 
+mod away;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::*;
 use crate::spool::{self, FileList, FileReader, OpenMode, PartialId, RealDisk, Spool};
 
-const TS_FILE_BYTES: &[u8] = include_bytes!("../../../tests/samples/v3_tiny.tsfile");
+const TS_FILE_BYTES: &[u8] = include_bytes!("../../../../tests/samples/v3_tiny.tsfile");
 
 /// When the program stops, and what the spool is told to say.
 #[derive(Debug, Default)]
@@ -19,6 +21,9 @@ struct World {
     calls: u64,
     stop_at: Option<u64>,
     other_file_system: bool,
+    /// What a rename into the archive says.
+    archive: Option<io::ErrorKind>,
+    quarantine_bytes: Option<u64>,
     room: Option<u64>,
     spool: Option<Spool<RealDisk>>,
 }
@@ -89,6 +94,7 @@ impl Machine {
         let entries = fs::read_dir(self.path(dir)).expect("readable");
         let mut names: Vec<_> = entries
             .map(|entry| entry.expect("entry").file_name().into_string().expect("UTF-8"))
+            .filter(|name| name != ".penstock.lock")
             .collect();
         names.sort();
         names
@@ -97,7 +103,11 @@ impl Machine {
     /// The program starts: the spool is opened anew.
     fn start(&self) {
         self.world().spool = None;
-        let settings = spool::Settings { segment_bytes: 64 * 1024, ..spool::Settings::default() };
+        let mut settings =
+            spool::Settings { segment_bytes: 64 * 1024, ..spool::Settings::default() };
+        let quarantine_max_bytes = self.world().quarantine_bytes;
+        settings.quarantine_max_bytes =
+            quarantine_max_bytes.unwrap_or(settings.quarantine_max_bytes);
         let opened = Spool::open(self.disk.clone(), settings, Instant::now(), 0);
         self.world().spool = Some(opened.expect("the spool opens").0);
     }
@@ -148,13 +158,15 @@ fn run(inbox: &mut Inbox<Machine, Fussy>, now: &mut Instant, seconds: u64) -> Ve
     let mut steps = Vec::new();
     while *now <= until {
         match inbox.step(*now) {
-            Step::Idle(at) => *now = at,
+            Step::Idle(at) | Step::Waiting(at) => *now = at,
             Step::Worked => {}
             step @ (Step::Full { .. } | Step::Blocked { .. }) => {
                 *now += Duration::from_secs(1);
                 steps.push(step);
             }
-            step @ (Step::Taken { .. } | Step::Quarantined { .. }) => steps.push(step),
+            step @ (Step::Taken { .. } | Step::Quarantined { .. } | Step::Left { .. }) => {
+                steps.push(step);
+            }
         }
     }
     steps
@@ -375,6 +387,12 @@ impl Disk for Machine {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.call()?;
+        let refused = self.world().archive.filter(|_| {
+            to.starts_with(self.path("archive")) && !from.starts_with(self.path("archive"))
+        });
+        if let Some(kind) = refused {
+            return Err(kind.into());
+        }
         self.disk.rename(from, to)
     }
 
@@ -477,12 +495,16 @@ impl Store for Fussy {
         self.store.quarantine(partial, why)
     }
 
+    fn quarantine_room(&mut self, bytes: u64) -> Result<(), StoreError> {
+        self.store.quarantine_room(bytes)
+    }
+
     fn was_sealed(
         &mut self,
         from: Sequence,
         name: &str,
         hash: &[u8; 32],
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Sequence>, StoreError> {
         self.store.was_sealed(from, name, hash)
     }
 }

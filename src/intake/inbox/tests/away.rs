@@ -1,0 +1,132 @@
+//! Originals that cannot go, and files that cannot leave.
+
+use super::*;
+use crate::spool::{Arrival, Kind, NewEntry, Source};
+
+/// Releases what is in the spool, and appends an entry: the last segment always stays.
+fn release_all(machine: &Machine) {
+    let mut world = machine.world();
+    let spool = world.spool.as_mut().expect("open");
+    spool.release_unclaimed().expect("its segment ends");
+    let entry = NewEntry {
+        kind: Kind::Opaque,
+        source: Source::Own,
+        hops: 0,
+        precision: None,
+        time_range: None,
+        payload: b"\x01\0\x63",
+    };
+    spool.append(entry, Arrival { wall_ms: 0, trusted: false }).expect("appended");
+    spool.release_unclaimed().expect("released");
+    let mut reader = spool.reader(Sequence(1));
+    let oldest = reader.next_entry().expect("readable").expect("the last one");
+    assert_eq!(oldest.header.sequence, Sequence(2));
+}
+
+fn last_sequence(machine: &Machine) -> u64 {
+    machine.world().spool.as_ref().expect("open").next_sequence().0 - 1
+}
+
+#[test]
+fn a_copied_file_is_taken_once_though_its_entry_was_released_before_the_archive_took_it() {
+    let machine = Machine::new();
+    machine.world().archive = Some(io::ErrorKind::PermissionDenied);
+    machine.write("a.tsfile", TS_FILE_BYTES);
+    let steps = lived(&machine, true, 5);
+    assert!(steps.iter().all(|step| matches!(step, Step::Blocked { .. })), "{steps:?}");
+    assert!(!steps.is_empty());
+    release_all(&machine);
+    machine.world().archive = None;
+    let steps = lived(&machine, true, 100);
+    assert!(matches!(&steps[..], [Step::Taken { sequence: Sequence(1), .. }]), "{steps:?}");
+    assert_eq!(machine.names("archive"), ["a.tsfile"]);
+    assert_eq!(machine.names("inbox"), [""; 0]);
+    assert_eq!(last_sequence(&machine), 2, "it was not taken again");
+    assert!(!machine.names("data").contains(&"inbox.taking".to_owned()));
+}
+
+#[test]
+fn an_archive_on_another_file_system_that_is_full_is_left_clean_and_asked_less_and_less() {
+    let machine = Machine::new();
+    machine.world().archive = Some(io::ErrorKind::CrossesDevices);
+    let partial = machine.path("archive/.penstock.partial");
+    machine.write("a.tsfile", TS_FILE_BYTES);
+    let mut inbox = machine.open(true).expect("opens");
+    let mut now = Instant::now();
+    let mut attempts = 0;
+    let (start, mut steps) = (now, Vec::new());
+    while now < start + Duration::from_secs(600) {
+        if !partial.is_symlink() {
+            std::os::unix::fs::symlink("/dev/full", &partial).expect("made");
+        }
+        let more = run(&mut inbox, &mut now, 0);
+        attempts += more.len();
+        steps.extend(more);
+        if !partial.is_symlink() {
+            assert_eq!(machine.names("archive"), [""; 0], "what was begun is removed");
+        }
+        now += Duration::from_millis(500);
+    }
+    assert!(steps.iter().all(|step| matches!(step, Step::Blocked { .. })), "{steps:?}");
+    assert!((10..=20).contains(&attempts), "{attempts} in ten minutes");
+    fs::remove_file(&partial).expect("removed");
+    let steps = run(&mut inbox, &mut now, 100);
+    assert!(matches!(&steps[..], [Step::Taken { .. }]), "{steps:?}");
+    assert_eq!(machine.names("archive"), ["a.tsfile"]);
+    assert_eq!(fs::read(machine.path("archive/a.tsfile")).expect("there"), TS_FILE_BYTES);
+    assert_eq!(machine.names("inbox"), [""; 0]);
+}
+
+#[test]
+fn a_large_file_goes_to_an_archive_of_another_file_system_in_steps() {
+    let machine = Machine::new();
+    machine.world().archive = Some(io::ErrorKind::CrossesDevices);
+    let mut mods = vec![7; 20 << 20];
+    mods[19 << 20] = 8;
+    machine.write("a.tsfile.mods", &mods);
+    machine.write("a.tsfile", TS_FILE_BYTES);
+    let mut inbox = machine.open(true).expect("opens");
+    let (mut now, mut steps) = (Instant::now(), 0);
+    while !matches!(inbox.step(now), Step::Taken { .. }) {
+        now += Duration::from_millis(100);
+        steps += usize::from(machine.names("archive").contains(&".penstock.partial".to_owned()));
+    }
+    assert!(steps >= 3, "{steps} steps with a part of it there");
+    assert_eq!(machine.names("archive"), ["a.tsfile", "a.tsfile.mods"]);
+    assert!(fs::read(machine.path("archive/a.tsfile.mods")).expect("there") == mods);
+}
+
+#[test]
+fn a_flawed_file_without_room_in_quarantine_stays_and_the_others_go_on() {
+    let machine = Machine::new();
+    machine.world().quarantine_bytes = Some(1000);
+    machine.put("bad.tsfile", &[b'x'; 2000]);
+    let mut inbox = machine.open(false).expect("opens");
+    let mut now = Instant::now();
+    run(&mut inbox, &mut now, 61);
+    machine.put("good.tsfile", TS_FILE_BYTES);
+    let mut left = 0;
+    for step in run(&mut inbox, &mut now, 600) {
+        if let Step::Left { name, full, .. } = step {
+            assert_eq!((name.as_str(), full.limit), ("bad.tsfile", 1000));
+            left += 1;
+        } else {
+            assert!(matches!(step, Step::Taken { .. }), "{step:?}");
+        }
+    }
+    assert!((1..=20).contains(&left), "{left} times in ten minutes");
+    assert_eq!(machine.entries(), [["good.tsfile"]]);
+    assert_eq!(machine.names("inbox"), ["bad.tsfile"]);
+    assert_eq!((machine.quarantine().len(), machine.adopted()), (0, 0));
+}
+
+#[test]
+fn a_second_node_is_kept_out_of_the_inbox() {
+    let machine = Machine::new();
+    let inbox = machine.open(false).expect("opens");
+    let store = Fussy { store: SpoolStore::new(machine.clone()), machine: machine.clone() };
+    let second = Inbox::open(machine.clone(), store, machine.settings(false));
+    assert!(matches!(second, Err(InboxError::Locked { .. })));
+    drop(inbox);
+    machine.open(false).expect("opens");
+}
