@@ -21,6 +21,9 @@ GOLDEN = os.path.join(ROOT, "tests", "golden")
 CONVERSATIONS = ["iotdb-1.3.3", "iotdb-2.0.10/airgap/*", "iotdb-2.0.10/serializer", "iotdb-2.0.10/thrift/*"]
 HANDSHAKE = 51
 PIECES, SEALS, PLAN_PIECES, PLAN_SEALS = {4, 8}, {5, 9}, {101, 201}, {102, 202}
+# A file's piece and seal, then those of a file with `.mods`.
+CAPTURED_FILES = ("002", "003", "013", "014", "015")
+IDENTITY = re.compile(rb"P1-[0-9a-f]{32}-[0-9]{20}-")
 TABLET_TAIL_BYTES = 48
 ANSWER_SECONDS = 20
 
@@ -182,14 +185,10 @@ def compare_files(world):
     inbox = world.place("captures-files", "inbox")
     settings = '[inbox]\ndir = "%s"\n' % inbox + air_gap_pipe("out", tap.port)
     sender = Node("sender", world.place("captures-files"), settings).start()
-    content = {}
-    for name, frame in requests(os.path.join(GOLDEN, "iotdb-1.3.3")):
-        payload = read_payload(frame)
-        if name[:3] in ("002", "013", "014"):
-            cut = Reader(payload[3:])
-            file = cut.value(STRING).decode()
-            cut.number(">q")
-            content[file] = cut.value(STRING)
+    recorded = [(name, read_payload(frame)) for name, frame in requests(os.path.join(GOLDEN, "iotdb-1.3.3"))]
+    pieces = [pieces_of(payload)[0] for name, payload in recorded
+              if name[:3] in CAPTURED_FILES and request_type(payload) in PIECES]
+    content = {file.decode(): raw for file, _, raw in pieces}
     for file in sorted(content, reverse=True):
         aside = os.path.join(world.folder, "aside")
         with open(aside, "wb") as out:
@@ -198,12 +197,40 @@ def compare_files(world):
     wait_for("the inbox is empty", 30, lambda: not os.listdir(inbox))
     sender.wait_pipes_empty(30)
     sender.stop()
-    transfers = collections.defaultdict(dict)
-    sealed = [follow(payload, transfers[transfer_of(payload)]) for payload in tap.payloads]
-    wanted = sorted(raw for name, raw in content.items() if name.endswith(".tsfile"))
-    if sorted(filter(None, sealed)) != wanted:
-        raise Failure("of %d files not all are sealed as they were, types %s" % (len(wanted), dict(tap.types)))
+    compare_hello(tap.payloads, read_payload(read(os.path.join(GOLDEN, "iotdb-1.3.3", "001-51-handshake-v2.bin"))))
+    captured = [payload for name, payload in recorded if name[:3] in CAPTURED_FILES]
+    sent = [fields_of(payload) for payload in tap.payloads if request_type(payload) != HANDSHAKE]
+    for fields in map(fields_of, captured):
+        if fields not in sent:
+            near = [str(other)[:200] for other in sent if other[0] == fields[0]]
+            raise Failure("a captured request %.200s is sent as %s" % (fields, near))
     order = [request_type(payload) for payload in tap.payloads if request_type(payload) != HANDSHAKE]
-    if tap.types[8] and order.index(9) < order.index(8):
-        raise Failure("a seal before its pieces: %s" % order)
-    return "%d captured files sent as %s" % (len(wanted), order)
+    if len(order) != len(captured) or order.index(9) < order.index(8):
+        raise Failure("%d requests instead of %d, or a seal before its pieces: %s" % (len(order), len(captured), order))
+    return "captured files sent as %s, each request the same in every field" % order
+
+
+def fields_of(payload):
+    """(version and type, fields, length in bytes), each file's name without the identity that ours begins with."""
+    fields, length = [], len(payload)
+    for name, number, raw in pieces_of(payload):
+        own = IDENTITY.match(name) if name is not None else None
+        if own:
+            name, length = name[own.end():], length - own.end()
+        fields.append((name, number, raw))
+    return payload[:3], fields, length
+
+
+def compare_hello(payloads, captured):
+    """The handshake tells what stock 1.3.3 tells, in the same form; values that name the cluster may differ."""
+    ours, theirs = (pairs_of(payload) for payload in (payloads[0], captured))
+    if payloads[0][:3] != captured[:3] or not set(theirs) <= set(ours):
+        raise Failure("the handshake says %s, stock 1.3.3 says %s" % (ours, theirs))
+    for key in set(theirs) - {"clusterID"}:
+        if ours[key] != theirs[key]:
+            raise Failure("the handshake says %s=%s, stock 1.3.3 says %s" % (key, ours[key], theirs[key]))
+
+
+def pairs_of(payload):
+    cut = Reader(payload[3:])
+    return dict((cut.value(STRING).decode(), cut.value(STRING).decode()) for _ in range(cut.number(">i")))

@@ -3,10 +3,16 @@
 import random
 import struct
 
+from .process import wait_for
+from .rpc import RpcError
+
 TYPES = ["BOOLEAN", "INT32", "INT64", "FLOAT", "DOUBLE", "TEXT", "TIMESTAMP", "DATE", "BLOB", "STRING"]
 NAMES = ["a_bool", "b_int", "c_long", "d_float", "e_double", "f_text", "g_time", "h_date", "i_blob", "j_string"]
 START = 1_700_000_000_000
 STEP = 1000
+# A database's first regions are not "available" until a heartbeat has told of them.
+NO_AVAILABLE_REGION = 906
+REGION_SECONDS = 60
 
 
 def cell(kind, row, dice):
@@ -48,9 +54,22 @@ def insert(stock, database, rows, dice):
     for device, aligned, sparse in (("plain", False, False), ("holes", False, True), ("aligned", True, False),
                                     ("aligned.holes", True, True)):
         columns = [column(kind, rows, sparse, dice) for kind in TYPES]
-        stock.session().insert_tablet("%s.%s" % (database, device), aligned, NAMES, TYPES, times, columns)
-    stock.session().insert_tablet(
-        database + ".lonely", False, ["one"], ["DOUBLE"], times, [[cell("DOUBLE", row, dice) for row in rows]])
+        insert_tablet(stock, "%s.%s" % (database, device), aligned, NAMES, TYPES, times, columns)
+    insert_tablet(
+        stock, database + ".lonely", False, ["one"], ["DOUBLE"], times, [[cell("DOUBLE", row, dice) for row in rows]])
+
+
+def insert_tablet(stock, *tablet):
+    """Inserts as soon as the database has a region that can take it."""
+    def taken():
+        try:
+            stock.session().insert_tablet(*tablet)
+        except RpcError as error:
+            if error.code != NO_AVAILABLE_REGION:
+                raise
+            return False
+        return True
+    wait_for("%s has a region for %s" % (stock.name, tablet[0]), REGION_SECONDS, taken, 0.5)
 
 
 def write_large(stock, database, megabytes, seed=2):
@@ -61,8 +80,8 @@ def write_large(stock, database, megabytes, seed=2):
     for turn in range(max(1, megabytes)):
         times = [START + (turn * rows + row) * STEP for row in range(rows)]
         columns = [[dice.random() for _ in range(rows)] for _ in range(width)]
-        stock.session().insert_tablet(database + ".wide", True, ["s%d" % i for i in range(width)],
-                                      ["DOUBLE"] * width, times, columns)
+        insert_tablet(stock, database + ".wide", True, ["s%d" % i for i in range(width)],
+                      ["DOUBLE"] * width, times, columns)
     stock.run("FLUSH " + database)
 
 

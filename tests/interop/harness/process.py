@@ -103,13 +103,14 @@ def port_open(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_for(what, seconds, ready, pause=0.2):
-    """Polls until `ready()` is true and gives its value; a time-out or an end of the world is a Failure."""
+def wait_for(what, seconds, ready, pause=0.2, otherwise=None):
+    """Polls until `ready()` is true and gives its value; after the time a Failure that also says `otherwise()`."""
     deadline = time.monotonic() + seconds
     while True:
         value = ready()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise Failure("after %d s still not: %s" % (seconds, what))
+            found = ", " + otherwise() if otherwise else ""
+            raise Failure("after %d s still not: %s%s" % (seconds, what, found))
         time.sleep(pause)

@@ -18,7 +18,11 @@ TYPES = ["BOOLEAN", "INT32", "INT64", "FLOAT", "DOUBLE", "TEXT", None, None, "TI
 
 
 class RpcError(Exception):
-    """The server's refusal of a statement: its status code and message."""
+    """The server's refusal of a statement: its status code, where it gave one, and message."""
+
+    def __init__(self, message, code=None):
+        super().__init__(message)
+        self.code = code
 
 
 def pack(kind, value):
@@ -142,7 +146,8 @@ class Session:
         if status[1] in SUCCESS:
             return
         texts = [status.get(2, b"")] + [s.get(2, b"") for s in status.get(3, []) if s[1] not in SUCCESS]
-        raise RpcError("%d %s: %s" % (status[1], what[:200], b" ".join(texts).decode(errors="replace")[:600]))
+        text = b" ".join(texts).decode(errors="replace")[:600]
+        raise RpcError("%d %s: %s" % (status[1], what[:200], text), status[1])
 
     def execute(self, statement):
         reply = self.call("executeStatement", [
