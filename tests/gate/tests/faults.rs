@@ -193,7 +193,6 @@ fn the_wire_has_its_speed_and_its_length() {
     take(&mut pair.inner, 1);
     let took = now() - start;
     assert!(took >= Duration::from_millis(140), "{took:?}");
-    assert!(took < Duration::from_millis(400), "{took:?}");
 }
 
 #[test]
