@@ -15,8 +15,9 @@ pub const ENTRY_BYTES_MAX: usize = MIB;
 pub const ENTRY_BYTES_TARGET: usize = 256 * KIB;
 /// Largest request that is kept in memory while it arrives; a larger one goes to a spill file.
 pub const REQUEST_MEMORY_BYTES_MAX: usize = MIB + 64 * KIB;
-/// One of the two batches between gate and spool thread: an entry and some small things.
-pub const STAGE_BYTES: usize = REQUEST_MEMORY_BYTES_MAX + 128 * KIB;
+/// One of the two batches between gate and spool thread: a part as the splitter makes them, and some
+/// small things. A larger request goes over in the buffer that it was collected in.
+pub const STAGE_BYTES: usize = ENTRY_BYTES_TARGET + 128 * KIB;
 /// Records of such a batch: several for each connection of a large table.
 pub const STAGE_RECORDS: usize = 1024;
 /// Calls to the spool thread that wait at one time.
@@ -33,8 +34,11 @@ pub const READ_BYTES: usize = 128 * KIB;
 pub const TURN_BYTES: usize = 256 * KIB;
 /// Default of `[gate] max_frame_bytes`: what stock 2.0 takes at most.
 pub const FRAME_BYTES_MAX_DEFAULT: usize = 64 * MIB;
-/// Handshakes are a few hundred bytes; nothing longer is read before one was accepted.
-pub const HANDSHAKE_BYTES_MAX: usize = 16 * KIB;
+/// Handshakes are a few hundred bytes; nothing longer is read before one was accepted, and a connection
+/// holds so much of its own.
+pub const HANDSHAKE_BYTES_MAX: usize = 4 * KIB;
+/// A first frame that has begun is whole within this time, or its connection makes room.
+pub const FIRST_FRAME_MAX: Duration = Duration::from_secs(30);
 
 /// Longest text that names a path, a file or a key on the wire.
 pub const NAME_BYTES_MAX: usize = 4 * KIB;
@@ -70,8 +74,9 @@ pub const WRAPPERS_MAX: usize = 4;
 
 /// Connections of the gate's table by default: two stock peers with default pipes and forty strangers fit.
 pub const CONNECTIONS_MAX_DEFAULT: usize = 64;
-/// Connections that can be asked for; each costs a buffer of a few KiB and a file handle.
-pub const CONNECTIONS_MAX: usize = 1024;
+/// Connections that can be asked for: twenty stock peers with eleven each. Each costs a buffer of a few
+/// KiB and a file handle.
+pub const CONNECTIONS_MAX: usize = 256;
 /// How long an answer is held while the spool cannot take data, before the connection is reset.
 pub const HOLD_MAX: Duration = Duration::from_secs(600);
 /// A refusal of an unknown request leaves no sooner than this after its frame: stock peers repeat at once.
@@ -90,6 +95,8 @@ pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(180);
 pub const HOLD_SHOWN_AFTER: Duration = Duration::from_secs(2);
 /// A request that waits for a free buffer goes to disk after this: who holds the buffers may be stalled.
 pub const LEND_WAIT: Duration = Duration::from_millis(200);
+/// Connections that could not be accepted for want of file handles or memory are tried again after this.
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 /// A full quarantine is tried again after this.
 pub const QUARANTINE_RETRY: Duration = Duration::from_secs(1);
 /// A sender reconnects before the first frame after this much silence.
@@ -121,7 +128,8 @@ pub const STOP_GRACE: Duration = Duration::from_secs(4);
 pub const CURSOR_RANGES_MAX: usize = 64;
 /// Consumers of one spool: pipes and the landing; each costs a file handle and two blocks.
 pub const CONSUMERS_MAX: usize = 64;
-/// Partials at one time: four for each connection of a full table (a seal names up to four files).
+/// Partials at one time: four for each connection of a table of the default size (a seal names up to four
+/// files), one for each of the largest. Who finds none is reset, so that those with files can seal them.
 pub const PARTIALS_MAX: usize = 256;
 /// Bytes that a reader of the spool or recovery holds at one time: sixteen entries of 4 KiB for one read.
 pub const SPOOL_WINDOW_BYTES: usize = 64 * KIB;
@@ -135,8 +143,8 @@ pub const SEGMENTS_AGED_MAX: usize = 4 * KIB;
 pub const ORIGINS_MAX: usize = 64;
 /// Received ranges of all origins together, 16 bytes each; the oldest are forgotten, and their repetition is taken twice.
 pub const RECEIVED_RANGES_MAX: usize = 8 * KIB;
-/// Unconfirmed requests of stock peers: one for each connection of a full table, and three tables of lost ones.
-pub const UNCONFIRMED_MAX: usize = 256;
+/// Unconfirmed requests of stock peers: one for each connection of a full table, and as many of lost ones.
+pub const UNCONFIRMED_MAX: usize = 2 * CONNECTIONS_MAX;
 /// Bytes of a consumer's name: three times as long as a file name, escaped.
 pub const CONSUMER_NAME_BYTES_MAX: usize = 64;
 /// Cursors are synced at most this often while traffic flows; what is replayed is dropped by identity.
@@ -203,4 +211,9 @@ const _: () = assert!(ENTRY_BYTES_TARGET <= ENTRY_BYTES_MAX);
 const _: () = assert!(ENTRY_BYTES_MAX < REQUEST_MEMORY_BYTES_MAX);
 const _: () = assert!(HANDSHAKE_BYTES_MAX < REQUEST_MEMORY_BYTES_MAX);
 const _: () = assert!(HANDSHAKE_BYTES_MAX <= SMALL_REQUEST_BYTES_MAX);
-const _: () = assert!(ENTRY_BYTES_MAX < STAGE_BYTES);
+const _: () = assert!(ENTRY_BYTES_TARGET + 64 * KIB <= STAGE_BYTES);
+const _: () = assert!(SMALL_REQUEST_BYTES_MAX + 64 * KIB <= STAGE_BYTES);
+const _: () = assert!(CONNECTIONS_MAX_DEFAULT * FILES_PER_CONNECTION_MAX <= PARTIALS_MAX);
+const _: () =
+    assert!(CONNECTIONS_MAX_DEFAULT <= CONNECTIONS_MAX && CONNECTIONS_MAX <= PARTIALS_MAX);
+const _: () = assert!(CONNECTIONS_MAX < UNCONFIRMED_MAX);

@@ -179,7 +179,7 @@ fn every_mistake_names_line_key_and_remedy() {
             "[gate]\nmax_frame_bytes = \"3GiB\"\n",
             "2: error: gate.max_frame_bytes: expected 16KiB to 2047MiB, as lengths on the wire are signed (64MiB suits most)",
         ),
-        ("[gate]\nmax_connections = 0\n", "2: error: gate.max_connections: expected 1 to 1024"),
+        ("[gate]\nmax_connections = 0\n", "2: error: gate.max_connections: expected 1 to 256"),
         (
             "[gate]\nallow = [\"10.0.0.0/99\"]\n",
             "2: error: gate.allow: invalid value: string \"10.0.0.0/99\", expected an address such as \"10.53.53.0/24\"",

@@ -198,28 +198,32 @@ impl Keeper {
     ) -> Result<Kept, Fatal> {
         let why = format!("{} (a frame from the gate)\n", case.name());
         let flawed = case == Case::FlawedFile;
-        let hit = |file: &&OpenFile| file.key == key || (flawed && file.key.link == key.link);
-        while let Some(key) = self.files.iter().find(hit).map(|file| file.key) {
-            match self.put_aside(spool, key, &why) {
-                Err(PartialError::Full(_)) => return Ok(Kept::Done(Outcome::QuarantineFull)),
-                Err(error) => return file_refused(error),
-                Ok(()) => {}
-            }
-        }
-        Ok(Kept::Done(Outcome::Quarantined(case)))
+        let hit = |file: &OpenFile| file.key == key || (flawed && file.key.link == key.link);
+        self.put_aside(spool, hit, &why, case)
     }
 
+    /// Moves all these files to quarantine, or none: what has gone there would come again with the rest.
     fn put_aside<D: Disk>(
         &mut self,
         spool: &mut Spool<D>,
-        key: FileKey,
+        hit: impl Fn(&OpenFile) -> bool,
         why: &str,
-    ) -> Result<(), PartialError> {
-        if let Some(file) = self.find(key) {
-            spool.quarantine_partial(file.partial, why)?;
-            self.take(key);
+        case: Case,
+    ) -> Result<Kept, Fatal> {
+        let hits = || self.files.iter().filter(|file| hit(file));
+        let bytes = hits().map(|file| file.bytes + why.len() as u64).sum();
+        if spool.quarantine_room(bytes).is_err() {
+            return Ok(Kept::Done(Outcome::QuarantineFull));
         }
-        Ok(())
+        while let Some(index) = self.files.iter().position(&hit) {
+            let partial = self.files.get(index).map(|file| file.partial);
+            match partial.map_or(Ok(()), |partial| spool.quarantine_partial(partial, why)) {
+                Ok(()) => drop(self.files.swap_remove(index)),
+                Err(PartialError::Full(_)) => return Ok(Kept::Done(Outcome::QuarantineFull)),
+                Err(error) => return file_refused(error),
+            }
+        }
+        Ok(Kept::Done(Outcome::Quarantined(case)))
     }
 
     /// Shows the first bytes of a file.
@@ -247,7 +251,9 @@ impl Keeper {
     ) -> Result<Kept, Fatal> {
         let Some(seal) = decode(payload) else { return Ok(Kept::Done(Outcome::Undecodable)) };
         if let Some(flaw) = self.flaw(spool, &seal, files)? {
-            return self.quarantine_all(spool, files, &flaw);
+            let why = format!("{}: {flaw}\n", Case::FlawedFile.name());
+            let hit = |file: &OpenFile| files.contains(&Some(file.key));
+            return self.put_aside(spool, hit, &why, Case::FlawedFile);
         }
         let mut whole = blake3::Hasher::new();
         whole.update(payload);
@@ -324,24 +330,6 @@ impl Keeper {
                 Ok(Some(format!("{name}: {flaw}")))
             }
         }
-    }
-
-    fn quarantine_all<D: Disk>(
-        &mut self,
-        spool: &mut Spool<D>,
-        files: &[Option<FileKey>],
-        flaw: &str,
-    ) -> Result<Kept, Fatal> {
-        let why = format!("{}: {flaw}\n", Case::FlawedFile.name());
-        for key in files.iter().flatten() {
-            match self.put_aside(spool, *key, &why) {
-                Ok(()) => {}
-                // The receiver asks again, for what is left.
-                Err(PartialError::Full(_)) => return Ok(Kept::Done(Outcome::QuarantineFull)),
-                Err(error) => return file_refused(error),
-            }
-        }
-        Ok(Kept::Done(Outcome::Quarantined(Case::FlawedFile)))
     }
 
     pub(super) fn find(&self, key: FileKey) -> Option<&OpenFile> {
@@ -460,6 +448,27 @@ pub(super) fn unreadable(source: io::Error) -> Fatal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spool::{Settings, SimDisk};
+
+    #[test]
+    fn flawed_files_go_to_quarantine_together_or_not_at_all() {
+        let now = crate::ops::clock::now();
+        let settings = Settings { quarantine_max_bytes: 1000, ..Settings::default() };
+        let disk = SimDisk::new(1, 1 << 30);
+        let (mut spool, _) = Spool::open(disk, settings, now, 0).unwrap();
+        let mut keeper = Keeper::new(u32::MAX);
+        let link = LinkId(1);
+        let [mods, file] = [1, 2].map(|number| FileKey { link, number });
+        keeper.write(&mut spool, mods, &[0; 10]).unwrap();
+        keeper.write(&mut spool, file, &[0; 2000]).unwrap();
+        let kept = keeper.quarantine(&mut spool, mods, Case::FlawedFile).unwrap();
+        assert!(matches!(kept, Kept::Done(Outcome::QuarantineFull)), "{kept:?}");
+        assert_eq!((keeper.open_files(), spool.stats().quarantine_things), (2, 0));
+        keeper.cut(&mut spool, file, 0).unwrap();
+        let kept = keeper.quarantine(&mut spool, mods, Case::FlawedFile).unwrap();
+        assert!(matches!(kept, Kept::Done(Outcome::Quarantined(Case::FlawedFile))), "{kept:?}");
+        assert_eq!((keeper.open_files(), spool.stats().quarantine_things), (0, 2));
+    }
 
     const NAMED: &str = "P1-00112233445566778899aabbccddeeff-00000000000000000042-x.tsfile";
 

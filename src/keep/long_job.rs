@@ -18,7 +18,7 @@ use super::keeper::{Keeper, Kept, file_refused, hops, refused, source, unreadabl
 use super::stage::PartHeader;
 use crate::data::{Identity, ReadAt};
 use crate::limits;
-use crate::link::receiver::{FileKey, Outcome, Provenance, short_hash};
+use crate::link::receiver::{FileKey, Job, Outcome, Provenance, short_hash};
 use crate::spool::{
     Arrival, Disk, DiskFile, Fatal, FileReader, Full, Kind, LinkId, NewFileEntry, SealedFile, Spool,
 };
@@ -91,6 +91,20 @@ pub trait Host<D: Disk> {
 }
 
 impl LongJob {
+    /// The long job of a job, if it is long.
+    pub const fn of(job: &Job) -> Option<Self> {
+        match *job {
+            Job::RequestFile { from, file, next_part } => {
+                Some(Self::Request { from, file, next_part })
+            }
+            Job::Inflate { file, into } => Some(Self::Inflate { file, into }),
+            Job::Move { file, offset, bytes, into } => {
+                Some(Self::Move { file, offset, bytes, into })
+            }
+            Job::Seal { .. } | Job::Quarantine { .. } | Job::Show { .. } => None,
+        }
+    }
+
     /// The connection that waits for it.
     pub const fn link(&self) -> LinkId {
         let (Self::Request { file, .. } | Self::Inflate { file, .. } | Self::Move { file, .. }) =
@@ -261,6 +275,9 @@ impl<F: DiskFile> Run<F> {
         let mut scratch = std::mem::take(&mut host.parts().0.scratch);
         let mut part = std::mem::take(&mut host.parts().0.part);
         let kept = self.split(host, &mut scratch, &mut part, next_part);
+        // One that went on as it is may have made it larger.
+        part.clear();
+        part.shrink_to(limits::ENTRY_BYTES_TARGET);
         let (keeper, spool) = host.parts();
         (keeper.scratch, keeper.part) = (scratch, part);
         let kept = kept?;

@@ -28,7 +28,7 @@ use super::spool_handle::{Reply, Shared, SpoolHandle};
 use super::stage::{Batch, Record, Report};
 use crate::data::Sequence;
 use crate::limits;
-use crate::link::receiver::Outcome;
+use crate::link::receiver::{Job, Outcome};
 use crate::ops::board::{Board, IntakeKind, Report as Trouble, SpoolState, TroubleKind};
 use crate::ops::clock::{self, EpochMillis};
 use crate::ops::stamp::{Loop, Operation, Stamp};
@@ -244,6 +244,9 @@ impl<D: Disk> SpoolThread<D> {
             if let Some(full) = self.carry_out_next()? {
                 return Ok(Some(full));
             }
+            if let Some(buffer) = self.batch.take_buffer(self.next) {
+                self.shared.stage.give_back(buffer);
+            }
             self.next += 1;
         }
         Ok(None)
@@ -270,32 +273,21 @@ impl<D: Disk> SpoolThread<D> {
             Record::Cut { file, length } => keeper.cut(spool, *file, *length)?,
             Record::Write { file } => keeper.write(spool, *file, bytes)?,
             Record::Discard { file } => keeper.discard(spool, *file)?,
-            Record::Seal { from, files } => {
+            Record::Job(Job::Seal { from, files }) => {
                 let _within = self.board.stamps.of(Loop::Spool).within(Operation::Seal);
                 keeper.seal(spool, *from, bytes, files, arrival)?
             }
-            Record::Quarantine { file, case } => keeper.quarantine(spool, *file, *case)?,
-            Record::Show { file } => keeper.show(spool, *file),
-            Record::RequestFile { from, file, next_part } => {
-                let (from, file, next_part) = (*from, *file, *next_part);
-                self.jobs.push_back(LongJob::Request { from, file, next_part });
-                return Ok(None);
+            Record::Job(Job::Quarantine { file, case }) => {
+                keeper.quarantine(spool, *file, *case)?
             }
-            Record::Inflate { file, into } => {
-                self.jobs.push_back(LongJob::Inflate { file: *file, into: *into });
-                return Ok(None);
-            }
-            Record::Move { file, offset, bytes, into } => {
-                let (file, offset, bytes, into) = (*file, *offset, *bytes, *into);
-                self.jobs.push_back(LongJob::Move { file, offset, bytes, into });
+            Record::Job(Job::Show { file }) => keeper.show(spool, *file),
+            Record::Job(job) => {
+                self.jobs.extend(LongJob::of(job));
                 return Ok(None);
             }
             Record::Close(_) => return Ok(None),
         };
-        let awaited = !matches!(
-            record,
-            Record::Part(_) | Record::Cut { .. } | Record::Write { .. } | Record::Discard { .. }
-        );
+        let awaited = matches!(record, Record::Job(_));
         Ok(self.settle(link, &kept, awaited))
     }
 

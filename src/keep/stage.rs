@@ -7,6 +7,9 @@
 //!   outcomes <----------------- after the sync that covers them ----------------
 //! ```
 //!
+//! A request that is one part and large goes over in the buffer that it was collected in, and the buffer
+//! comes back as soon as the part is written.
+//!
 //! Two batches of fixed size. While the spool thread writes and syncs one, the gate thread fills the
 //! other, so that one sync covers all that arrived during the last one. A batch is bytes and records
 //! that point into them; nothing is allocated after the start. When the filling batch is full the gate
@@ -15,11 +18,9 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use heapless::Vec as FixedVec;
-
 use crate::data::{Identity, TimeRange};
 use crate::limits;
-use crate::link::receiver::{Case, FileKey, Outcome, Provenance};
+use crate::link::receiver::{FileKey, Job, Outcome, Provenance};
 use crate::spool::{Kind, LinkId};
 
 /// One part of a request, ready to be appended.
@@ -43,48 +44,28 @@ pub struct PartHeader {
 
 /// What the gate thread wants done. Records of one link are carried out in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in `link::receiver::Job` and `Store`")]
 pub enum Record {
-    /// Append this part; its payload lies in the batch.
+    /// Append this part; the record's bytes are its payload.
     Part(PartHeader),
+    /// Cut a file back, see [`Store::cut`](crate::link::receiver::Store::cut).
     Cut {
+        /// Which.
         file: FileKey,
+        /// To so many bytes.
         length: u64,
     },
     /// Append the record's bytes to a file.
     Write {
+        /// Which.
         file: FileKey,
     },
+    /// Remove a file.
     Discard {
+        /// Which.
         file: FileKey,
     },
-    RequestFile {
-        from: Provenance,
-        file: FileKey,
-        next_part: u32,
-    },
-    /// The record's bytes are the payload of the seal.
-    Seal {
-        from: Provenance,
-        files: FixedVec<Option<FileKey>, { limits::SEAL_FILES_MAX }>,
-    },
-    Quarantine {
-        file: FileKey,
-        case: Case,
-    },
-    Inflate {
-        file: FileKey,
-        into: FileKey,
-    },
-    Show {
-        file: FileKey,
-    },
-    Move {
-        file: FileKey,
-        offset: u64,
-        bytes: u64,
-        into: FileKey,
-    },
+    /// Something with an outcome.
+    Job(Job),
     /// The link is over: its files go.
     Close(LinkId),
 }
@@ -94,15 +75,8 @@ impl Record {
     pub const fn link(&self) -> LinkId {
         match self {
             Self::Part(part) => part.from.link,
-            Self::Cut { file, .. }
-            | Self::Write { file }
-            | Self::Discard { file }
-            | Self::RequestFile { file, .. }
-            | Self::Quarantine { file, .. }
-            | Self::Inflate { file, .. }
-            | Self::Show { file }
-            | Self::Move { file, .. } => file.link,
-            Self::Seal { from, .. } => from.link,
+            Self::Cut { file, .. } | Self::Write { file } | Self::Discard { file } => file.link,
+            Self::Job(job) => job.link(),
             Self::Close(link) => *link,
         }
     }
@@ -121,7 +95,15 @@ pub struct Report {
 #[derive(Debug)]
 pub struct Batch {
     bytes: Vec<u8>,
-    records: Vec<(Record, usize)>,
+    records: Vec<Placed>,
+}
+
+/// A record and where its bytes are: up to `end` of the batch's, or in a buffer of their own.
+#[derive(Debug)]
+struct Placed {
+    record: Record,
+    end: usize,
+    buffer: Option<Vec<u8>>,
 }
 
 impl Batch {
@@ -134,12 +116,21 @@ impl Batch {
 
     /// The record at `index`, with its bytes.
     pub fn record(&self, index: usize) -> Option<(&Record, &[u8])> {
-        let (record, end) = self.records.get(index)?;
+        let Placed { record, end, buffer } = self.records.get(index)?;
+        if let Some(buffer) = buffer {
+            return Some((record, buffer));
+        }
         let start = match index.checked_sub(1) {
-            Some(before) => self.records.get(before)?.1,
+            Some(before) => self.records.get(before)?.end,
             None => 0,
         };
         Some((record, self.bytes.get(start..*end).unwrap_or_default()))
+    }
+
+    /// The buffer of the record at `index`, if it came in one of its own; its bytes are not needed any
+    /// more.
+    pub fn take_buffer(&mut self, index: usize) -> Option<Vec<u8>> {
+        self.records.get_mut(index)?.buffer.take()
     }
 
     /// Number of records.
@@ -164,18 +155,15 @@ impl Batch {
         limits::STAGE_BYTES - self.bytes.len()
     }
 
-    fn push(&mut self, record: Record, bytes: &[u8]) {
-        let growing = match (&record, self.records.last_mut()) {
-            (Record::Write { file }, Some((Record::Write { file: last }, end))) if file == last => {
-                Some(end)
-            }
-            _ => None,
-        };
+    fn push(&mut self, record: Record, bytes: &[u8], buffer: Option<Vec<u8>>) {
         self.bytes.extend_from_slice(bytes);
         let end = self.bytes.len();
-        match growing {
-            Some(last) => *last = end,
-            None => self.records.push((record, end)),
+        match (&record, self.records.last_mut()) {
+            (
+                Record::Write { file },
+                Some(Placed { record: Record::Write { file: last }, end: last_end, .. }),
+            ) if file == last => *last_end = end,
+            _ => self.records.push(Placed { record, end, buffer }),
         }
     }
 }
@@ -197,6 +185,8 @@ pub struct Stage {
 struct Shared {
     filling: Batch,
     reports: Vec<Report>,
+    /// Buffers that come back to the gate thread.
+    returned: Vec<Vec<u8>>,
     /// Links that are over although their close is still behind other records.
     given_up: Vec<LinkId>,
     /// The gate thread waits for room.
@@ -211,6 +201,7 @@ impl Stage {
         let shared = Shared {
             filling: Batch::new(),
             reports: Vec::with_capacity(connections.saturating_mul(REPORTS_PER_LINK)),
+            returned: Vec::with_capacity(limits::REQUEST_BUFFERS),
             given_up: Vec::with_capacity(connections),
             starved: false,
             called: false,
@@ -236,8 +227,24 @@ impl Stage {
         if bytes.len() > shared.filling.room() {
             return false;
         }
-        shared.filling.push(record, bytes);
+        shared.filling.push(record, bytes, None);
         true
+    }
+
+    /// Puts a record with a buffer of its own into the filling batch; the caller has seen that there is
+    /// room. The buffer comes back with [`Stage::take_returned`].
+    pub fn push_buffer(&self, record: Record, buffer: Vec<u8>) {
+        self.lock().filling.push(record, &[], Some(buffer));
+    }
+
+    /// A buffer that has come back.
+    pub fn take_returned(&self) -> Option<Vec<u8>> {
+        self.lock().returned.pop()
+    }
+
+    /// Whether [`Stage::take_returned`] would have one.
+    pub fn has_returned(&self) -> bool {
+        !self.lock().returned.is_empty()
     }
 
     /// The gate thread found no room, and wants to be woken when there is some. `false`: there is
@@ -280,6 +287,12 @@ impl Stage {
         if starved {
             self.wake_gate();
         }
+    }
+
+    /// Gives the gate thread a buffer back, for which it may wait.
+    pub fn give_back(&self, buffer: Vec<u8>) {
+        self.lock().returned.push(buffer);
+        self.wake_gate();
     }
 
     /// An empty batch to begin with.
@@ -398,6 +411,27 @@ mod tests {
             pointers,
             "nothing is allocated"
         );
+    }
+
+    #[test]
+    fn a_buffer_of_its_own_goes_over_and_comes_back() {
+        let stage = Stage::new(4);
+        let mut batch = stage.batch();
+        let buffer = vec![7; limits::STAGE_BYTES + 1];
+        let pointer = buffer.as_ptr();
+        assert!(stage.push(Record::Write { file: file(1) }, &[1]));
+        stage.push_buffer(Record::Close(LINK), buffer);
+        assert!(stage.push(Record::Write { file: file(1) }, &[2]));
+        stage.take(&mut batch);
+        assert_eq!(batch.record(0), Some((&Record::Write { file: file(1) }, &[1][..])));
+        assert_eq!(batch.record(1).map(|(_, bytes)| bytes.as_ptr()), Some(pointer));
+        assert_eq!(batch.record(2), Some((&Record::Write { file: file(1) }, &[2][..])));
+        assert_eq!(batch.take_buffer(0), None);
+        assert!(!stage.has_returned());
+        stage.give_back(batch.take_buffer(1).unwrap());
+        assert!(stage.has_returned());
+        assert_eq!(stage.take_returned().map(|buffer| buffer.as_ptr()), Some(pointer));
+        assert_eq!(stage.take_returned(), None);
     }
 
     #[test]

@@ -85,6 +85,8 @@ pub struct Gate {
     stop: Arc<AtomicBool>,
     waker: Arc<Waker>,
     resets: Repeats,
+    /// Peers may be waiting to be accepted: when to try again.
+    knock_at: Option<Instant>,
     /// Who is served first; another one each turn, since the first may use up the stage.
     first: usize,
 }
@@ -103,6 +105,30 @@ impl GateHandle {
         self.stop.store(true, Ordering::Release);
         if let Err(error) = self.waker.wake() {
             log::error!("event=wake_failed thread=gate error={error}");
+        }
+    }
+}
+
+/// Why nobody was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    /// Nobody waits.
+    Empty,
+    /// This one has gone; others may wait.
+    One,
+    /// We lack file handles or memory; whoever waits goes on waiting.
+    All,
+}
+
+impl Refused {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are ours")]
+    fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => Self::Empty,
+            io::ErrorKind::Interrupted
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset => Self::One,
+            _ => Self::All,
         }
     }
 }
@@ -147,6 +173,7 @@ impl Gate {
             stop: Arc::new(AtomicBool::new(false)),
             waker,
             resets: Repeats::default(),
+            knock_at: None,
             first: 0,
         })
     }
@@ -188,7 +215,7 @@ impl Gate {
             return Err(error);
         }
         let now = clock::now();
-        let mut knocked = false;
+        let mut knocked = self.knock_at.is_some_and(|at| at <= now);
         for event in events.iter() {
             match event.token() {
                 LISTENER => knocked = true,
@@ -215,6 +242,7 @@ impl Gate {
 
     fn time_until_due(&self, now: Instant) -> Duration {
         let due = self.table.iter().flatten().filter_map(|one| one.machine.poll_timeout()).min();
+        let due = due.into_iter().chain(self.knock_at).min();
         due.map_or(limits::TURN_PERIOD_MAX, |due| due.saturating_duration_since(now))
             .min(limits::TURN_PERIOD_MAX)
     }
@@ -296,17 +324,22 @@ impl Gate {
         again
     }
 
+    /// Accepts until nobody waits: the listener says so only once.
     fn accept(&mut self, now: Instant) {
+        self.knock_at = None;
         loop {
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
                 Ok((stream, peer)) => self.admit(stream, peer, now),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    log::warn!("event=accept_failed error={error}");
-                    return;
-                }
+                Err(error) => match Refused::of(&error) {
+                    Refused::Empty => return,
+                    Refused::One => {}
+                    Refused::All => {
+                        log::warn!("event=accept_failed error={error}");
+                        self.knock_at = Some(now + limits::ACCEPT_RETRY);
+                        return;
+                    }
+                },
             }
         }
     }
@@ -433,6 +466,26 @@ impl Gate {
         match polled {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
             _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_lack_of_our_own_makes_everyone_wait() {
+        let refused = |code| Refused::of(&io::Error::from_raw_os_error(code));
+        for (code, expected) in [
+            (rustix::io::Errno::AGAIN, Refused::Empty),
+            (rustix::io::Errno::INTR, Refused::One),
+            (rustix::io::Errno::CONNABORTED, Refused::One),
+            (rustix::io::Errno::MFILE, Refused::All),
+            (rustix::io::Errno::NFILE, Refused::All),
+            (rustix::io::Errno::NOBUFS, Refused::All),
+        ] {
+            assert_eq!(refused(code.raw_os_error()), expected, "{code:?}");
         }
     }
 }

@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::data::{Precision, ReadAt};
+use crate::data::Precision;
 use crate::keep::stage::{PartHeader, Record, Stage};
 use crate::limits;
 use crate::link::receiver::{FileKey, Job, Provenance, ROOM_MIN, Store, Submission};
 use crate::spool::Kind;
 use crate::wire::bytes::Reader;
 use crate::wire::request::{Head, RequestType};
-use crate::wire::split::{Content, Scratch, Splitter};
+use crate::wire::split::{Content, Part, Scratch, Splitter};
 
 /// The store of all receivers of a gate.
 #[derive(Debug)]
@@ -57,6 +57,13 @@ impl GateStore {
         &self.stage
     }
 
+    /// A large buffer, if one is free or has come back.
+    fn large(&mut self) -> Option<Vec<u8>> {
+        let mut buffer = self.large.pop().or_else(|| self.stage.take_returned())?;
+        buffer.clear();
+        Some(buffer)
+    }
+
     fn push(&mut self, record: Record, bytes: &[u8]) -> bool {
         let pushed = self.stage.push(record, bytes);
         self.pushed |= pushed;
@@ -77,28 +84,29 @@ impl GateStore {
         }
     }
 
-    fn request(
+    /// Hands a whole payload over as one part: its first `bytes`, in its own buffer if that is large.
+    fn push_whole(
         &mut self,
-        from: Provenance,
-        payload: &[u8],
-        hash: u128,
-        next_part: &mut u32,
+        header: PartHeader,
+        payload: &mut Vec<u8>,
+        bytes: usize,
     ) -> Submission {
-        let request_type = Head::read(&mut Reader::new(payload)).and_then(Head::known);
-        if request_type.is_ok_and(RequestType::is_rows) {
-            let mut scratch = std::mem::take(&mut self.scratch);
-            let mut part = std::mem::take(&mut self.part);
-            let submission = self.rows(
-                from,
-                &payload,
-                hash,
-                next_part,
-                Memory { scratch: &mut scratch, part: &mut part },
-            );
-            (self.scratch, self.part) = (scratch, part);
-            return submission;
+        if bytes <= limits::SMALL_REQUEST_BYTES_MAX {
+            return self.push_job(Record::Part(header), payload.get(..bytes).unwrap_or_default());
         }
-        if payload.len() > limits::ENTRY_BYTES_MAX {
+        if self.stage.room() < ROOM_MIN {
+            return Submission::NoRoom;
+        }
+        let mut buffer = std::mem::take(payload);
+        buffer.truncate(bytes);
+        self.stage.push_buffer(Record::Part(header), buffer);
+        self.pushed = true;
+        Submission::Taken
+    }
+
+    fn plan(&mut self, from: Provenance, payload: &mut Vec<u8>, hash: u128) -> Submission {
+        let bytes = payload.len();
+        if bytes > limits::ENTRY_BYTES_MAX {
             return Submission::NeedsFile;
         }
         let plan = PartHeader {
@@ -110,22 +118,35 @@ impl GateStore {
             identity: None,
             time_range: None,
         };
-        self.push_job(Record::Part(plan), payload)
+        self.push_whole(plan, payload, bytes)
     }
 
     fn rows(
         &mut self,
         from: Provenance,
-        payload: &dyn ReadAt,
+        payload: &mut Vec<u8>,
         hash: u128,
         next_part: &mut u32,
         memory: Memory<'_>,
     ) -> Submission {
         let Memory { scratch, part: bytes } = memory;
+        let header = |part: &Part, kind| PartHeader {
+            from,
+            kind,
+            hash,
+            part: part.number,
+            last: part.is_last,
+            identity: part.identity,
+            time_range: Some(part.time_range),
+        };
+        let source: &[u8] = payload;
         // In memory nothing but a malformed request can go wrong.
-        let Ok(mut splitter) = Splitter::new(payload, scratch) else {
+        let Ok(mut splitter) = Splitter::new(&source, scratch) else {
             return Submission::Undecodable;
         };
+        if let Some((count, part)) = splitter.as_is() {
+            return self.push_whole(header(&part, Kind::Tablet), payload, count);
+        }
         if *next_part > 0 && splitter.skip_to(*next_part, bytes).is_err() {
             return Submission::Undecodable;
         }
@@ -141,16 +162,11 @@ impl GateStore {
                 Content::Opaque => Kind::Opaque,
                 Content::Large { .. } => return Submission::NeedsFile,
             };
-            let header = PartHeader {
-                from,
-                kind,
-                hash,
-                part: part.number,
-                last: part.is_last,
-                identity: part.identity,
-                time_range: Some(part.time_range),
-            };
-            if self.push_job(Record::Part(header), bytes) == Submission::NoRoom {
+            if bytes.len() > limits::STAGE_BYTES {
+                // A single row that is so long.
+                return Submission::NeedsFile;
+            }
+            if self.push_job(Record::Part(header(&part, kind)), bytes) == Submission::NoRoom {
                 return Submission::NoRoom;
             }
             *next_part = part.number + 1;
@@ -172,17 +188,22 @@ impl Store for GateStore {
 
     fn can_lend(&self, bytes: usize) -> bool {
         let small = bytes <= limits::SMALL_REQUEST_BYTES_MAX && !self.small.is_empty();
-        small || (bytes <= limits::REQUEST_MEMORY_BYTES_MAX && !self.large.is_empty())
+        let large = bytes <= limits::REQUEST_MEMORY_BYTES_MAX;
+        small || (large && (!self.large.is_empty() || self.stage.has_returned()))
     }
 
     fn lend(&mut self, bytes: usize) -> Option<Vec<u8>> {
         let small = bytes <= limits::SMALL_REQUEST_BYTES_MAX;
         let fits = bytes <= limits::REQUEST_MEMORY_BYTES_MAX;
         let buffer = if small { self.small.pop() } else { None };
-        buffer.or_else(|| if fits { self.large.pop() } else { None })
+        buffer.or_else(|| if fits { self.large() } else { None })
     }
 
     fn give_back(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() == 0 {
+            // Its memory is on the stage, and comes back from there.
+            return;
+        }
         buffer.clear();
         if buffer.capacity() < limits::REQUEST_MEMORY_BYTES_MAX {
             self.small.push(buffer);
@@ -191,14 +212,19 @@ impl Store for GateStore {
         }
     }
 
-    fn precision(&mut self, offered: Precision) -> Precision {
-        let mut adopted = offered;
+    fn precision(&self) -> Option<Precision> {
+        *self.precision.borrow()
+    }
+
+    fn keep_precision(&mut self, offered: Precision) {
+        if self.precision.borrow().is_some() {
+            return;
+        }
         self.precision.send_if_modified(|precision| {
             let is_new = precision.is_none();
-            adopted = *precision.get_or_insert(offered);
+            precision.get_or_insert(offered);
             is_new
         });
-        adopted
     }
 
     fn cut(&mut self, file: FileKey, length: u64) {
@@ -213,25 +239,29 @@ impl Store for GateStore {
         self.push_for_sure(Record::Discard { file }, &[]);
     }
 
-    fn submit(&mut self, job: Job<'_>) -> Submission {
-        let (record, bytes) = match job {
-            Job::Request { from, payload, hash, next_part } => {
-                return self.request(from, payload, hash, next_part);
-            }
-            Job::Seal { from, payload, files } => {
-                let files = files.iter().map(|file| file.file).collect();
-                (Record::Seal { from, files }, payload)
-            }
-            Job::RequestFile { from, file, next_part } => {
-                (Record::RequestFile { from, file, next_part }, &[][..])
-            }
-            Job::Quarantine { file, case } => (Record::Quarantine { file, case }, &[][..]),
-            Job::Inflate { file, into } => (Record::Inflate { file, into }, &[][..]),
-            Job::Show { file } => (Record::Show { file }, &[][..]),
-            Job::Move { file, offset, bytes, into } => {
-                (Record::Move { file, offset, bytes, into }, &[][..])
-            }
-        };
-        self.push_job(record, bytes)
+    fn submit_request(
+        &mut self,
+        from: Provenance,
+        payload: &mut Vec<u8>,
+        hash: u128,
+        next_part: &mut u32,
+    ) -> Submission {
+        let request_type = Head::read(&mut Reader::new(payload)).and_then(Head::known);
+        if !request_type.is_ok_and(RequestType::is_rows) {
+            return self.plan(from, payload, hash);
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut part = std::mem::take(&mut self.part);
+        let memory = Memory { scratch: &mut scratch, part: &mut part };
+        let submission = self.rows(from, payload, hash, next_part, memory);
+        // A row that is longer than the others may have made it larger.
+        part.clear();
+        part.shrink_to(limits::ENTRY_BYTES_TARGET);
+        (self.scratch, self.part) = (scratch, part);
+        submission
+    }
+
+    fn submit(&mut self, job: Job, bytes: &[u8]) -> Submission {
+        self.push_job(Record::Job(job), bytes)
     }
 }

@@ -57,7 +57,9 @@ impl Receiver {
     fn wanted_of_head(&self, spare: usize, store: &impl Store) -> usize {
         let left = self.frame.left;
         let payload = payload_size(self.frame);
-        let fits = payload <= HEAD_BYTES || (payload <= spare && store.can_lend(payload));
+        let fits = payload <= HEAD_BYTES
+            || self.peer.is_none()
+            || (payload <= spare && store.can_lend(payload));
         if fits { left } else { HEAD_BYTES.saturating_sub(self.head.len()) }
     }
 
@@ -75,7 +77,7 @@ impl Receiver {
             }
             let (consumed, event) = self.decoder.push(rest);
             let (taken, behind) = rest.split_at_checked(consumed).unwrap_or((rest, &[]));
-            self.count(taken.len());
+            self.count(now, taken.len());
             match event {
                 Ok(frame::Event::More) => return,
                 Ok(frame::Event::Begin { payload_bytes, wrapped }) => {
@@ -91,9 +93,12 @@ impl Receiver {
         }
     }
 
-    fn count(&mut self, consumed: usize) {
+    fn count(&mut self, now: Instant, consumed: usize) {
         if matches!(self.state, State::Idle) {
             self.frame.header_bytes += consumed;
+            if consumed > 0 && self.peer.is_none() {
+                self.whole_by.get_or_insert(now + limits::FIRST_FRAME_MAX);
+            }
         } else {
             self.frame.left = self.frame.left.saturating_sub(consumed);
         }
@@ -214,8 +219,10 @@ impl Receiver {
 
     /// Finds room for a payload that has to be whole before it is understood.
     fn collect(&mut self, now: Instant, store: &mut impl Store) {
-        if payload_size(self.frame) <= HEAD_BYTES {
-            let bytes = std::mem::take(&mut self.head);
+        if payload_size(self.frame) <= HEAD_BYTES || self.peer.is_none() {
+            // Strangers get none of the buffers that peers share; the decoder keeps their frames small.
+            let mut bytes = std::mem::take(&mut self.head);
+            bytes.reserve_exact(payload_size(self.frame).saturating_sub(bytes.len()));
             self.state = State::Collect(Memory { bytes, lent: false });
         } else if payload_size(self.frame) > limits::REQUEST_MEMORY_BYTES_MAX {
             self.spill(store);
@@ -231,9 +238,6 @@ impl Receiver {
         if let Some(mut bytes) = store.lend(payload_size(self.frame)) {
             bytes.extend_from_slice(&self.head);
             self.state = State::Collect(Memory { bytes, lent: true });
-        } else if self.peer.is_none() {
-            // Strangers do not get to the disk.
-            self.reset(Case::TooLong, store);
         } else if until <= now && store.room() >= ROOM_MIN {
             self.spill(store);
         } else if until <= now {
@@ -250,6 +254,7 @@ impl Receiver {
 
     /// The frame is whole and its checksum right.
     fn end(&mut self, now: Instant, store: &mut impl Store) {
+        self.whole_by = None;
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Collect(memory) => self.dispatch_memory(now, memory, store),
             State::Spill(spill) => {

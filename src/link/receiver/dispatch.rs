@@ -186,7 +186,7 @@ impl Receiver {
             Body::File { .. } => &self.head,
         };
         if let Some(kind) = PlanKind::of_request(request_type, payload)
-            && !self.passes(now, kind, store)
+            && !self.passes(kind)
         {
             return self.drop_body(body, store);
         }
@@ -204,13 +204,14 @@ impl Receiver {
     }
 
     /// Whether a plan of this kind is stored; if not, the answer is on its way.
-    fn passes(&mut self, now: Instant, kind: PlanKind, store: &mut impl Store) -> bool {
+    fn passes(&mut self, kind: PlanKind) -> bool {
         match self.policy.plans.policy(kind) {
-            PlanPolicy::Pass => return true,
-            PlanPolicy::Ignore => self.accept(Event::Ignored(kind)),
-            PlanPolicy::Refuse => self.decline(now, Case::PlanRefused, None, store),
+            PlanPolicy::Pass => true,
+            PlanPolicy::Ignore => {
+                self.accept(Event::Ignored(kind));
+                false
+            }
         }
-        false
     }
 
     fn drop_body(&mut self, body: Body, store: &mut impl Store) {
@@ -234,7 +235,7 @@ impl Receiver {
         let body = Body::Memory(memory);
         match checked {
             Err(case) => self.decline(now, case, Some(body), store),
-            Ok(Some(kind)) if !self.passes(now, kind, store) => {
+            Ok(Some(kind)) if !self.passes(kind) => {
                 self.files.drain().for_each(|file| store.discard(file));
                 self.drop_body(body, store);
             }
@@ -331,20 +332,18 @@ impl Receiver {
         let compressed = self.compressed(payload)?;
         let plain = if compressed.steps.is_empty() { compressed.bytes } else { &[] };
         let needed = compressed.buffer_bytes().max(plain.len());
-        let Some(mut out) = borrow(needed, store) else { return Ok(None) };
-        let spare = if compressed.steps.len() > 1 { borrow(needed, store) } else { None };
-        let mut scratch = match spare {
-            None if compressed.steps.len() > 1 => {
-                give_back(out, store);
-                return Ok(None);
-            }
-            spare => spare.unwrap_or(Memory { bytes: Vec::new(), lent: false }),
+        let steps = compressed.steps.len();
+        let buffers = if self.peer.is_some() { borrow(needed, steps, store) } else { None };
+        let Some((mut out, mut scratch, lent)) = buffers.or_else(|| make(needed, steps)) else {
+            return Ok(None);
         };
-        // The steps swap the two.
-        let undone = compressed.undo(&mut out.bytes, &mut scratch.bytes, needed);
-        let undone = undone.is_ok();
-        out.bytes.extend_from_slice(plain);
-        give_back(scratch, store);
+        // The steps may swap the two: both are lent, or none is.
+        let undone = compressed.undo(&mut out, &mut scratch, needed).is_ok();
+        out.extend_from_slice(plain);
+        let out = Memory { bytes: out, lent };
+        if steps > 1 {
+            give_back(Memory { bytes: scratch, lent }, store);
+        }
         if undone {
             return Ok(Some(out));
         }
@@ -436,16 +435,29 @@ impl Receiver {
     }
 }
 
-/// A buffer from the store; a small one is made if it has none to lend, so that no handshake and no
-/// seal depends on what others have borrowed.
-fn borrow(bytes: usize, store: &mut impl Store) -> Option<Memory> {
-    match store.lend(bytes) {
-        Some(bytes) => Some(Memory { bytes, lent: true }),
-        None if bytes <= limits::HANDSHAKE_BYTES_MAX => {
-            Some(Memory { bytes: Vec::with_capacity(bytes), lent: false })
-        }
-        None => None,
+/// The buffer that a compressed request is undone into, another one if there are several steps, and
+/// whether they are lent.
+type Buffers = (Vec<u8>, Vec<u8>, bool);
+
+/// Buffers from the store, if it has them.
+fn borrow(bytes: usize, steps: usize, store: &mut impl Store) -> Option<Buffers> {
+    let out = store.lend(bytes)?;
+    if steps < 2 {
+        return Some((out, Vec::new(), true));
     }
+    let Some(scratch) = store.lend(bytes) else {
+        store.give_back(out);
+        return None;
+    };
+    Some((out, scratch, true))
+}
+
+/// Buffers of its own for something small, so that no handshake and no seal depends on what others
+/// have borrowed.
+fn make(bytes: usize, steps: usize) -> Option<Buffers> {
+    let buffer = || Vec::with_capacity(bytes);
+    let spare = || if steps > 1 { buffer() } else { Vec::new() };
+    (bytes <= limits::SMALL_REQUEST_BYTES_MAX).then(|| (buffer(), spare(), false))
 }
 
 fn give_back(memory: Memory, store: &mut impl Store) {

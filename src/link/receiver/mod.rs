@@ -32,8 +32,8 @@ mod work;
 pub use peer::Peer;
 pub use plans::{PlanKind, PlanPolicy, Plans};
 pub use store::{
-    FileKey, HEAD_BYTES, Job, Outcome, Provenance, ROOM_MIN, SealFile, Store, Submission,
-    cluster_hash, request_hash, short_hash,
+    FileKey, HEAD_BYTES, Job, Outcome, Provenance, ROOM_MIN, Store, Submission, cluster_hash,
+    request_hash, short_hash,
 };
 pub use verdict::{Case, HandshakeFlaw, Verdict};
 
@@ -132,6 +132,8 @@ pub struct Receiver {
     peer: Option<Peer>,
     /// A V2 handshake was refused.
     refused: bool,
+    /// A stranger's frame has begun, and has to be whole by then.
+    whole_by: Option<Instant>,
     files: Files,
     slices: Option<Slices>,
     /// Number of the next [`FileKey`].
@@ -224,6 +226,7 @@ impl Receiver {
             head: Vec::with_capacity(HEAD_BYTES),
             peer: None,
             refused: false,
+            whole_by: None,
             files: Files::new(),
             slices: None,
             next_file: 0,
@@ -286,6 +289,9 @@ impl Receiver {
             self.note(Event::Refused(case));
             self.state = State::Answer(Answer::Refused);
         }
+        if self.whole_by.is_some_and(|by| by <= now) {
+            return self.reset(Case::Unfinished, store);
+        }
         let Some(since) = self.held_since else { return };
         if since + self.policy.hold_max <= now {
             self.reset(Case::HeldTooLong, store);
@@ -334,7 +340,7 @@ impl Receiver {
             let end = since + self.policy.hold_max;
             shown.map_or(end, |shown| shown.min(end))
         });
-        held.into_iter().chain(self.state.timeout()).min()
+        held.into_iter().chain(self.state.timeout()).chain(self.whole_by).min()
     }
 
     /// What has happened, oldest first.
@@ -374,6 +380,7 @@ impl Receiver {
             self.release(memory, store);
         }
         self.held_since = None;
+        self.whole_by = None;
         self.note(Event::Reset(case));
     }
 

@@ -60,7 +60,7 @@ pub(super) fn judge(
     policy: &Policy,
     handshake: &Handshake<'_>,
     refused: bool,
-    store: &mut impl Store,
+    store: &impl Store,
 ) -> Result<Peer, HandshakeFlaw> {
     let second_version = !handshake.request_type().is_handshake_v1();
     let cluster_id = match handshake.cluster_id() {
@@ -77,8 +77,8 @@ pub(super) fn judge(
     if !policy.admits(handshake) {
         return Err(HandshakeFlaw::Login);
     }
-    // Last, because it may fix the node's precision for good.
-    if store.precision(precision) != precision {
+    // A node that has none yet takes that of the first entry: a greeting alone fixes nothing.
+    if store.precision().is_some_and(|ours| ours != precision) {
         return Err(HandshakeFlaw::Precision);
     }
     Ok(Peer {

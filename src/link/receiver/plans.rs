@@ -38,8 +38,6 @@ pub enum PlanPolicy {
     Pass,
     /// Answered 0x00 and dropped.
     Ignore,
-    /// Answered 0xFF after a while, which blocks the peer's pipe.
-    Refuse,
 }
 
 /// `[intake] plans`.

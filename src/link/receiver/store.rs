@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  Receiver --cut, write, discard--> files that grow while pieces arrive
-//!           --submit(Job)----------> what has to be durable before it is answered
+//!           --submit_request-------> rows and plans, durable before they are answered
+//!           --submit(Job)----------> seals, and whatever else needs the disk
 //!           <--handle_stored(Outcome)--
 //!           <--handle_room()-----------
 //! ```
@@ -11,15 +12,16 @@
 //! store does it at once. Calls of one connection are carried out in their order.
 
 use crate::data::Precision;
+use crate::limits;
 use crate::spool::LinkId;
 
 use super::verdict::Case;
 
-/// Room that any call but [`Store::submit`] and a large [`Store::write`] needs at most, in bytes: a
+/// Room that any call but the submissions and a large [`Store::write`] needs at most, in bytes: a
 /// machine that begins a frame with this much can go on until the frame's first bytes are judged.
-pub const ROOM_MIN: usize = 4 * crate::limits::KIB;
+pub const ROOM_MIN: usize = 4 * limits::KIB;
 /// First bytes of a payload that the machine keeps and an [`Outcome::Unwrapped`] shows.
-pub const HEAD_BYTES: usize = crate::limits::KIB;
+pub const HEAD_BYTES: usize = limits::KIB;
 
 /// A file that grows while pieces arrive: of one connection, never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,31 +45,9 @@ pub struct Provenance {
     pub local: bool,
 }
 
-/// A file that a seal completes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SealFile<'a> {
-    /// Where it lies; `None`: an optional file that is absent.
-    pub file: Option<FileKey>,
-    /// Its name as sent.
-    pub name: Option<&'a str>,
-    /// Its length.
-    pub bytes: u64,
-}
-
-/// What has to be durable before it is answered, or needs the disk in another way.
-#[derive(Debug)]
-pub enum Job<'a> {
-    /// Rows or a plan that lie in memory.
-    Request {
-        /// Whose.
-        from: Provenance,
-        /// The whole payload.
-        payload: &'a [u8],
-        /// [`request_hash`] of it.
-        hash: u128,
-        /// The first part that the store has not taken; the store counts it up.
-        next_part: &'a mut u32,
-    },
+/// What needs the disk, and has an outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Job {
     /// Rows or a plan in a file, which the store removes when it is done; not if it is undecodable.
     RequestFile {
         /// Whose.
@@ -77,16 +57,16 @@ pub enum Job<'a> {
         /// The first part that the store does not have yet.
         next_part: u32,
     },
-    /// Files that are complete. Afterwards they are gone.
+    /// Files that are complete; the job's bytes are the payload of the seal. Afterwards the files are
+    /// gone, unless the quarantine is full.
     Seal {
         /// Whose.
         from: Provenance,
-        /// The payload of the seal.
-        payload: &'a [u8],
-        /// Its files, in its order; the lengths are right.
-        files: &'a [SealFile<'a>],
+        /// Its files, in its order; `None`: an optional one that is absent. The lengths are right.
+        files: heapless::Vec<Option<FileKey>, { limits::SEAL_FILES_MAX }>,
     },
-    /// A file that goes to quarantine; stays if the quarantine is full.
+    /// A file that goes to quarantine; for [`Case::FlawedFile`] all files of its connection. What finds
+    /// the quarantine full stays.
     Quarantine {
         /// Which.
         file: FileKey,
@@ -118,6 +98,20 @@ pub enum Job<'a> {
     },
 }
 
+impl Job {
+    /// The connection that waits for it.
+    pub const fn link(&self) -> LinkId {
+        match self {
+            Self::Seal { from, .. } => from.link,
+            Self::RequestFile { file, .. }
+            | Self::Quarantine { file, .. }
+            | Self::Inflate { file, .. }
+            | Self::Show { file }
+            | Self::Move { file, .. } => file.link,
+        }
+    }
+}
+
 /// What a store says to a job at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Submission {
@@ -137,7 +131,7 @@ pub enum Submission {
 #[expect(clippy::large_enum_variant, reason = "one at a time exists, and no heap is used for it")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Durable; or it had been taken before. For [`Job::Move`]: done.
+    /// Durable, or taken before; for [`Job::Move`]: done.
     Stored,
     /// Durable in quarantine, for this reason.
     Quarantined(Case),
@@ -179,8 +173,11 @@ pub trait Store {
     /// Takes a lent buffer back.
     fn give_back(&mut self, buffer: Vec<u8>);
 
-    /// The node's unit of time. A node that has none yet takes `offered`, for good.
-    fn precision(&mut self, offered: Precision) -> Precision;
+    /// The node's unit of time, if it has one.
+    fn precision(&self) -> Option<Precision>;
+
+    /// A node that has no unit of time yet takes this one, for good.
+    fn keep_precision(&mut self, precision: Precision);
 
     /// Cuts a file back to `length`, makes it if there is none, and remembers this place. `length` is
     /// the file's length, 0, or the place that was remembered last: the store keeps the state of
@@ -193,8 +190,20 @@ pub trait Store {
     /// Removes a file.
     fn discard(&mut self, file: FileKey);
 
-    /// Hands a job over.
-    fn submit(&mut self, job: Job<'_>) -> Submission;
+    /// Hands over rows or a plan that lie in memory. `hash` is the [`request_hash`] of `payload`;
+    /// `next_part` is the first part that the store has not taken, which the store counts up. The
+    /// store may keep a lent buffer as it is, which leaves an empty one without memory; that one is
+    /// given back like any other.
+    fn submit_request(
+        &mut self,
+        from: Provenance,
+        payload: &mut Vec<u8>,
+        hash: u128,
+        next_part: &mut u32,
+    ) -> Submission;
+
+    /// Hands a job over, with its bytes.
+    fn submit(&mut self, job: Job, bytes: &[u8]) -> Submission;
 }
 
 /// Hash of a whole request, by which its repetition is told: the first half of its BLAKE3.

@@ -30,6 +30,8 @@ pub enum Case {
     OutOfPlace,
     /// More files at a time than a connection may have.
     TooManyFiles,
+    /// A first frame that was not whole in time.
+    Unfinished,
     /// Anything but a handshake before one was accepted.
     NoHandshake,
     /// A file that is larger than the spool may ever be.
@@ -50,8 +52,6 @@ pub enum Case {
     UnknownType,
     /// A version other than 1.
     UnknownVersion,
-    /// A plan that the configuration refuses.
-    PlanRefused,
     /// Data of our own identity that we never gave: this box or the peer is a clone.
     Cloned,
     /// A handshake that is not accepted.
@@ -103,6 +103,7 @@ impl Case {
             | Self::TooLong
             | Self::OutOfPlace
             | Self::TooManyFiles
+            | Self::Unfinished
             | Self::NoHandshake
             | Self::NeverFits
             | Self::ReadOnly
@@ -110,7 +111,7 @@ impl Case {
             Self::FileName | Self::FlawedFile | Self::Undecodable | Self::TooManyWrappers => {
                 Verdict::AcceptAfterQuarantine
             }
-            Self::UnknownType | Self::UnknownVersion | Self::PlanRefused | Self::Cloned => {
+            Self::UnknownType | Self::UnknownVersion | Self::Cloned => {
                 Verdict::RefuseAfter(limits::REFUSAL_DELAY)
             }
             Self::Handshake(_) => Verdict::RefuseNow,
@@ -129,6 +130,7 @@ impl Case {
             Self::TooLong => "too_long",
             Self::OutOfPlace => "out_of_place",
             Self::TooManyFiles => "too_many_files",
+            Self::Unfinished => "unfinished",
             Self::NoHandshake => "no_handshake",
             Self::NeverFits => "never_fits",
             Self::ReadOnly => "read_only",
@@ -139,7 +141,6 @@ impl Case {
             Self::TooManyWrappers => "too_many_wrappers",
             Self::UnknownType => "unknown_type",
             Self::UnknownVersion => "unknown_version",
-            Self::PlanRefused => "plan_refused",
             Self::Cloned => "cloned",
             Self::Handshake(flaw) => flaw.name(),
         }
@@ -180,6 +181,7 @@ mod tests {
                     TooLong,
                     OutOfPlace,
                     TooManyFiles,
+                    Unfinished,
                     NoHandshake,
                     NeverFits,
                     ReadOnly,
@@ -187,7 +189,7 @@ mod tests {
                 ],
             ),
             (Verdict::AcceptAfterQuarantine, &[FileName, FlawedFile, Undecodable, TooManyWrappers]),
-            (second, &[UnknownType, UnknownVersion, PlanRefused, Cloned]),
+            (second, &[UnknownType, UnknownVersion, Cloned]),
             (
                 Verdict::RefuseNow,
                 &[

@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use super::slices::Slice;
 use super::{
-    Body, Case, Event, FileKey, Job, Memory, Outcome, Provenance, ROOM_MIN, Receiver, SealFile,
-    Spill, State, Store, Submission, slices,
+    Body, Case, Event, FileKey, Job, Memory, Outcome, Provenance, ROOM_MIN, Receiver, Spill, State,
+    Store, Submission, slices,
 };
 use crate::limits;
 use crate::wire::bytes::Reader;
@@ -69,6 +69,16 @@ pub(super) enum Task {
     Move { file: FileKey, offset: u64, bytes: u64, into: FileKey, then: Then },
 }
 
+/// Files of a seal, in its order; `None`: an optional one that is absent.
+type SealedFiles = heapless::Vec<Option<FileKey>, { limits::SEAL_FILES_MAX }>;
+
+impl Task {
+    /// Whether what comes of it is an entry.
+    const fn makes_entry(&self) -> bool {
+        matches!(self, Self::Request { .. } | Self::RequestFile { .. } | Self::Seal { .. })
+    }
+}
+
 /// What the store has.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pending {
@@ -76,6 +86,8 @@ pub(super) enum Pending {
     Store(RequestType),
     /// The same in a file, which may turn out to make no sense.
     StoreFile(RequestType, FileKey),
+    /// The same for a seal, whose files may turn out to be flawed; one of them.
+    Seal(RequestType, Option<FileKey>),
     Quarantine(FileKey, Case),
     /// A request is being unwrapped from this file.
     Unwrap(FileKey),
@@ -120,7 +132,9 @@ impl Receiver {
         match (pending, outcome) {
             (Pending::Move(into, then), Outcome::Stored) => self.follow(now, then, into, store),
             (
-                Pending::Store(request_type) | Pending::StoreFile(request_type, _),
+                Pending::Store(request_type)
+                | Pending::StoreFile(request_type, _)
+                | Pending::Seal(request_type, _),
                 Outcome::Stored,
             ) => {
                 let payload_bytes = self.frame.payload_bytes;
@@ -129,8 +143,10 @@ impl Receiver {
             (_, Outcome::Cloned) => self.decline(now, Case::Cloned, None, store),
             (_, Outcome::Quarantined(case)) => self.accept(Event::Quarantined(*case)),
             (Pending::Quarantine(file, case), Outcome::QuarantineFull) => {
-                let at = now + limits::QUARANTINE_RETRY;
-                self.state = State::Work(Work::Again { at, file, case });
+                self.quarantine_again(now, file, case);
+            }
+            (Pending::Seal(_, Some(file)), Outcome::QuarantineFull) => {
+                self.quarantine_again(now, file, Case::FlawedFile);
             }
             (Pending::StoreFile(_, file) | Pending::Unwrap(file), Outcome::Undecodable) => {
                 self.attempt(now, Task::Quarantine { file, case: Case::Undecodable }, store);
@@ -145,6 +161,11 @@ impl Receiver {
             // An outcome that the job cannot have: only a bug, and the peer will repeat the frame.
             _ => self.reset(Case::OutOfPlace, store),
         }
+    }
+
+    fn quarantine_again(&mut self, now: Instant, file: FileKey, case: Case) {
+        let at = now + limits::QUARANTINE_RETRY;
+        self.state = State::Work(Work::Again { at, file, case });
     }
 
     /// Goes on with whatever waited for room or for its time.
@@ -219,9 +240,21 @@ impl Receiver {
         let Some(from) = self.peer.as_ref().map(|peer| peer.provenance(self.link)) else {
             return self.reset(Case::NoHandshake, store);
         };
+        if task.makes_entry() && store.precision().is_some_and(|ours| ours != from.precision) {
+            // Another peer's entry has fixed it since the handshake; the next one will say so.
+            if let Some(memory) = Work::Waiting(task).into_memory() {
+                self.release(memory, store);
+            }
+            return self.reset(Case::NoHandshake, store);
+        }
         match self.submit(&mut task, from, store) {
             Submission::NoRoom => self.state = State::Work(Work::Waiting(task)),
-            Submission::Taken => self.submitted(task, store),
+            Submission::Taken => {
+                if task.makes_entry() {
+                    store.keep_precision(from.precision);
+                }
+                self.submitted(task, store);
+            }
             Submission::Nothing => {
                 self.finish(task, store);
                 self.accept(Event::Taken { payload_bytes: self.frame.payload_bytes });
@@ -248,25 +281,20 @@ impl Receiver {
     }
 
     fn submit(&self, task: &mut Task, from: Provenance, store: &mut impl Store) -> Submission {
-        match task {
-            Task::Request { memory, hash, next_part, .. } => {
-                store.submit(Job::Request { from, payload: &memory.bytes, hash: *hash, next_part })
+        let job = match *task {
+            Task::Request { ref mut memory, hash, ref mut next_part, .. } => {
+                return store.submit_request(from, &mut memory.bytes, hash, next_part);
             }
-            Task::RequestFile { file, next_part, .. } => {
-                store.submit(Job::RequestFile { from, file: *file, next_part: *next_part })
+            Task::Seal { ref memory, request_type } => {
+                return self.submit_seal(&memory.bytes, request_type, from, store);
             }
-            Task::Seal { memory, request_type } => {
-                self.submit_seal(&memory.bytes, *request_type, from, store)
-            }
-            Task::Quarantine { file, case } => {
-                store.submit(Job::Quarantine { file: *file, case: *case })
-            }
-            Task::Inflate { file, into } => store.submit(Job::Inflate { file: *file, into: *into }),
-            Task::Show { file } => store.submit(Job::Show { file: *file }),
-            Task::Move { file, offset, bytes, into, .. } => {
-                store.submit(Job::Move { file: *file, offset: *offset, bytes: *bytes, into: *into })
-            }
-        }
+            Task::RequestFile { file, next_part, .. } => Job::RequestFile { from, file, next_part },
+            Task::Quarantine { file, case } => Job::Quarantine { file, case },
+            Task::Inflate { file, into } => Job::Inflate { file, into },
+            Task::Show { file } => Job::Show { file },
+            Task::Move { file, offset, bytes, into, .. } => Job::Move { file, offset, bytes, into },
+        };
+        store.submit(job, &[])
     }
 
     fn submit_seal(
@@ -276,23 +304,27 @@ impl Receiver {
         from: Provenance,
         store: &mut impl Store,
     ) -> Submission {
+        match self.sealed_files(payload, request_type) {
+            Some(files) => store.submit(Job::Seal { from, files }, payload),
+            None => Submission::Undecodable,
+        }
+    }
+
+    /// The files that a seal names, in its order.
+    fn sealed_files(&self, payload: &[u8], request_type: RequestType) -> Option<SealedFiles> {
         let body = payload.get(Head::BYTES..).unwrap_or_default();
-        let Ok(seal) = Seal::read(request_type, &mut Reader::at(body, Head::BYTES)) else {
-            return Submission::Undecodable;
-        };
-        let files = seal.files.iter().map(|sealed| SealFile {
-            file: sealed.name.and_then(|name| self.files.complete(name, sealed.bytes)),
-            name: sealed.name,
-            bytes: sealed.bytes,
-        });
-        let files: heapless::Vec<_, { limits::SEAL_FILES_MAX }> = files.collect();
-        store.submit(Job::Seal { from, payload, files: &files })
+        let seal = Seal::read(request_type, &mut Reader::at(body, Head::BYTES)).ok()?;
+        let key = |name: Option<&str>, bytes| self.files.complete(name?, bytes);
+        Some(seal.files.iter().map(|sealed| key(sealed.name, sealed.bytes)).collect())
     }
 
     fn submitted(&mut self, task: Task, store: &mut impl Store) {
         let pending = match &task {
-            Task::Request { request_type, .. } | Task::Seal { request_type, .. } => {
-                Pending::Store(*request_type)
+            Task::Request { request_type, .. } => Pending::Store(*request_type),
+            Task::Seal { memory, request_type } => {
+                let files = self.sealed_files(&memory.bytes, *request_type);
+                let file = files.and_then(|files| files.iter().flatten().next().copied());
+                Pending::Seal(*request_type, file)
             }
             Task::RequestFile { file, request_type, .. } => {
                 Pending::StoreFile(*request_type, *file)
@@ -317,16 +349,10 @@ impl Receiver {
 
     /// A seal ends all transfers of the connection: files that it does not name are dropped.
     fn forget_files(&mut self, payload: &[u8], request_type: RequestType, store: &mut impl Store) {
-        let body = payload.get(Head::BYTES..).unwrap_or_default();
-        let seal = Seal::read(request_type, &mut Reader::at(body, Head::BYTES)).ok();
-        let sealed: heapless::Vec<FileKey, { limits::SEAL_FILES_MAX }> = seal
-            .iter()
-            .flat_map(|seal| &seal.files)
-            .filter_map(|file| self.files.complete(file.name?, file.bytes))
-            .collect();
+        let sealed = self.sealed_files(payload, request_type).unwrap_or_default();
         self.files
             .drain()
-            .filter(|file| !sealed.contains(file))
+            .filter(|file| !sealed.contains(&Some(*file)))
             .for_each(|file| store.discard(file));
     }
 }

@@ -70,6 +70,16 @@ impl Cut {
         self.is_done
     }
 
+    /// The only part of a request that begins as the part does, and how many bytes of the request it is;
+    /// `None` where the part has to be written.
+    pub(super) fn as_is(&self, begin: &[u8]) -> Option<(usize, Part)> {
+        let Layout { device_at, end, time_range, rows, .. } = self.layout;
+        let fits = whole_bytes(&self.layout) <= PART_BYTES_MAX;
+        let whole = self.is_whole && !self.is_done && fits;
+        let part = part(Content::Tablet, time_range, rows, self.identity);
+        (whole && begin == HEAD && device_at == begin.len()).then_some((end, part))
+    }
+
     /// Writes the next part.
     pub(super) fn write(
         &mut self,

@@ -185,6 +185,19 @@ impl<'r> Splitter<'r> {
         Ok(splitter)
     }
 
+    /// A request that is a single node and goes on as it is: its first bytes, so many, are the only
+    /// part. Then nothing has to be written to have it. `None` for everything else.
+    pub fn as_is(&mut self) -> Option<(usize, Part)> {
+        let Current::Tablet(cut) = &self.current else { return None };
+        let at = self.cursor.at();
+        self.cursor.seek(0);
+        let found =
+            self.cursor.peek(block::HEAD.len(), "head").ok().and_then(|head| cut.as_is(head));
+        self.cursor.seek(at);
+        // A request of type 2 is one item.
+        found.map(|(bytes, part)| (bytes, Part { is_last: true, ..part }))
+    }
+
     /// Writes the next part into `out`, which is cleared first and then holds at most
     /// `PART_BYTES_MAX` bytes; `None` behind the last part, at once for a request without values.
     ///
@@ -431,11 +444,24 @@ mod tests {
         Ok(parts)
     }
 
+    /// What goes on as it is, is what would be written.
+    fn assert_as_is(text: &str, part: &Part, bytes: &[u8]) {
+        let request = hex(text);
+        let source: &[u8] = &request;
+        let mut scratch = Scratch::new();
+        let as_is = Splitter::new(&source, &mut scratch).unwrap().as_is();
+        assert_eq!(as_is.is_some(), text.starts_with("010002"), "{text}");
+        if let Some((count, found)) = as_is {
+            assert_eq!((&found, request.get(..count)), (part, Some(bytes)), "{text}");
+        }
+    }
+
     fn only_tablet(request: &str) -> Vec<u8> {
         let mut parts = split(request).unwrap();
         assert_eq!(parts.len(), 1);
         let (part, bytes) = parts.remove(0);
         assert_eq!((part.number, part.is_last, part.rows), (0, true, 2));
+        assert_as_is(request, &part, &bytes);
         assert_eq!(part.content, Content::Tablet);
         assert_eq!(part.time_range, TimeRange { min: 1, max: 2 });
         bytes

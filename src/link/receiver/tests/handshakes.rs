@@ -70,10 +70,9 @@ fn an_old_handshake_is_taken_but_not_to_go_round_a_refusal() {
 }
 
 #[test]
-fn the_first_peer_fixes_the_precision_and_config_nodes_are_peers_too() {
+fn config_nodes_and_old_peers_are_peers_too() {
     let mut link = Link::stranger(policy());
     assert_eq!(link.send(&greeting("theirs", "us")), OK);
-    assert_eq!(link.store.precision, Some(Precision::Us));
     let mut config_node = greeting("beside", "us");
     config_node[2] = 50;
     assert_eq!(link.send(&config_node), OK);
@@ -91,4 +90,42 @@ fn a_new_handshake_drops_what_had_begun() {
     assert_eq!(link.send(&greeting("theirs", "ms")), OK);
     assert!(link.store.files.is_empty());
     assert_eq!(link.send(&seal_of("a.tsfile", 10)), Got::Reset(Case::OutOfPlace));
+}
+
+#[test]
+fn strangers_borrow_nothing_and_have_to_come_to_an_end() {
+    let mut link = Link::stranger(policy());
+    link.store.buffers = 0;
+    let long = "x".repeat(2 * HEAD_BYTES);
+    let frame = framed(&greeting(&long, "ms"));
+    let (most, last) = frame.split_at(frame.len() - 1);
+    assert_eq!(link.send_bytes(most), Waits);
+    assert_eq!(link.machine.poll_timeout(), Some(link.now + limits::FIRST_FRAME_MAX));
+    assert_eq!(link.send_bytes(last), OK);
+    assert_eq!(link.machine.poll_timeout(), None);
+
+    let mut link = Link::stranger(policy());
+    link.store.buffers = 0;
+    assert_eq!(link.send(&compressed(Compressor::Lz4, &greeting(&long, "ms"))), OK);
+
+    let mut link = Link::stranger(policy());
+    assert_eq!(link.machine.poll_timeout(), None);
+    assert_eq!(link.send_bytes(&frame[..1]), Waits);
+    assert_eq!(link.wait(limits::FIRST_FRAME_MAX), Got::Reset(Case::Unfinished));
+}
+
+#[test]
+fn a_greeting_alone_fixes_no_precision_and_an_entry_does() {
+    let mut early = Link::stranger(policy());
+    assert_eq!(early.send(&greeting("theirs", "ns")), OK);
+    assert_eq!(early.store.precision, None);
+    assert_eq!(early.send(&request(2, &[NONSENSE; 10])), OK);
+    assert_eq!(early.store.precision, None, "what goes to quarantine is no entry");
+    early.store.precision = Some(Precision::Ms);
+    assert_eq!(early.send(&tablet(2000)), Got::Reset(Case::NoHandshake), "the other was first");
+    assert_eq!(early.store.lent, 0);
+
+    let mut link = Link::greeted();
+    assert_eq!(link.send(&tablet(10)), OK);
+    assert_eq!(link.store.precision, Some(Precision::Ms));
 }

@@ -11,10 +11,11 @@ use std::collections::{HashMap, VecDeque};
 
 use super::*;
 use crate::data::Precision;
-use crate::wire::bytes::Writer;
+use crate::wire::bytes::{Reader, Writer};
 use crate::wire::compressed::{Compressor, compress};
 use crate::wire::frame;
 use crate::wire::piece::PieceHead;
+use crate::wire::request::Head;
 use crate::wire::seal;
 use crate::wire::{handshake, slice};
 
@@ -28,6 +29,8 @@ struct TestStore {
     precision: Option<Precision>,
     kept: Vec<Kept>,
     quarantine_full: bool,
+    /// Files that are sealed turn out to be flawed.
+    flawed: bool,
     outcomes: VecDeque<Outcome>,
 }
 
@@ -54,6 +57,7 @@ impl Default for TestStore {
             precision: None,
             kept: Vec::new(),
             quarantine_full: false,
+            flawed: false,
             outcomes: VecDeque::new(),
         }
     }
@@ -92,8 +96,12 @@ impl Store for TestStore {
         self.lent -= 1;
     }
 
-    fn precision(&mut self, offered: Precision) -> Precision {
-        *self.precision.get_or_insert(offered)
+    fn precision(&self) -> Option<Precision> {
+        self.precision
+    }
+
+    fn keep_precision(&mut self, precision: Precision) {
+        self.precision.get_or_insert(precision);
     }
 
     fn cut(&mut self, file: FileKey, length: u64) {
@@ -113,22 +121,33 @@ impl Store for TestStore {
         self.files.remove(&file).expect("a file is discarded once");
     }
 
-    fn submit(&mut self, job: Job<'_>) -> Submission {
+    fn submit_request(
+        &mut self,
+        _: Provenance,
+        payload: &mut Vec<u8>,
+        hash: u128,
+        next_part: &mut u32,
+    ) -> Submission {
+        if self.room < ROOM_MIN {
+            return Submission::NoRoom;
+        }
+        assert_eq!(hash, request_hash(payload));
+        match payload.get(3) {
+            Some(&NONSENSE) => return Submission::Undecodable,
+            Some(&NOTHING) => return Submission::Nothing,
+            _ => {}
+        }
+        *next_part += 1;
+        self.kept.push(Kept::Request(payload.clone()));
+        self.outcomes.push_back(Outcome::Stored);
+        Submission::Taken
+    }
+
+    fn submit(&mut self, job: Job, payload: &[u8]) -> Submission {
         if self.room < ROOM_MIN {
             return Submission::NoRoom;
         }
         let outcome = match job {
-            Job::Request { payload, hash, next_part, .. } => {
-                assert_eq!(hash, request_hash(payload));
-                match payload.get(3) {
-                    Some(&NONSENSE) => return Submission::Undecodable,
-                    Some(&NOTHING) => return Submission::Nothing,
-                    _ => {}
-                }
-                *next_part += 1;
-                self.kept.push(Kept::Request(payload.to_vec()));
-                Outcome::Stored
-            }
             Job::RequestFile { file, .. } if self.files[&file].bytes[3] == NONSENSE => {
                 Outcome::Undecodable
             }
@@ -136,11 +155,15 @@ impl Store for TestStore {
                 self.kept.push(Kept::Request(self.files.remove(&file).unwrap().bytes));
                 Outcome::Stored
             }
+            Job::Seal { .. } if self.flawed && self.quarantine_full => Outcome::QuarantineFull,
             Job::Seal { files, .. } => {
-                let files = files.iter().filter_map(|file| {
-                    let bytes = self.files.remove(&file.file?).unwrap().bytes;
-                    assert_eq!(bytes.len() as u64, file.bytes);
-                    Some((file.name?.to_owned(), bytes))
+                let mut reader = Reader::new(payload);
+                let request_type = Head::read(&mut reader).unwrap().known().unwrap();
+                let seal = seal::Seal::read(request_type, &mut reader).unwrap();
+                let files = files.iter().zip(&seal.files).filter_map(|(file, sealed)| {
+                    let bytes = self.files.remove(&(*file)?).unwrap().bytes;
+                    assert_eq!(bytes.len() as u64, sealed.bytes);
+                    Some((sealed.name?.to_owned(), bytes))
                 });
                 self.kept.push(Kept::Seal(files.collect()));
                 Outcome::Stored
@@ -154,10 +177,9 @@ impl Store for TestStore {
             Job::Inflate { file, into } => {
                 let payload = &self.files[&file].bytes;
                 let mut out = Vec::new();
-                let read = crate::wire::compressed::Compressed::read(
-                    &mut crate::wire::bytes::Reader::new(&payload[3..]),
-                )
-                .unwrap();
+                let read =
+                    crate::wire::compressed::Compressed::read(&mut Reader::new(&payload[3..]))
+                        .unwrap();
                 match read.undo(&mut out, &mut Vec::new(), usize::MAX) {
                     Ok(inner) => {
                         let inner = inner.to_vec();

@@ -94,13 +94,20 @@ fn plans_go_as_configured() {
     assert_eq!(link.send(&user), OK);
     assert_eq!(link.store.kept, [Kept::Request(delete.clone()), Kept::Request(schema)]);
     assert_eq!(link.events().last(), Some(&Event::Ignored(PlanKind::Authority)));
+}
 
-    let plans = Plans { delete: PlanPolicy::Refuse, ..Plans::default() };
-    let mut link = Link::stranger(Policy { plans, ..policy() });
-    link.send(&greeting("theirs", "ms"));
-    assert_eq!(link.send(&delete), Waits);
-    assert_eq!(link.wait(limits::REFUSAL_DELAY), FAIL);
-    assert_eq!(link.store.kept, []);
+#[test]
+fn a_seal_of_a_flawed_file_is_held_while_the_quarantine_is_full() {
+    let mut link = Link::greeted();
+    link.store.flawed = true;
+    link.store.quarantine_full = true;
+    assert_eq!(link.send(&piece("a", 0, &[1; 10])), OK);
+    assert_eq!(link.send(&seal_of("a", 10)), Waits);
+    assert_eq!(link.wait(limits::QUARANTINE_RETRY), Waits);
+    assert_eq!(link.store.files.len(), 1);
+    link.store.quarantine_full = false;
+    assert_eq!(link.wait(limits::QUARANTINE_RETRY), OK);
+    assert_eq!(link.store.kept, [Kept::Quarantine(Case::FlawedFile, vec![1; 10])]);
 }
 
 #[test]

@@ -114,3 +114,16 @@ fn slices_out_of_order_reset_and_another_request_drops_them() {
     let hidden = compressed(Compressor::Lz4, &parts[0]);
     assert_eq!(link.send(&hidden), Got::Reset(Case::OutOfPlace));
 }
+
+#[test]
+fn buffers_that_two_steps_have_swapped_go_back() {
+    let mut link = Link::greeted();
+    let (mut out, mut spare) = (Vec::new(), Vec::new());
+    let steps = [Compressor::Snappy, Compressor::Zstd];
+    compress(&steps, &tablet(5000), &mut out, &mut spare).unwrap();
+    for buffers in [1, 2, 3, 4] {
+        link.store.buffers = buffers;
+        assert_eq!(link.send(&request(300, &out)), OK, "{buffers} buffers");
+        assert_eq!(link.store.lent, 0, "{buffers} buffers");
+    }
+}
