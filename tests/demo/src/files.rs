@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use penstock_test_support::files::{below, blake3};
+use penstock_test_support::programs::root;
 use penstock_test_support::tsfile::TsFileShape;
 
 /// A file that is to cross.
@@ -33,16 +34,43 @@ pub(crate) struct Landed {
 
 const MIB: u64 = 1 << 20;
 
-/// Names and sizes, in the order of their way; zero is a small file of many devices.
-const FILES: [(&str, u64); 7] = [
-    ("boiler.tsfile", 0),
-    ("turbine.tsfile", 3 * MIB),
-    ("archive-1.tsfile", 48 * MIB),
-    ("pumps.tsfile", 0),
-    ("archive-2.tsfile", 40 * MIB),
-    ("valves.tsfile", 9 * MIB),
-    ("transformer.tsfile", MIB),
+/// What a file holds.
+#[derive(Debug, Clone, Copy)]
+enum Content {
+    /// Twenty devices of all types, aligned and not, a few rows each.
+    Devices,
+    /// About so many bytes.
+    Bytes(u64),
+    /// What Apache's own library wrote, kept in `tests/samples` under this name.
+    Sample(&'static str),
+}
+
+/// Names and contents, in the order of their way.
+const FILES: [(&str, Content); 9] = [
+    ("boiler.tsfile", Content::Devices),
+    ("turbine.tsfile", Content::Bytes(3 * MIB)),
+    ("archive-1.tsfile", Content::Bytes(48 * MIB)),
+    ("feeder.tsfile", Content::Sample("v3_deg7.tsfile")),
+    ("pumps.tsfile", Content::Devices),
+    ("archive-2.tsfile", Content::Bytes(40 * MIB)),
+    ("busbar.tsfile", Content::Sample("py_types.tsfile")),
+    ("valves.tsfile", Content::Bytes(9 * MIB)),
+    ("transformer.tsfile", Content::Bytes(MIB)),
 ];
+
+impl Content {
+    /// Writes the file and gives its size in bytes.
+    fn write(self, path: &Path, seed: u64) -> io::Result<u64> {
+        let shape = match self {
+            Self::Devices => {
+                TsFileShape { devices: 12, aligned_devices: 8, ..TsFileShape::small(seed) }
+            }
+            Self::Bytes(bytes) => TsFileShape::of_size(bytes, seed),
+            Self::Sample(name) => return fs::copy(root().join("tests/samples").join(name), path),
+        };
+        Ok(shape.write(path)?.bytes)
+    }
+}
 
 impl Sent {
     /// Writes all files to a directory.
@@ -51,17 +79,11 @@ impl Sent {
         FILES
             .iter()
             .zip(1..)
-            .map(|((name, bytes), seed)| {
+            .map(|((name, content), seed)| {
                 let path = directory.join(name);
-                let shape = match bytes {
-                    0 => {
-                        TsFileShape { devices: 12, aligned_devices: 8, ..TsFileShape::small(seed) }
-                    }
-                    bytes => TsFileShape::of_size(*bytes, seed),
-                };
-                let facts = shape.write(&path)?;
+                let bytes = content.write(&path, seed)?;
                 let blake3 = blake3(&path)?;
-                Ok(Self { name: (*name).into(), bytes: facts.bytes, blake3, landed: false, path })
+                Ok(Self { name: (*name).into(), bytes, blake3, landed: false, path })
             })
             .collect()
     }

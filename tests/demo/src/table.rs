@@ -35,9 +35,10 @@ enum Verdict {
 }
 
 impl Outcome {
-    /// Whether every file was landed once, equal, and every plug was pulled.
+    /// Whether every file was landed once, equal, and the harm was done: plugs pulled, answers lost.
     pub(crate) fn is_good(&self) -> bool {
-        self.equal() == self.files.len() && self.restarts.0 > 0 && self.restarts.1 > 0
+        let harmed = self.restarts.0 > 0 && self.restarts.1 > 0 && self.answers_lost > 0;
+        self.equal() == self.files.len() && harmed
     }
 
     fn equal(&self) -> usize {
