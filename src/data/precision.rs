@@ -47,15 +47,6 @@ impl Precision {
             Self::Ns => "ns",
         }
     }
-
-    /// Ticks of this unit in one second.
-    pub const fn ticks_per_second(self) -> i64 {
-        match self {
-            Self::Ms => 1_000,
-            Self::Us => 1_000_000,
-            Self::Ns => 1_000_000_000,
-        }
-    }
 }
 
 impl std::fmt::Display for Precision {

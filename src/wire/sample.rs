@@ -37,6 +37,11 @@ impl Rng {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
+    /// A number of 64 bits below `end`; 0 if that is 0.
+    pub const fn number_below(&mut self, end: u64) -> u64 {
+        if end == 0 { 0 } else { self.number() % end }
+    }
+
     /// A number below `end`; 0 if that is 0.
     pub fn below(&mut self, end: usize) -> usize {
         let number = usize::try_from(self.number() >> 33).unwrap_or_default();

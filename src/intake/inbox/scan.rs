@@ -195,6 +195,7 @@ impl Ord for Put {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests play the people who fill the inbox")]
 mod tests {
+    use super::super::tests::rename_later;
     use super::*;
     use std::fs;
     use std::time::SystemTime;
@@ -216,13 +217,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.tsfile");
         fs::write(dir.path().join("temporary"), b"whole").unwrap();
-        std::thread::sleep(Duration::from_millis(30));
-        fs::rename(dir.path().join("temporary"), dir.path().join("renamed.tsfile")).unwrap();
+        rename_later(&dir.path().join("temporary"), &dir.path().join("renamed.tsfile"));
         fs::write(&path, b"x").unwrap();
         let (mut watch, now) = (Watch::default(), Instant::now());
         watch.scan(dir.path(), now).unwrap();
         assert_eq!(names(&watch, now), ["renamed.tsfile"]);
-        std::thread::sleep(Duration::from_millis(30));
         fs::write(&path, b"xy").unwrap();
         watch.scan(dir.path(), now).unwrap();
         assert_eq!(names(&watch, now), ["renamed.tsfile"]);

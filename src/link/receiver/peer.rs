@@ -19,7 +19,6 @@ pub struct Peer {
     cluster: u64,
     precision: Precision,
     local: bool,
-    second_version: bool,
 }
 
 impl Peer {
@@ -31,16 +30,6 @@ impl Peer {
     /// Its unit of time, which is the node's.
     pub const fn precision(&self) -> Precision {
         self.precision
-    }
-
-    /// Its data counts as written here.
-    pub const fn is_local(&self) -> bool {
-        self.local
-    }
-
-    /// It came with a V2 handshake.
-    pub const fn has_second_version(&self) -> bool {
-        self.second_version
     }
 
     /// What goes with its data.
@@ -86,7 +75,6 @@ pub(super) fn judge(
         cluster: cluster_hash(cluster_id),
         precision,
         local: policy.local.iter().any(|local| local == cluster_id),
-        second_version,
     })
 }
 

@@ -162,18 +162,3 @@ fn segments(disk: &SimDisk) -> Vec<String> {
     let is_segment = |name: &String| Path::new(name).extension().is_some_and(|end| end == "seg");
     names_in(disk, "spool").into_iter().filter(is_segment).collect()
 }
-/// A generator for tests (xorshift64*).
-struct Dice(u64);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
-    }
-}

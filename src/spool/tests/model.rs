@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::spool::{ConsumerId, Start};
+use crate::wire::sample::Rng;
 
 /// Seeds of a normal run; `PENSTOCK_SEEDS` asks for more, `PENSTOCK_SEED` for one.
 const SEEDS: u64 = 1000;
@@ -30,7 +31,7 @@ struct Content {
 }
 
 struct Run {
-    dice: Dice,
+    dice: Rng,
     disk: SimDisk,
     spool: Option<Spool<SimDisk>>,
     now: Instant,
@@ -49,7 +50,7 @@ impl Run {
     fn new(seed: u64) -> Self {
         let (disk, spool) = fresh(seed);
         Self {
-            dice: Dice::new(seed),
+            dice: Rng::new(seed),
             disk,
             spool: Some(spool),
             now: beginning(),
@@ -69,7 +70,7 @@ impl Run {
 
     fn all_steps(mut self) {
         for _ in 0..STEPS {
-            match self.dice.below(20) {
+            match self.dice.number_below(20) {
                 0..=7 => self.append_some(),
                 8 => self.seal_some(),
                 9 => self.adopt_some(),
@@ -87,16 +88,16 @@ impl Run {
     }
 
     fn some_bytes(&mut self) -> Vec<u8> {
-        let bytes = if self.dice.below(4) == 0 { 3000 } else { 200 };
-        let count = self.dice.below(bytes);
-        (0..count).map(|_| u8::try_from(self.dice.below(256)).unwrap()).collect()
+        let bytes = if self.dice.number_below(4) == 0 { 3000 } else { 200 };
+        let count = self.dice.number_below(bytes);
+        (0..count).map(|_| u8::try_from(self.dice.number_below(256)).unwrap()).collect()
     }
 
     fn some_source(&mut self) -> Source {
-        match self.dice.below(3) {
+        match self.dice.number_below(3) {
             0 => Source::Own,
             1 => {
-                self.next_peer += 1 + self.dice.below(2);
+                self.next_peer += 1 + self.dice.number_below(2);
                 peer(self.next_peer)
             }
             _ => {
@@ -113,7 +114,7 @@ impl Run {
         let Outcome::Appended(sequence) = outcome else { panic!("{source:?} is new") };
         let content = Content { payload: Some(payload), file: None, source };
         assert!(self.entries.insert(sequence.0, content).is_none());
-        if self.dice.below(4) == 0 {
+        if self.dice.number_below(4) == 0 {
             self.repeat_last();
         }
     }
@@ -143,7 +144,7 @@ impl Run {
         let path = format!("/inbox/{}.tsfile", self.adopted);
         self.disk.place(Path::new(&path), path.as_bytes());
         self.spool().adopt(Path::new(&path)).unwrap();
-        if self.dice.below(2) == 0 {
+        if self.dice.number_below(2) == 0 {
             self.seal_adopted();
         }
     }
@@ -169,14 +170,15 @@ impl Run {
         self.durable_below = self.spool().sync().unwrap().0;
         let next = self.spool().next_sequence().0;
         assert_eq!(self.durable_below, next);
-        if self.dice.below(4) == 0 {
+        if self.dice.number_below(4) == 0 {
             self.check();
         }
     }
 
     fn create_some(&mut self) {
-        let name = format!("consumer {}", self.dice.below(3));
-        let start = [Start::Oldest, Start::Next][usize::try_from(self.dice.below(2)).unwrap()];
+        let name = format!("consumer {}", self.dice.number_below(3));
+        let start =
+            [Start::Oldest, Start::Next][usize::try_from(self.dice.number_below(2)).unwrap()];
         let id = self.spool().create_consumer(&name, start).unwrap();
         let position = self.spool().cursor(id).unwrap().position.0;
         // Making one at the end syncs what is there.
@@ -191,14 +193,14 @@ impl Run {
         let synced = self.spool().synced().0;
         for (id, name) in self.consumers.clone() {
             let position = self.cursors[&name].0;
-            let to = position + self.dice.below(1 + synced.saturating_sub(position).min(20));
+            let to = position + self.dice.number_below(1 + synced.saturating_sub(position).min(20));
             self.spool().advance(id, &at(to)).unwrap();
             self.cursors.get_mut(&name).unwrap().0 = to;
         }
     }
 
     fn maintain(&mut self) {
-        self.now += Duration::from_millis(100 + self.dice.below(2) * 40_000);
+        self.now += Duration::from_millis(100 + self.dice.number_below(2) * 40_000);
         let now = self.now;
         self.spool().maintain(now).unwrap();
         self.durable_below = self.durable_below.max(self.spool().synced().0);

@@ -10,10 +10,22 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::scan::Stamp;
 use super::*;
 use crate::spool::{self, FileList, FileReader, OpenMode, PartialId, RealDisk, Spool};
 
 const TS_FILE_BYTES: &[u8] = include_bytes!("../../../../tests/samples/v3_tiny.tsfile");
+
+/// Renames a file at a moment that its file system tells from that of the last write: its clock may go in steps of
+/// some milliseconds.
+pub(super) fn rename_later(from: &Path, to: &Path) {
+    let aside = from.with_extension("aside");
+    while !Stamp::of(from).expect("it is there").was_put_here() {
+        fs::rename(from, &aside).expect("renamed");
+        fs::rename(&aside, from).expect("renamed back");
+    }
+    fs::rename(from, to).expect("renamed");
+}
 
 /// When the program stops, and what the spool is told to say.
 #[derive(Debug, Default)]
@@ -70,8 +82,7 @@ impl Machine {
     fn put(&self, name: &str, bytes: &[u8]) {
         let temporary = self.path("temporary");
         fs::write(&temporary, bytes).expect("written");
-        std::thread::sleep(Duration::from_millis(10));
-        fs::rename(temporary, self.path("inbox").join(name)).expect("renamed");
+        rename_later(&temporary, &self.path("inbox").join(name));
     }
 
     /// Writes a file in place.

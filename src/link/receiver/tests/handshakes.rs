@@ -60,7 +60,7 @@ fn each_flaw_of_a_handshake_is_refused_at_once() {
 fn an_old_handshake_is_taken_but_not_to_go_round_a_refusal() {
     let mut link = Link::stranger(policy());
     assert_eq!(link.send(&old_greeting("ms")), OK);
-    assert!(!link.machine.peer().unwrap().has_second_version());
+    assert_eq!(link.machine.peer().unwrap().cluster_id(), "");
     assert_eq!(link.send(&tablet(10)), OK);
 
     let mut link = Link::stranger(policy());
@@ -76,7 +76,8 @@ fn config_nodes_and_old_peers_are_peers_too() {
     let mut config_node = greeting("beside", "us");
     config_node[2] = 50;
     assert_eq!(link.send(&config_node), OK);
-    assert!(link.machine.peer().unwrap().is_local());
+    let peer = link.machine.peer().unwrap();
+    assert!(peer.provenance(link.machine.link()).local);
     assert_eq!(link.machine.peer().unwrap().cluster_id(), "beside");
     let mut old = old_greeting("us");
     old[2] = 0;
