@@ -5,6 +5,7 @@
 
 mod bare;
 mod rows;
+mod slow_disk;
 mod table;
 
 use std::io::{self, Write};

@@ -17,6 +17,7 @@ use penstock_test_support::tsfile::TsFileShape;
 use penstock_test_support::{clock, parallel, wait};
 
 use crate::bare;
+use crate::slow_disk::SlowNode;
 use crate::table::{Row, Wanted};
 
 /// How much is moved.
@@ -32,10 +33,11 @@ pub(crate) struct Sizes {
 type Measure = fn(&Sizes) -> io::Result<Vec<Row>>;
 
 /// All measurements, by name.
-pub(crate) const ALL: [(&str, Measure); 5] = [
+pub(crate) const ALL: [(&str, Measure); 6] = [
     ("files", files),
     ("gate", through_the_gate),
     ("small frames", small_frames),
+    ("group commit", group_commit),
     ("memory", memory),
     ("start", start),
 ];
@@ -159,6 +161,23 @@ fn small_frames(sizes: &Sizes) -> io::Result<Vec<Row>> {
             wanted: Wanted::AtLeast(4.0),
         },
     ])
+}
+
+/// What group commit gains where a sync is slow.
+fn group_commit(sizes: &Sizes) -> io::Result<Vec<Row>> {
+    const SYNC_TIME: Duration = Duration::from_millis(2);
+    const DISK_BYTES: u64 = 1 << 30;
+    let node = SlowNode::start(SYNC_TIME, DISK_BYTES)?;
+    let one = tablets_per_second(node.address, 1, sizes.frames)?;
+    let sixteen = tablets_per_second(node.address, 16, sizes.frames)?;
+    node.stop()?;
+    Ok(vec![Row {
+        name: "4 KiB tablets, sixteen connections, sync of 2 ms".into(),
+        ours: format!("{sixteen:.0} /s"),
+        other: format!("{one:.0} /s on one"),
+        ratio: sixteen / one,
+        wanted: Wanted::AtLeast(8.0),
+    }])
 }
 
 /// Tablets that a receiver answers in a second, over so many connections at once.
