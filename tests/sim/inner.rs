@@ -109,7 +109,7 @@ impl Inner {
         match self.start(now, wall, seed) {
             Ok(node) => self.node = Some(node),
             Err(error) => {
-                assert!(self.plug.is_down(), "it does not start: {error}");
+                assert!(self.plug.has_struck(), "it does not start: {error}");
                 self.plug.crash();
                 return;
             }

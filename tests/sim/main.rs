@@ -9,6 +9,8 @@
 //! an entry that was answered or durable is missing, or has changed; one is there twice, or out of its
 //! order; a node does not start; something has not arrived a while after the faults have stopped.
 //!
+//! Besides, each call of each disk in one quiet run fails in each way.
+//!
 //! `cargo test --test sim` plays 20,000 schedules; `-- --seeds N` plays N, `-- --seed S` plays one and tells
 //! what happens.
 
@@ -40,10 +42,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use penstock::ops::clock;
-use world::World;
+use penstock::spool::Fault;
+use world::{FailingCall, Side, World};
 
 /// Schedules of the test command.
 const SEEDS: u64 = 20_000;
+/// The run of which each call of a disk fails.
+const INDEX_SEED: u64 = 7;
 /// Failing seeds that are printed; the others are counted.
 const SHOWN: usize = 10;
 
@@ -76,21 +81,68 @@ fn main() -> ExitCode {
             println!("{} passed, {} failed", u8::from(failed.is_ok()), u8::from(failed.is_err()));
             return if failed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
-        Order::Play { first, count } => play_all(first, count, start),
+        Order::Play { first, count } => play_all(first, count, start) + fail_each_call(start),
     };
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn play_all(first: u64, count: u64, start: Instant) -> usize {
     let began = clock::now();
+    let failures = in_parallel(count, |index| play(first + index, start, false));
+    let failures: Vec<_> =
+        failures.into_iter().map(|(index, message)| (first + index, message)).collect();
+    for (seed, message) in failures.iter().take(SHOWN) {
+        println!("seed {seed} failed: {message}");
+        println!("    replay: cargo test --test sim -- --seed {seed}");
+    }
+    let time = clock::now().duration_since(began).as_secs_f64();
+    println!("{} passed, {} failed ({time:.1} s)", count - failures.len() as u64, failures.len());
+    failures.len()
+}
+
+/// The fault index: of one run of both nodes each call of each disk fails, in each way. Returns how many runs failed.
+fn fail_each_call(start: Instant) -> usize {
+    let began = clock::now();
+    let mut dry = World::quiet(INDEX_SEED, start, None);
+    dry.play();
+    let mut failing = Vec::new();
+    for side in [Side::Inner, Side::Outer] {
+        let ways = [
+            (Fault::Io, false),
+            (Fault::Io, true),
+            (Fault::NoSpace, false),
+            (Fault::NoSpace, true),
+            (Fault::Short, false),
+        ];
+        for (fault, lasts) in ways {
+            let calls = 0..dry.calls(side);
+            failing.extend(calls.map(|index| FailingCall { side, index, fault, lasts }));
+        }
+    }
+    let failures = in_parallel(failing.len() as u64, |index| {
+        let call = failing[index as usize];
+        let run = || World::quiet(INDEX_SEED, start, Some(call)).play();
+        caught(run).map_err(|message| format!("{call:?}: {message}"))
+    });
+    for (_, message) in failures.iter().take(SHOWN) {
+        println!("{message}");
+    }
+    let time = clock::now().duration_since(began).as_secs_f64();
+    let passed = failing.len() - failures.len();
+    println!("{passed} failing calls passed, {} failed ({time:.1} s)", failures.len());
+    failures.len()
+}
+
+/// Does all tasks on all cores; returns the failures by number.
+fn in_parallel(count: u64, task: impl Fn(u64) -> Result<(), String> + Sync) -> Vec<(u64, String)> {
     let next = AtomicU64::new(0);
     let failures = Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
     let work = || {
-        let indices = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
-        for seed in indices.take_while(|index| *index < count).map(|index| first + index) {
-            if let Err(message) = play(seed, start, false) {
-                failures.lock().unwrap().push((seed, message));
+        let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        for number in numbers.take_while(|number| *number < count) {
+            if let Err(message) = task(number) {
+                failures.lock().unwrap().push((number, message));
             }
         }
     };
@@ -101,18 +153,16 @@ fn play_all(first: u64, count: u64, start: Instant) -> usize {
     });
     let mut failures = failures.into_inner().unwrap();
     failures.sort();
-    for (seed, message) in failures.iter().take(SHOWN) {
-        println!("seed {seed} failed: {message}");
-        println!("    replay: cargo test --test sim -- --seed {seed}");
-    }
-    let time = clock::now().duration_since(began).as_secs_f64();
-    println!("{} passed, {} failed ({time:.1} s)", count - failures.len() as u64, failures.len());
-    failures.len()
+    failures
 }
 
 fn play(seed: u64, start: Instant, trace: bool) -> Result<(), String> {
-    let played = panic::catch_unwind(AssertUnwindSafe(|| World::new(seed, start, trace).play()));
-    played.map_err(|_| MESSAGE.with(RefCell::take))
+    caught(|| World::new(seed, start, trace).play())
+}
+
+/// What a broken rule says.
+fn caught(run: impl FnOnce()) -> Result<(), String> {
+    panic::catch_unwind(AssertUnwindSafe(run)).map_err(|_| MESSAGE.with(RefCell::take))
 }
 
 /// Understands its own arguments, and those of the test harness as far as they matter.

@@ -96,7 +96,7 @@ impl Outer {
         match self.start(now, wall) {
             Ok(node) => self.node = Some(node),
             Err(error) => {
-                assert!(self.plug.is_down(), "seed {}: it does not start: {error}", self.seed);
+                assert!(self.plug.has_struck(), "seed {}: it does not start: {error}", self.seed);
                 self.plug.crash();
                 return;
             }

@@ -31,6 +31,11 @@ impl Plug {
         })
     }
 
+    /// Whether the call that is to fail has come.
+    pub(crate) fn has_struck(&self) -> bool {
+        self.armed.is_some_and(|(at, ..)| self.disk.calls().all > at)
+    }
+
     pub(crate) fn heal(&mut self) {
         self.disk.heal();
         self.armed = None;

@@ -9,6 +9,7 @@ use penstock::spool::Fault;
 use crate::inner::{Did, Inner};
 use crate::line::{End, Line};
 use crate::outer::{Outer, small_spool};
+use crate::plug::Plug;
 use crate::random::Random;
 use crate::record::LANE_UNITS;
 use crate::stock::Lane;
@@ -16,6 +17,8 @@ use crate::units::{Content, Unit};
 
 /// Steps in which anything may happen.
 const WILD_STEPS: u64 = 300;
+/// The same where nothing but a disk goes wrong; the rest of the run comes after them.
+const QUIET_STEPS: u64 = 100;
 /// Steps and virtual time after that in which everything has to arrive.
 const CALM_STEPS: u64 = 200_000;
 const CALM_TIME: Duration = Duration::from_secs(12 * 3600);
@@ -34,12 +37,58 @@ pub(crate) struct World {
     /// Units that the inner node may still take in.
     supply: Vec<Unit>,
     trace: bool,
+    /// The only thing that goes wrong, if anything does, is a call of a disk.
+    quiet: bool,
+}
+
+/// One of the two nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Inner,
+    Outer,
+}
+
+/// A call of a disk that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FailingCall {
+    pub(crate) side: Side,
+    /// Calls of that disk before it, from its very first one.
+    pub(crate) index: u64,
+    pub(crate) fault: Fault,
+    /// All later ones fail, too, until the node is started anew.
+    pub(crate) lasts: bool,
 }
 
 impl World {
     pub(crate) fn new(seed: u64, start: Instant, trace: bool) -> Self {
         let mut random = Random::new(seed);
         let kind = random.below(4);
+        Self::of_kind(seed, kind, random, (start, trace))
+    }
+
+    /// Both senders and nothing that goes wrong, but for one call.
+    pub(crate) fn quiet(seed: u64, start: Instant, failing: Option<FailingCall>) -> Self {
+        let mut world = Self::of_kind(seed, 1, Random::new(seed), (start, false));
+        world.quiet = true;
+        if let Some(FailingCall { side, index, fault, lasts }) = failing {
+            world.plug(side).arm(index, fault, lasts);
+        }
+        world
+    }
+
+    const fn plug(&mut self, side: Side) -> &mut Plug {
+        match side {
+            Side::Inner => &mut self.inner.plug,
+            Side::Outer => &mut self.outer.plug,
+        }
+    }
+
+    /// Calls that a disk was asked for so far.
+    pub(crate) fn calls(&mut self, side: Side) -> u64 {
+        self.plug(side).disk.calls().all
+    }
+
+    fn of_kind(seed: u64, kind: u64, mut random: Random, (start, trace): (Instant, bool)) -> Self {
         let units_of = |lane: u64, most: u64, random: &mut Random| {
             let first = lane * LANE_UNITS;
             let count = random.between(1, most);
@@ -66,13 +115,15 @@ impl World {
             units,
             supply,
             trace,
+            quiet: false,
         }
     }
 
     /// Plays the schedule to its end; a broken rule panics.
     pub(crate) fn play(&mut self) {
         self.reopen();
-        for _ in 0..WILD_STEPS {
+        let steps = if self.quiet { QUIET_STEPS } else { WILD_STEPS };
+        for _ in 0..steps {
             self.step();
             self.now += Duration::from_millis(self.random.below(20));
             match self.random.below(100) {
@@ -107,7 +158,7 @@ impl World {
     }
 
     fn step(&mut self) {
-        match self.random.below(1000) {
+        match self.random.below(if self.quiet { 950 } else { 1000 }) {
             0..80 => self.take_in(),
             80..120 => self.sync_inner(),
             120..150 => self.maintain_inner(),
