@@ -10,9 +10,9 @@
 //! | exit code | means |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | failed at run time: disk, bind, peer |
+//! | 1 | failed at run time: disk, bind, peer, a flaw that `spool verify` saw |
 //! | 2 | wrong usage or configuration; nothing was started |
-//! | 3 | `status --check` or `spool verify` found something |
+//! | 3 | `status --check` found something |
 
 mod advice;
 mod check;
@@ -39,7 +39,7 @@ use crate::data::Sequence;
 use crate::ops::status::ControlError;
 use crate::spool::{Fatal, PartialError, ReadError, SpoolError};
 
-/// Carries `IoTDB` data through one-way network gates.
+/// The command line; [`command`] says what it is about.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]
@@ -176,6 +176,8 @@ enum CliError {
     Partial(#[from] PartialError),
     #[error("entry {0} is not there")]
     NoEntry(Sequence),
+    #[error("{0} flaws")]
+    Flaws(u64),
     #[error("{count} of {of} targets did not answer as they should")]
     Unreachable { count: usize, of: usize },
     #[error("output: {0}")]
@@ -193,6 +195,7 @@ impl CliError {
             | Self::Fatal(_)
             | Self::Partial(_)
             | Self::NoEntry(_)
+            | Self::Flaws(_)
             | Self::Unreachable { .. }
             | Self::Output(_) => ExitCode::FAILURE,
         }

@@ -9,7 +9,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Instant;
 
 use super::CliError;
-use crate::config::{AirGapSink, Config, Target};
+use crate::config::{AirGapSink, Config, NodeUrl};
 use crate::data::Precision;
 use crate::limits::HANDSHAKE_BYTES_MAX;
 use crate::ops::clock;
@@ -28,7 +28,7 @@ pub(super) fn all(config: &Config, out: &mut impl Write) -> Result<(), CliError>
     writeln!(out, "\nTARGETS")?;
     let (mut count, mut of) = (0, 0);
     for pipe in &config.pipes {
-        for target in &pipe.sink.targets {
+        for target in pipe.sink.targets.iter() {
             let started = clock::now();
             let said = match one(config, &pipe.sink, target) {
                 Ok(said) => said,
@@ -48,7 +48,7 @@ pub(super) fn all(config: &Config, out: &mut impl Write) -> Result<(), CliError>
     if count == 0 { Ok(()) } else { Err(CliError::Unreachable { count, of }) }
 }
 
-fn one(config: &Config, sink: &AirGapSink, target: &Target) -> io::Result<String> {
+fn one(config: &Config, sink: &AirGapSink, target: &NodeUrl) -> io::Result<String> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in (target.host.as_str(), target.port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, sink.handshake_timeout) {

@@ -44,8 +44,7 @@ pub(super) fn verify(
         writeln!(out, "{} entries are flawed and were stepped over", reader.corrupt_entries())?;
     }
     if flaws > 0 {
-        writeln!(out, "{flaws} flaws")?;
-        return Ok(Ending::Found);
+        return Err(CliError::Flaws(flaws));
     }
     writeln!(out, "no flaws")?;
     Ok(Ending::Done)

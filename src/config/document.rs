@@ -16,6 +16,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 
 use super::finding::{Finding, Findings, Place, Severity, nearest};
+use super::value::Secret;
 
 /// Where the values come from, and what was found wrong with them.
 #[derive(Debug)]
@@ -84,7 +85,7 @@ impl<'a> Document<'a> {
 
     /// `path`, relative to the file if it was written there.
     pub(super) fn resolve(&self, path: &Path, span: &Range<usize>) -> PathBuf {
-        if span.start <= self.text().len() { self.base().join(path) } else { path.to_owned() }
+        if self.is_argument(span) { path.to_owned() } else { self.base().join(path) }
     }
 
     /// Notes a mistake.
@@ -107,6 +108,19 @@ impl<'a> Document<'a> {
         hint: &str,
     ) {
         self.find(Severity::Warning, span, key, message, hint);
+    }
+
+    /// Remarks on a secret that stands in the process list.
+    pub(super) fn warn_of_clear(&mut self, secret: &Secret, span: &Range<usize>, key: &str) {
+        if matches!(secret, Secret::Clear(_)) && self.is_argument(span) {
+            let message = "a secret in an argument is seen in the process list";
+            self.warn(Some(span.clone()), key, message, "write file:PATH or env:NAME");
+        }
+    }
+
+    /// Whether what lies there came from the command line.
+    fn is_argument(&self, span: &Range<usize>) -> bool {
+        span.start > self.text().len()
     }
 
     fn find(

@@ -15,6 +15,7 @@
 
 mod document;
 mod finding;
+mod node_urls;
 mod pipe;
 mod read;
 mod sections;
@@ -27,7 +28,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use finding::{Finding, Findings, Place, Severity};
-pub use pipe::{AirGapSink, Compressor, GateOrder, LoadStrategy, PipeConfig, Target};
+pub use node_urls::{NodeUrl, NodeUrlError, NodeUrls};
+pub use pipe::{AirGapSink, GateOrder, LoadStrategy, PipeConfig};
 pub use read::{Input, read};
 pub use value::{Network, Secret, Size, Span};
 

@@ -160,7 +160,7 @@ pub(super) fn landing(
     let config = LandingConfig {
         enabled: section.take("enabled", role == Role::Receiver && !has_pipes, document),
         dir: section.path("dir", document).unwrap_or_else(|| data_dir.join("landing")),
-        max_file_bytes: size(&mut section, "max_file_bytes", 64 * MIB, document),
+        max_file_bytes: size(&mut section, "max_file_bytes", LANDED_BYTES_DEFAULT, document),
         max_delay: section.take("max_delay", Span(Duration::from_secs(60)), document).0,
         max_bytes: size(&mut section, "max_bytes", 0, document),
         keep_days: section.take("keep_days", 0, document),
@@ -171,6 +171,11 @@ pub(super) fn landing(
     }
     if config.max_file_bytes < as_u64(MIB) {
         section.reject("max_file_bytes", "less than 1MiB", "", document);
+    }
+    if config.max_file_bytes != as_u64(LANDED_BYTES_DEFAULT) {
+        let message =
+            "has no effect in this build: files are landed as they came, tablets not at all";
+        section.remark("max_file_bytes", message, "leave it out", document);
     }
     if !config.enabled && section.is_present() && section.span_of("enabled").is_none() {
         let message =
@@ -279,7 +284,9 @@ impl Section<'_> {
             let hint = "put it in quotes, or write \"file:PATH\" or \"env:NAME\"";
             self.reject(key, "expected a text", hint, document);
         }
-        text.map(|text| Secret::parse(text, document.base()))
+        let secret = text.map(|text| Secret::parse(text, document.base()))?;
+        document.warn_of_clear(&secret, &value.span(), &self.full(key));
+        Some(secret)
     }
 }
 
@@ -297,6 +304,8 @@ const fn as_u64(bytes: usize) -> u64 {
     bytes as u64
 }
 
+/// What a landed file of tablets has at most, unless the file says otherwise.
+const LANDED_BYTES_DEFAULT: usize = 64 * MIB;
 /// Air-gap port of stock IoTDB.
 const GATE_PORT: u16 = 9780;
 /// The next one.

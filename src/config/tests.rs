@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::wire::compressed::Compressor;
 
 fn read_with(role: Role, text: Option<&str>, sets: &[&str]) -> (Config, Vec<String>) {
     let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
@@ -73,7 +74,7 @@ fn the_operators_example_is_read() {
     let pipe = config.pipes.first().expect("one pipe");
     assert_eq!(pipe.name, "to_zone_3");
     assert_eq!(
-        pipe.sink.targets.first().map(ToString::to_string).as_deref(),
+        pipe.sink.targets.get(0).map(ToString::to_string).as_deref(),
         Some("10.53.53.53:9780")
     );
     assert_eq!(pipe.sink.handshake_timeout, Duration::from_secs(5));
@@ -129,7 +130,7 @@ fn arguments_are_laid_over_the_file() {
     let (config, findings) = read_with(Role::Sender, None, &[all]);
     assert!(findings.is_empty(), "{findings:?}");
     assert_eq!(
-        config.pipes.first().map(|pipe| pipe.sink.targets[0].to_string()).as_deref(),
+        config.pipes.first().map(|pipe| pipe.sink.targets.to_string()).as_deref(),
         Some("[::1]:9780")
     );
 }
@@ -149,7 +150,7 @@ fn mistakes_of_arguments_name_the_argument() {
             "--set colour: error: colour: unknown key (known here: name, cluster_id, timestamp_precision, data_dir, properties, pipe, landing, spool, gate, intake, inbox, quarantine, alarm, status, log, session, plugins, compat)",
         ),
         (
-            "gate.password=hunter2",
+            "gate.password=env:HUNTER",
             "--set gate.password: error: gate.password: has no user beside it (add user)",
         ),
     ] {
@@ -304,7 +305,7 @@ fn every_mistake_of_a_pipe_names_line_key_and_remedy() {
         ),
         (
             pipe("node-urls = \"10.53.53.53\""),
-            "3: error: pipe[0].sink.\"node-urls\": \"10.53.53.53\" is not host:port (such as 10.53.53.53:9780)",
+            "3: error: pipe[0].sink.\"node-urls\": `10.53.53.53` has no port; a target is written host:port (such as 10.53.53.53:9780)",
         ),
         (pipe("ip = \"h\""), "3: error: pipe[0].sink.\"ip\": has no port beside it (add port)"),
         (
@@ -313,7 +314,7 @@ fn every_mistake_of_a_pipe_names_line_key_and_remedy() {
         ),
         (
             pipe("ip = \"h\", port = 0"),
-            "3: error: pipe[0].sink.\"port\": \"h\":\"0\" is no target (a port is 1 to 65535)",
+            "3: error: pipe[0].sink.\"port\": `0` is not a port; a port is a number from 1 to 65535",
         ),
         (
             pipe("ip = \"h\", host = \"i\", port = 1"),
@@ -392,7 +393,7 @@ fn attributes_are_read_under_every_spelling() {
         "node-urls = \"gate:9780\", host = \"gate\", ip = \"gate\", port = 9780",
     ] {
         let sink = sink_of(attributes);
-        assert_eq!(sink.targets, [Target { host: "gate".to_owned(), port: 9780 }], "{attributes}");
+        assert_eq!(sink.targets.to_string(), "gate:9780", "{attributes}");
     }
 }
 
@@ -408,7 +409,8 @@ fn attributes_become_settings() {
     let targets: Vec<_> = sink.targets.iter().map(ToString::to_string).collect();
     assert_eq!(targets, ["a:1", "[::1]:2"]);
     assert_eq!(sink.order, GateOrder::Priority);
-    assert_eq!(sink.compressors, [Compressor::Lz4, Compressor::Zstd(7)]);
+    assert_eq!(sink.compressors, [Compressor::Lz4, Compressor::Zstd]);
+    assert_eq!(sink.zstd_level, 7);
     assert_eq!(sink.rate_limit.map(u64::from), Some(1_048_576));
     assert_eq!((sink.user.as_str(), sink.piece_bytes), ("plant", 65536));
     assert_eq!(sink.give_up_after, Some(Duration::from_secs(3600)));
@@ -423,10 +425,34 @@ fn attributes_become_settings() {
 fn no_secret_is_shown() {
     let text = format!(
         "[gate]\nuser = \"root\"\npassword = \"hunter2\"\n{}",
-        pipe(&format!("{TARGET}, password = \"hunter2\", sink.password = \"hunter3\""))
+        pipe(&format!("{TARGET}, password = \"hunter2\", \"sink.password\" = \"hunter3\""))
     );
     let (config, findings) = read_with(Role::Sender, Some(&text), &["gate.password=hunter4"]);
     let shown = format!("{config:?} {findings:?}");
     assert!(!shown.contains("hunter"), "{shown}");
-    assert_eq!(findings.len(), 1, "two passwords are a mistake: {findings:?}");
+    let [mistake, remark] = &findings[..] else { panic!("{findings:?}") };
+    assert!(remark.contains("in the process list"), "{remark}");
+    assert!(mistake.contains("the same attribute as"), "{mistake}");
+}
+
+#[test]
+fn a_secret_in_an_argument_is_remarked_on_unless_it_only_says_where_it_lies() {
+    let text = format!("[gate]\nuser = \"root\"\npassword = \"clear\"\n{}", pipe(TARGET));
+    let remarks = |set: &str| read_with(Role::Sender, Some(&text), &[set]).1;
+    let found = remarks("gate.password=hunter4");
+    let expected = "--set gate.password: warning: gate.password: a secret in an argument is seen in \
+                    the process list (write file:PATH or env:NAME)";
+    assert_eq!(found, [expected]);
+    let stanza = "pipe=[{name='a',sink={sink='iotdb-air-gap-sink',node-urls='h:1',password='x'}}]";
+    let found = remarks(stanza);
+    assert!(found.len() == 1 && found[0].contains("process list"), "{found:?}");
+    for set in ["gate.password=file:pw", "gate.password=env:PW", "gate.user=other"] {
+        assert_eq!(remarks(set), [""; 0], "{set}");
+    }
+}
+
+#[test]
+fn a_key_without_effect_is_remarked_on() {
+    let found = findings("[landing]\nenabled = true\nmax_file_bytes = \"32MiB\"\n");
+    assert!(found.len() == 1 && found[0].contains("max_file_bytes: has no effect"), "{found:?}");
 }

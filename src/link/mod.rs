@@ -1,7 +1,6 @@
 //! Protocol state machines: no I/O, `now` is an argument.
 
 pub mod backoff;
-pub mod node_urls;
 pub mod piece_size;
 pub mod rate;
 pub mod receiver;

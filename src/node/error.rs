@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::link::node_urls::NodeUrlError;
 use crate::ops::status::Bind;
 use crate::spool::{PartialError, SpoolError};
 
@@ -31,14 +30,6 @@ pub enum NodeError {
         name: String,
         /// What the spool said.
         source: PartialError,
-    },
-    /// A pipe's targets are unusable.
-    #[error("pipe {pipe}: {source}")]
-    Target {
-        /// The pipe.
-        pipe: String,
-        /// What is wrong.
-        source: NodeUrlError,
     },
     /// A pipe cannot run.
     #[error("pipe {pipe}: {why}")]

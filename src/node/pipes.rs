@@ -60,7 +60,7 @@ impl<D: Disk> Place<D> {
 /// Starts the task of a pipe.
 ///
 /// # Errors
-/// If its targets or its password are unusable, or the board has no row left.
+/// If its password is unusable, or the board has no row left.
 pub(super) fn start<D: Disk>(
     pipe: &PipeConfig,
     place: Place<D>,
@@ -72,8 +72,7 @@ pub(super) fn start<D: Disk>(
         pipe: name.clone(),
         why: format!("password: {error}"),
     })?;
-    let settings = AirGapSettings::from_config(&pipe.sink, password, cluster_id, precision)
-        .map_err(|source| NodeError::Target { pipe: name.clone(), source })?;
+    let settings = AirGapSettings::from_config(&pipe.sink, password, cluster_id, precision);
     let target = settings.node_urls.to_string();
     let row = board
         .pipes

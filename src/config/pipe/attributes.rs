@@ -6,6 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::document::{Document, Section, described, into_table};
 use crate::config::finding::nearest;
+use crate::config::value::Secret;
 
 /// Which clause of a pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,6 +212,16 @@ impl Attributes {
     pub(super) fn remark(&self, attribute: &Attribute, message: &str, document: &mut Document<'_>) {
         let span = Some(attribute.span.clone());
         document.warn(span, &self.full(&attribute.spelled), message, "");
+    }
+
+    /// Remarks on a secret that stands in the process list.
+    pub(super) fn warn_of_clear(
+        &self,
+        attribute: &Attribute,
+        secret: &Secret,
+        document: &mut Document<'_>,
+    ) {
+        document.warn_of_clear(secret, &attribute.span, &self.full(&attribute.spelled));
     }
 
     /// Remarks on every attribute that nobody asked for.

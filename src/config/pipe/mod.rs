@@ -20,8 +20,10 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::document::{Document, Section, into_table};
+use super::node_urls::NodeUrls;
 use super::value::Secret;
-use crate::limits::PIPES_MAX;
+use crate::limits::{PIPES_MAX, WRAPPERS_MAX};
+use crate::wire::compressed::Compressor;
 use attributes::{Attributes, Side};
 
 /// A pipe of the configuration file.
@@ -37,8 +39,8 @@ pub struct PipeConfig {
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an attribute of its own")]
 pub struct AirGapSink {
-    /// The gates, in order, without repetitions; never empty.
-    pub targets: Vec<Target>,
+    /// The gates.
+    pub targets: NodeUrls,
     /// Which gate comes next.
     pub order: GateOrder,
     /// Limit of the connect, and of the handshake's answer.
@@ -52,7 +54,9 @@ pub struct AirGapSink {
     /// Bytes of a file in one frame.
     pub piece_bytes: usize,
     /// Compressors, applied in this order.
-    pub compressors: Vec<Compressor>,
+    pub compressors: heapless::Vec<Compressor, WRAPPERS_MAX>,
+    /// The level of zstd, wherever it stands in the chain.
+    pub zstd_level: i32,
     /// Bytes per second; none for no limit.
     pub rate_limit: Option<NonZeroU64>,
     /// User at the far side.
@@ -73,39 +77,16 @@ pub struct AirGapSink {
     pub give_up_after: Option<Duration>,
 }
 
-/// A host and a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// Name or address, without brackets.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-}
-
-/// Which of several gates a connection takes next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which of several gates comes next (`load-balance-strategy`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GateOrder {
-    /// One after the other.
+    /// The next one after each loss.
+    #[default]
     RoundRobin,
     /// Any.
     Random,
-    /// The first that is reachable.
+    /// The first that can be had, in the order of the list.
     Priority,
-}
-
-/// A compressor that stock receivers undo.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compressor {
-    /// Snappy.
-    Snappy,
-    /// Gzip.
-    Gzip,
-    /// LZ4.
-    Lz4,
-    /// Zstandard, at this level.
-    Zstd(i32),
-    /// LZMA2.
-    Lzma2,
 }
 
 /// How the far side loads files.
@@ -115,16 +96,6 @@ pub enum LoadStrategy {
     Sync,
     /// After it answered.
     Async,
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.host.contains(':') {
-            write!(out, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(out, "{}:{}", self.host, self.port)
-        }
-    }
 }
 
 /// Reads all `[[pipe]]` of `root`; those with mistakes are left out.

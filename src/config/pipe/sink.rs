@@ -1,17 +1,18 @@
 //! The air-gap sink's attributes.
 
 use std::num::NonZeroU64;
-use std::path::Path;
 use std::time::Duration;
 
 use super::attributes::Attributes;
-use super::{AirGapSink, Compressor, GateOrder, LoadStrategy, Target};
+use super::{AirGapSink, GateOrder, LoadStrategy};
 use crate::config::document::Document;
+use crate::config::node_urls::{NodeUrl, NodeUrls};
 use crate::config::value::Secret;
 use crate::limits::{
-    HANDSHAKE_TIMEOUT_DEFAULT, HOST_BYTES_MAX, NODE_URLS_MAX, PIECE_BYTES_DEFAULT, PIECE_BYTES_MAX,
-    SEAL_TIMEOUT_DEFAULT, WRAPPERS_MAX,
+    HANDSHAKE_TIMEOUT_DEFAULT, PIECE_BYTES_DEFAULT, PIECE_BYTES_MAX, SEAL_TIMEOUT_DEFAULT,
+    WRAPPERS_MAX,
 };
+use crate::wire::compressed::{Compressor, ZSTD_LEVEL};
 
 /// Reads the clause; none if nothing can be made of it.
 pub(super) fn read(mut sink: Attributes, document: &mut Document<'_>) -> Option<AirGapSink> {
@@ -29,9 +30,10 @@ pub(super) fn read(mut sink: Attributes, document: &mut Document<'_>) -> Option<
         handshake_v1_fallback: sink.flag("air-gap.handshake-v1-fallback", false, document),
         piece_bytes: piece_bytes(&mut sink, document),
         compressors: compressors(&mut sink, document),
+        zstd_level: zstd_level(&mut sink, document),
         rate_limit: rate_limit(&mut sink, document),
         user: sink.take("username").map_or_else(|| "root".to_owned(), |user| user.value),
-        password: password(&mut sink, document.base()),
+        password: password(&mut sink, document),
         mark_as_pipe_request: mark(&mut sink, document),
         convert_on_type_mismatch: sink.flag(
             "exception.data.convert-on-type-mismatch",
@@ -65,56 +67,34 @@ fn check_plugin(sink: &mut Attributes, document: &mut Document<'_>) -> bool {
     ours
 }
 
-/// `node-urls` united with `ip` and `port`, without repetitions.
-fn targets(sink: &mut Attributes, document: &mut Document<'_>) -> Vec<Target> {
+/// `node-urls` united with `ip` and `port`; empty with a mistake noted.
+fn targets(sink: &mut Attributes, document: &mut Document<'_>) -> NodeUrls {
     let (urls, host, port) = (sink.take("node-urls"), sink.take("ip"), sink.take("port"));
-    let missing = urls.is_none() && host.is_none() && port.is_none();
-    let mut targets = Vec::new();
+    let mut targets = NodeUrls::default();
+    if urls.is_none() && host.is_none() && port.is_none() {
+        let hint = "add node-urls = \"10.53.53.53:9780\", the gate's address on this side";
+        sink.reject_all("no target is given", hint, document);
+    }
     if let Some(urls) = urls {
-        for text in urls.value.split(',').map(str::trim).filter(|text| !text.is_empty()) {
-            let target = text.rsplit_once(':').and_then(|(host, port)| target(host, port));
-            if target.is_none() {
-                let message = format!("{text:?} is not host:port");
-                sink.reject(&urls, &message, "such as 10.53.53.53:9780", document);
+        match NodeUrls::parse(&urls.value) {
+            Ok(listed) => targets = listed,
+            Err(error) => {
+                sink.reject(&urls, &error.to_string(), "such as 10.53.53.53:9780", document);
             }
-            add(&mut targets, target);
         }
     }
     match (host, port) {
         (Some(host), Some(port)) => {
-            let target = target(&host.value, &port.value);
-            if target.is_none() {
-                let message = format!("{:?}:{:?} is no target", host.value, port.value);
-                sink.reject(&port, &message, "a port is 1 to 65535", document);
+            let target = NodeUrl::new(&host.value, &port.value);
+            if let Err(error) = target.and_then(|target| targets.add(target)) {
+                sink.reject(&port, &error.to_string(), "", document);
             }
-            add(&mut targets, target);
         }
         (Some(alone), None) => sink.reject(&alone, "has no port beside it", "add port", document),
         (None, Some(alone)) => sink.reject(&alone, "has no ip beside it", "add ip", document),
         (None, None) => {}
     }
-    if targets.len() > NODE_URLS_MAX {
-        let message = format!("more than {NODE_URLS_MAX} gates");
-        sink.reject_all(&message, "name fewer", document);
-        targets.truncate(NODE_URLS_MAX);
-    } else if missing {
-        let hint = "add node-urls = \"10.53.53.53:9780\", the gate's address on this side";
-        sink.reject_all("no target is given", hint, document);
-    }
     targets
-}
-
-fn target(host: &str, port: &str) -> Option<Target> {
-    let host = host.trim().trim_start_matches('[').trim_end_matches(']');
-    let port: u16 = port.trim().parse().ok().filter(|port| *port > 0)?;
-    let legal = !host.is_empty()
-        && host.len() <= HOST_BYTES_MAX
-        && !host.contains(|c: char| c.is_whitespace() || matches!(c, '[' | ']' | '/' | ','));
-    legal.then(|| Target { host: host.to_owned(), port })
-}
-
-fn add(targets: &mut Vec<Target>, target: Option<Target>) {
-    targets.extend(target.filter(|target| !targets.contains(target)));
 }
 
 fn order(sink: &mut Attributes, document: &mut Document<'_>) -> GateOrder {
@@ -125,7 +105,7 @@ fn order(sink: &mut Attributes, document: &mut Document<'_>) -> GateOrder {
         _ => None,
     };
     sink.parsed("load-balance-strategy", "round-robin, random or priority", parse, document)
-        .unwrap_or(GateOrder::RoundRobin)
+        .unwrap_or_default()
 }
 
 fn millis(
@@ -144,29 +124,25 @@ fn piece_bytes(sink: &mut Attributes, document: &mut Document<'_>) -> usize {
     sink.parsed("air-gap.piece-bytes", &expected, parse, document).unwrap_or(PIECE_BYTES_DEFAULT)
 }
 
-fn compressors(sink: &mut Attributes, document: &mut Document<'_>) -> Vec<Compressor> {
-    let level = |text: &str| text.parse().ok().filter(|level| ZSTD_LEVELS.contains(level));
-    let level = sink.parsed("compressor.zstd.level", "a level from 1 to 22", level, document);
-    let level = level.unwrap_or(ZSTD_LEVEL_DEFAULT);
-    let parse = |text: &str| -> Option<Vec<Compressor>> {
-        let names = text.split(',').map(|name| name.trim().to_ascii_lowercase());
-        let chain: Option<Vec<_>> =
-            names.filter(|name| !name.is_empty()).map(|name| compressor(&name, level)).collect();
-        chain.filter(|chain| chain.len() <= WRAPPERS_MAX)
+fn compressors(
+    sink: &mut Attributes,
+    document: &mut Document<'_>,
+) -> heapless::Vec<Compressor, WRAPPERS_MAX> {
+    let parse = |text: &str| {
+        let mut chain = heapless::Vec::new();
+        for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            chain.push(Compressor::from_name(name)?).ok()?;
+        }
+        Some(chain)
     };
     let expected = "up to four of snappy, gzip, lz4, zstd, lzma2";
     sink.parsed("compressor", expected, parse, document).unwrap_or_default()
 }
 
-fn compressor(name: &str, zstd_level: i32) -> Option<Compressor> {
-    Some(match name {
-        "snappy" => Compressor::Snappy,
-        "gzip" => Compressor::Gzip,
-        "lz4" => Compressor::Lz4,
-        "zstd" => Compressor::Zstd(zstd_level),
-        "lzma2" => Compressor::Lzma2,
-        _ => return None,
-    })
+fn zstd_level(sink: &mut Attributes, document: &mut Document<'_>) -> i32 {
+    let parse = |text: &str| text.parse().ok().filter(|level| ZSTD_LEVELS.contains(level));
+    sink.parsed("compressor.zstd.level", "a level from 1 to 22", parse, document)
+        .unwrap_or(ZSTD_LEVEL)
 }
 
 /// A number of bytes per second, which may have a fraction; zero and less is no limit.
@@ -181,9 +157,11 @@ fn rate_limit(sink: &mut Attributes, document: &mut Document<'_>) -> Option<NonZ
     NonZeroU64::new(u64::try_from(rate).unwrap_or(0))
 }
 
-fn password(sink: &mut Attributes, base: &Path) -> Secret {
-    let text = sink.take("password").map_or_else(|| "root".to_owned(), |password| password.value);
-    Secret::parse(&text, base)
+fn password(sink: &mut Attributes, document: &mut Document<'_>) -> Secret {
+    let Some(written) = sink.take("password") else { return Secret::Clear("root".to_owned()) };
+    let secret = Secret::parse(&written.value, document.base());
+    sink.warn_of_clear(&written, &secret, document);
+    secret
 }
 
 fn mark(sink: &mut Attributes, document: &mut Document<'_>) -> bool {
@@ -248,4 +226,3 @@ fn give_up_after(sink: &mut Attributes, document: &mut Document<'_>) -> Option<D
 const PIECE_BYTES_MIN: usize = 1024;
 const DAY_MILLIS: u64 = 86_400_000;
 const ZSTD_LEVELS: std::ops::RangeInclusive<i32> = 1..=22;
-const ZSTD_LEVEL_DEFAULT: i32 = 3;

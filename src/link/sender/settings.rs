@@ -3,19 +3,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::config::GateOrder;
 use crate::limits;
-
-/// The order in which gates are tried (`sink.load-balance-strategy`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum GateOrder {
-    /// The next one after each loss.
-    #[default]
-    RoundRobin,
-    /// The first that can be had, in the order of the list.
-    Priority,
-    /// Any.
-    Random,
-}
 
 /// What a sender is told once; [`Settings::new`] has the defaults.
 #[derive(Debug, Clone)]

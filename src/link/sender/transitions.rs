@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::GateOrder;
 use super::command::{Command, Event};
 use super::delivery::Frame;
 use super::failure::{Failing, Failure, Trouble};
-use super::settings::GateOrder;
 use super::{Sender, State};
 use crate::limits;
 

@@ -15,8 +15,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
+use crate::config::NodeUrl;
 use crate::limits::{ANSWER_TIMEOUT, STOP_GRACE};
-use crate::link::node_urls::NodeUrl;
 use crate::link::rate::{Grant, RateLimit};
 use crate::link::sender::Sender;
 use crate::ops::clock;

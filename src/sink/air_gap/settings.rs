@@ -4,12 +4,11 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use crate::config;
+use crate::config::{self, GateOrder, NodeUrls};
 use crate::data::Precision;
 use crate::limits;
-use crate::link::node_urls::{NodeUrl, NodeUrlError, NodeUrls};
 use crate::link::rate::RateLimit;
-use crate::link::sender::{self, GateOrder};
+use crate::link::sender;
 use crate::wire::compressed::{Compressor, ZSTD_LEVEL};
 use crate::wire::handshake::Offer;
 
@@ -104,28 +103,19 @@ impl AirGapSettings {
 
     /// What a pipe's stanza says, for this node. `password` is what the stanza's secret resolves to;
     /// `precision` is the node's.
-    ///
-    /// # Errors
-    /// If there is no target, or one cannot be one; a checked configuration has none of that.
     pub fn from_config(
         sink: &config::AirGapSink,
         password: String,
         cluster_id: impl Into<String>,
         precision: Precision,
-    ) -> Result<Self, NodeUrlError> {
-        let targets = sink.targets.iter().map(|target| NodeUrl::new(&target.host, target.port));
-        let targets = targets.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            gate_order: match sink.order {
-                config::GateOrder::RoundRobin => GateOrder::RoundRobin,
-                config::GateOrder::Random => GateOrder::Random,
-                config::GateOrder::Priority => GateOrder::Priority,
-            },
+    ) -> Self {
+        Self {
+            gate_order: sink.order,
             handshake_timeout: sink.handshake_timeout,
             seal_timeout: sink.seal_timeout,
             handshake_v1_fallback: sink.handshake_v1_fallback,
             e_language: sink.e_language,
-            packing: packing(&sink.compressors),
+            packing: Packing { compressors: sink.compressors.clone(), zstd_level: sink.zstd_level },
             rate: sink.rate_limit.and_then(|rate| RateLimit::new(bytes_per_second(rate.get()))),
             piece_bytes: sink.piece_bytes,
             give_up_after: sink.give_up_after,
@@ -137,8 +127,8 @@ impl AirGapSettings {
             validate_ts_file: sink.load_validation,
             mark_as_pipe_request: sink.mark_as_pipe_request,
             skip_if_no_privileges: sink.skip_if_no_privileges,
-            ..Self::new(NodeUrls::new(None, targets)?, cluster_id)
-        })
+            ..Self::new(sink.targets.clone(), cluster_id)
+        }
     }
 
     /// What the machine has to know of it.
@@ -183,26 +173,6 @@ impl fmt::Debug for AirGapSettings {
     }
 }
 
-/// A chain has one zstd level for all its steps.
-fn packing(chain: &[config::Compressor]) -> Packing {
-    let mut packing = Packing::default();
-    for compressor in chain.iter().take(limits::WRAPPERS_MAX) {
-        let compressor = match *compressor {
-            config::Compressor::Snappy => Compressor::Snappy,
-            config::Compressor::Gzip => Compressor::Gzip,
-            config::Compressor::Lz4 => Compressor::Lz4,
-            config::Compressor::Lzma2 => Compressor::Lzma2,
-            config::Compressor::Zstd(level) => {
-                packing.zstd_level = level;
-                Compressor::Zstd
-            }
-        };
-        // There is room for all that were taken.
-        let _full = packing.compressors.push(compressor);
-    }
-    packing
-}
-
 /// More than 4 GiB a second is no limit that a gate could have.
 fn bytes_per_second(rate: u64) -> f64 {
     u32::try_from(rate).map_or(f64::INFINITY, f64::from)
@@ -216,7 +186,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_password() {
-        let urls = NodeUrls::new(Some("h:1"), []).unwrap();
+        let urls = NodeUrls::parse("h:1").unwrap();
         let mut settings = AirGapSettings::new(urls, "c");
         settings.password = "hunter2".to_owned();
         assert!(!format!("{settings:?}").contains("hunter2"));
@@ -239,8 +209,7 @@ sink = { sink = "iotdb-air-gap-sink", node-urls = "g:9780,h:9781", ip = "::1", p
         let (config, findings) = config::read(input);
         assert!(!findings.has_errors(), "{findings:?}");
         let pipe = &config.pipes[0];
-        let settings =
-            AirGapSettings::from_config(&pipe.sink, "p".to_owned(), "c", Precision::Us).unwrap();
+        let settings = AirGapSettings::from_config(&pipe.sink, "p".to_owned(), "c", Precision::Us);
         assert_eq!(settings.node_urls.to_string(), "g:9780,h:9781,[::1]:9780");
         assert_eq!(settings.packing.compressors, [Compressor::Zstd, Compressor::Lz4]);
         assert_eq!(settings.packing.zstd_level, 7);

@@ -53,6 +53,9 @@ pub enum NodeError {
         /// What it had logged.
         log: String,
     },
+    /// The node has a remark on its configuration.
+    #[error("the configuration: {0}")]
+    Remarked(String),
     /// The status is not what operator.md promises.
     #[error("status: {0}")]
     Status(String),
@@ -207,7 +210,7 @@ impl Node {
         loop {
             if self.notification(Duration::from_millis(20))?.is_some_and(|text| is_ready(&text)) {
                 self.ready_after = Some(clock::now() - self.started);
-                return Ok(());
+                return self.reject_remarks();
             }
             if let Some(status) = self.child.try_wait().map_err(io_error("wait"))? {
                 return Err(NodeError::Ended { status, log: self.log() });
@@ -216,6 +219,14 @@ impl Node {
                 return Err(self.late(Late { what: "READY=1".into(), limit }));
             }
         }
+    }
+
+    /// A key that a node remarks on has no effect, or not the one that its test means.
+    fn reject_remarks(&self) -> Result<(), NodeError> {
+        let log = self.log();
+        let remark =
+            log.lines().find(|line| line.contains("config ") && line.contains(" warning: "));
+        remark.map_or(Ok(()), |line| Err(NodeError::Remarked(line.to_owned())))
     }
 
     /// How long it took from its start to `READY=1`.

@@ -11,9 +11,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::super::*;
+use crate::config::NodeUrls;
 use crate::config::Role;
 use crate::data::{Identity, OriginId, Sequence};
-use crate::link::node_urls::NodeUrls;
 use crate::spool::{Arrival, Source};
 
 pub(super) const WRAP_PREFIX: &[u8] =
@@ -334,7 +334,7 @@ impl<F: Feed + 'static> Running<F> {
         change: impl FnOnce(&mut AirGapSettings),
     ) -> Self {
         let list = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>();
-        let urls = NodeUrls::new(Some(&list.join(",")), []).unwrap();
+        let urls = NodeUrls::parse(&list.join(",")).unwrap();
         let mut settings = AirGapSettings::new(urls, "our-cluster");
         change(&mut settings);
         let board = Arc::new(Board::new(Role::Sender, "test", clock::now()));

@@ -22,20 +22,17 @@ impl NodeUrl {
     /// A target of a host and a port that were given apart (`'ip'='..','port'='..'`).
     ///
     /// # Errors
-    /// If the host is empty, too long, or holds a blank, or the port is 0.
-    pub fn new(host: &str, port: u16) -> Result<Self, NodeUrlError> {
-        let host = host.trim();
-        let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-        if inner.is_empty() || inner.len() > HOST_BYTES_MAX {
+    /// If the host is empty, too long, or holds a blank, or the port is none.
+    pub fn new(host: &str, port: &str) -> Result<Self, NodeUrlError> {
+        let (host, port) = (host.trim(), port.trim());
+        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+        let is_strange = |c: char| c.is_whitespace() || matches!(c, '[' | ']' | '/' | ',');
+        if bare.is_empty() || bare.len() > HOST_BYTES_MAX || bare.contains(is_strange) {
             return Err(NodeUrlError::Host { host: clip(host) });
         }
-        if inner.contains(|c: char| c.is_whitespace() || matches!(c, '[' | ']' | '/' | ',')) {
-            return Err(NodeUrlError::Host { host: clip(host) });
-        }
-        if port == 0 {
-            return Err(NodeUrlError::Port { port: "0".to_owned() });
-        }
-        Ok(Self { host: inner.to_owned(), port })
+        let number = port.parse().ok().filter(|number| *number > 0);
+        let port = number.ok_or_else(|| NodeUrlError::Port { port: clip(port) })?;
+        Ok(Self { host: bare.to_owned(), port })
     }
 
     /// Parses one `host:port`.
@@ -46,9 +43,7 @@ impl NodeUrl {
         let text = text.trim();
         let (host, port) =
             text.rsplit_once(':').ok_or_else(|| NodeUrlError::NoPort { target: clip(text) })?;
-        let port = port.trim();
-        let number = port.parse().map_err(|_| NodeUrlError::Port { port: clip(port) })?;
-        Self::new(host, number)
+        Self::new(host, port)
     }
 }
 
@@ -83,42 +78,51 @@ pub enum NodeUrlError {
         /// What was given.
         host: String,
     },
-    /// No target at all.
-    #[error("no target: give 'node-urls'='host:port[,host:port..]', or 'ip' and 'port'")]
-    None,
     /// More targets than a sink keeps.
     #[error("more than {NODE_URLS_MAX} targets")]
     TooMany,
 }
 
-/// The targets of one sink in their order, each once, at least one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The targets of one sink in their order, each once; at most [`NODE_URLS_MAX`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeUrls(Vec<NodeUrl>);
 
 impl NodeUrls {
-    /// Unites a `node-urls` list and targets given apart; the list comes first.
+    /// Reads `host:port[,host:port..]`; empty places count for nothing.
     ///
     /// # Errors
-    /// If one target is impossible, or there are none or too many.
-    pub fn new(
-        list: Option<&str>,
-        apart: impl IntoIterator<Item = NodeUrl>,
-    ) -> Result<Self, NodeUrlError> {
-        let mut targets = Vec::new();
-        let listed = list.into_iter().flat_map(|list| list.split(','));
-        for text in listed.filter(|text| !text.trim().is_empty()) {
-            add(&mut targets, NodeUrl::parse(text)?)?;
+    /// If one target is impossible, or there are too many.
+    pub fn parse(list: &str) -> Result<Self, NodeUrlError> {
+        let mut targets = Self::default();
+        for text in list.split(',').filter(|text| !text.trim().is_empty()) {
+            targets.add(NodeUrl::parse(text)?)?;
         }
-        for target in apart {
-            add(&mut targets, target)?;
-        }
-        if targets.is_empty() { Err(NodeUrlError::None) } else { Ok(Self(targets)) }
+        Ok(targets)
     }
 
-    /// How many targets there are; never zero.
-    #[expect(clippy::len_without_is_empty, reason = "a list of targets is never empty")]
+    /// Adds a target at the end, unless it is there.
+    ///
+    /// # Errors
+    /// If there are [`NODE_URLS_MAX`] others.
+    pub fn add(&mut self, target: NodeUrl) -> Result<(), NodeUrlError> {
+        if self.0.contains(&target) {
+            return Ok(());
+        }
+        if self.0.len() == NODE_URLS_MAX {
+            return Err(NodeUrlError::TooMany);
+        }
+        self.0.push(target);
+        Ok(())
+    }
+
+    /// How many targets there are.
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The target with this index, counted from zero.
@@ -142,17 +146,6 @@ impl fmt::Display for NodeUrls {
     }
 }
 
-fn add(targets: &mut Vec<NodeUrl>, target: NodeUrl) -> Result<(), NodeUrlError> {
-    if targets.contains(&target) {
-        return Ok(());
-    }
-    if targets.len() == NODE_URLS_MAX {
-        return Err(NodeUrlError::TooMany);
-    }
-    targets.push(target);
-    Ok(())
-}
-
 /// As much of a wrong text as an error message shows.
 fn clip(text: &str) -> String {
     text.chars().take(64).collect()
@@ -162,13 +155,9 @@ fn clip(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn listed(list: &str) -> Result<NodeUrls, NodeUrlError> {
-        NodeUrls::new(Some(list), [])
-    }
-
     #[test]
     fn list_keeps_order_and_drops_repetitions() {
-        let urls = listed("10.53.53.53:9780, gate-b:9781 ,10.53.53.53:9780").unwrap();
+        let urls = NodeUrls::parse("10.53.53.53:9780, gate-b:9781 ,10.53.53.53:9780").unwrap();
         assert_eq!(urls.to_string(), "10.53.53.53:9780,gate-b:9781");
         assert_eq!(urls.len(), 2);
         assert_eq!(urls.get(1).unwrap().host, "gate-b");
@@ -177,8 +166,8 @@ mod tests {
 
     #[test]
     fn host_and_port_given_apart_join_the_list() {
-        let apart = NodeUrl::new("10.0.0.9", 9780).unwrap();
-        let urls = NodeUrls::new(Some("10.0.0.1:9780"), [apart]).unwrap();
+        let mut urls = NodeUrls::parse("10.0.0.1:9780").unwrap();
+        urls.add(NodeUrl::new("10.0.0.9", " 9780").unwrap()).unwrap();
         assert_eq!(urls.to_string(), "10.0.0.1:9780,10.0.0.9:9780");
     }
 
@@ -192,20 +181,19 @@ mod tests {
 
     #[test]
     fn impossible_targets_are_named() {
-        assert!(matches!(listed("host"), Err(NodeUrlError::NoPort { .. })));
-        assert!(matches!(listed("host:"), Err(NodeUrlError::Port { .. })));
-        assert!(matches!(listed("host:0"), Err(NodeUrlError::Port { .. })));
-        assert!(matches!(listed("host:65536"), Err(NodeUrlError::Port { .. })));
-        assert!(matches!(listed("host:+-1"), Err(NodeUrlError::Port { .. })));
-        assert!(matches!(listed(":9780"), Err(NodeUrlError::Host { .. })));
-        assert!(matches!(listed("a b:9780"), Err(NodeUrlError::Host { .. })));
-        assert!(matches!(listed("http://a:9780"), Err(NodeUrlError::Host { .. })));
+        assert!(matches!(NodeUrls::parse("host"), Err(NodeUrlError::NoPort { .. })));
+        assert!(matches!(NodeUrls::parse("host:"), Err(NodeUrlError::Port { .. })));
+        assert!(matches!(NodeUrls::parse("host:0"), Err(NodeUrlError::Port { .. })));
+        assert!(matches!(NodeUrls::parse("host:65536"), Err(NodeUrlError::Port { .. })));
+        assert!(matches!(NodeUrls::parse("host:+-1"), Err(NodeUrlError::Port { .. })));
+        assert!(matches!(NodeUrls::parse(":9780"), Err(NodeUrlError::Host { .. })));
+        assert!(matches!(NodeUrls::parse("a b:9780"), Err(NodeUrlError::Host { .. })));
+        assert!(matches!(NodeUrls::parse("http://a:9780"), Err(NodeUrlError::Host { .. })));
         assert!(matches!(
-            listed(&format!("{}:1", "h".repeat(300))),
+            NodeUrls::parse(&format!("{}:1", "h".repeat(300))),
             Err(NodeUrlError::Host { .. })
         ));
-        assert_eq!(listed(" , "), Err(NodeUrlError::None));
-        assert_eq!(NodeUrls::new(None, []), Err(NodeUrlError::None));
+        assert!(NodeUrls::parse(" , ").unwrap().is_empty());
     }
 
     #[test]
@@ -213,7 +201,7 @@ mod tests {
         let list = |count: usize| {
             (1..=count).map(|port| format!("h:{port}")).collect::<Vec<_>>().join(",")
         };
-        assert_eq!(listed(&list(NODE_URLS_MAX)).unwrap().len(), NODE_URLS_MAX);
-        assert_eq!(listed(&list(NODE_URLS_MAX + 1)), Err(NodeUrlError::TooMany));
+        assert_eq!(NodeUrls::parse(&list(NODE_URLS_MAX)).unwrap().len(), NODE_URLS_MAX);
+        assert_eq!(NodeUrls::parse(&list(NODE_URLS_MAX + 1)), Err(NodeUrlError::TooMany));
     }
 }
