@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["limits"],
     &["data"],
-    &["wire", "tsfile", "config"],
+    &["wire", "tsfile"],
+    &["config"],
     &["spool"],
     &["link"],
     &["ops"],

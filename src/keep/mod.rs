@@ -12,11 +12,13 @@
 //! | [`stage`] | what lies between the gate thread and the spool thread |
 //! | [`spool_handle`] | calls and cursors of all other threads |
 //! | [`spool_thread`] | the turns: carry out, sync once, tell everyone |
+//! | `shown` | what the spool thread tells people |
 //! | [`keeper`] | open files, and what a receiver's job means to the spool |
 //! | [`long_job`] | work on whole files, in portions |
 
 pub mod keeper;
 pub mod long_job;
+mod shown;
 pub mod spool_handle;
 pub mod spool_thread;
 pub mod stage;

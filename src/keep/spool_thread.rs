@@ -24,12 +24,13 @@ use tokio::sync::watch;
 
 use super::keeper::{Keeper, Kept};
 use super::long_job::{Go, Host, LongJob, Pause};
+use super::shown::Shown;
 use super::spool_handle::{Reply, Shared, SpoolHandle};
 use super::stage::{Batch, Record, Report};
 use crate::data::Sequence;
 use crate::limits;
 use crate::link::receiver::{Job, Outcome};
-use crate::ops::board::{Board, IntakeKind, Report as Trouble, SpoolState, TroubleKind};
+use crate::ops::board::Board;
 use crate::ops::clock::{self, EpochMillis};
 use crate::ops::stamp::{Loop, Operation, Stamp};
 use crate::spool::{Arrival, Disk, Fatal, Full, LinkId, Spool};
@@ -72,7 +73,7 @@ pub struct SpoolThread<D: Disk> {
     /// Whether the thread may sleep: not when it is stepped.
     sleeps: bool,
     maintain_at: Instant,
-    shown_at: Instant,
+    shown: Shown,
 }
 
 impl<D: Disk> SpoolThread<D> {
@@ -94,6 +95,7 @@ impl<D: Disk> SpoolThread<D> {
             spool,
             keeper: Keeper::new(settings.max_frame_bytes),
             shared,
+            shown: Shown::new(Arc::clone(&board), now),
             board,
             synced,
             ended,
@@ -111,7 +113,6 @@ impl<D: Disk> SpoolThread<D> {
             wall: EpochMillis::default(),
             sleeps: false,
             maintain_at: now,
-            shown_at: now,
         };
         (thread, handle)
     }
@@ -195,24 +196,23 @@ impl<D: Disk> SpoolThread<D> {
             self.next = 0;
         }
         let full = self.carry_out()?;
-        self.note_full(full.or(self.job_full));
+        let full = full.or(self.job_full);
+        self.shown.room(full, self.wall);
+        self.full = full.is_some();
         self.commit()?;
         if self.full || self.maintain_at <= now {
             let _within = self.board.stamps.of(Loop::Spool).within(Operation::Release);
             let due = self.spool.maintain(now)?;
             self.maintain_at = due.min(now + limits::TURN_PERIOD_MAX);
         }
-        if self.shown_at <= now {
-            self.shown_at = now + SHOW_PERIOD;
-            self.show();
-        }
+        self.shown.turn(&mut self.spool, self.full, (now, self.wall));
         Ok(())
     }
 
     fn wait(&self) {
         let now = clock::now();
         self.stamp().turn(now);
-        let due = self.maintain_at.min(self.shown_at);
+        let due = self.maintain_at.min(self.shown.due());
         let time = due.saturating_duration_since(now).min(limits::TURN_PERIOD_MAX);
         if self.full {
             self.shared.stage.wait_for_call(time.min(FULL_RETRY));
@@ -315,26 +315,8 @@ impl<D: Disk> SpoolThread<D> {
         None
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others need no person")]
     fn report(&mut self, link: LinkId, outcome: &Outcome) {
-        let trouble = match outcome {
-            Outcome::NeverFits => Some((
-                TroubleKind::FileTooLarge,
-                "a file from the gate needs more bytes than the spool may ever have",
-            )),
-            Outcome::Cloned => Some((
-                TroubleKind::ClonedBox,
-                "data came with this node's identity and a sequence that it has never given",
-            )),
-            Outcome::QuarantineFull => Some((
-                TroubleKind::QuarantineFull,
-                "the answer to something that can never be accepted is held",
-            )),
-            _ => None,
-        };
-        if let Some((kind, what)) = trouble {
-            self.board.raise(Trouble::new(kind, what), self.wall);
-        }
+        self.shown.outcome(outcome, self.now, self.wall);
         self.reports.push(Report { link, outcome: Some(*outcome) });
     }
 
@@ -393,62 +375,6 @@ impl<D: Disk> SpoolThread<D> {
         }
         if closed { self.close(link) } else { Ok(()) }
     }
-
-    fn note_full(&mut self, full: Option<Full>) {
-        match full {
-            Some(full) if !self.full => {
-                log::warn!("event=spool_full needed={} limit={}", full.needed, full.limit);
-                let what = format!(
-                    "{} bytes are needed, {} of {} are free",
-                    full.needed, full.available, full.limit
-                );
-                self.board.raise(Trouble::new(TroubleKind::SpoolFull, what), self.wall);
-            }
-            None if self.full => {
-                log::info!("event=spool_has_room");
-                self.board.clear(TroubleKind::SpoolFull, "");
-            }
-            _ => {}
-        }
-        self.full = full.is_some();
-    }
-
-    fn show_quarantine(&self, things: u64, bytes: u64) {
-        let shown = &self.board.quarantine;
-        if shown.things.get() == things {
-            return;
-        }
-        shown.things.set(things);
-        shown.bytes.set(bytes);
-        if things == 0 {
-            self.board.clear(TroubleKind::Quarantine, "");
-            self.board.clear(TroubleKind::QuarantineFull, "");
-            return;
-        }
-        let what = format!("{things} things of {bytes} bytes lie in quarantine");
-        let trouble = Trouble::new(TroubleKind::Quarantine, what).count(things);
-        self.board.raise(trouble, self.wall);
-    }
-
-    /// Writes the spool's numbers on the board.
-    fn show(&self) {
-        let stats = self.spool.stats();
-        let board = &self.board.spool;
-        board.first_sequence.set(stats.first_sequence.0);
-        board.next_sequence.set(stats.next_sequence.0);
-        board.entries.set(stats.next_sequence.0.saturating_sub(stats.released_below.0));
-        board.bytes.set(stats.segment_bytes + stats.file_bytes + stats.partial_bytes);
-        board.max_bytes.set(stats.max_bytes);
-        board.dropped_entries.set(stats.dropped_entries);
-        board.syncs.set(stats.syncs);
-        board.set_state(match (stats.failing, self.full) {
-            (true, _) => SpoolState::Failing,
-            (false, true) => SpoolState::Full,
-            (false, false) => SpoolState::Ok,
-        });
-        self.board.intake(IntakeKind::Gate).duplicates.set(stats.duplicates);
-        self.show_quarantine(stats.quarantine_things, stats.quarantine_bytes);
-    }
 }
 
 impl<D: Disk> Host<D> for SpoolThread<D> {
@@ -482,8 +408,6 @@ impl<D: Disk> Host<D> for SpoolThread<D> {
 
 /// How often a full spool is tried again.
 const FULL_RETRY: Duration = Duration::from_millis(100);
-/// How often the numbers on the board are written.
-const SHOW_PERIOD: Duration = Duration::from_millis(500);
 
 impl<D: Disk> fmt::Debug for SpoolThread<D> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  board --> Watch::turn(now, wall) --> troubles
-//!    |                                  spool-filling, disk-failing, no-answer, pipe-stopped,
+//!    |                                  spool-filling, disk-failing, no-answer, pipe-stopped, held,
 //!    +-- stamps --> Verdict.feed        disk-slow, stuck, clock-wrong
 //!                     |
 //!                     +--> WATCHDOG=1
@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time;
 
-use crate::ops::board::{Board, PipeRow, PipeState, Report, SpoolState, TroubleKind};
+use crate::ops::board::{
+    Board, IntakeKind, PASSING_SHOWN, PipeRow, PipeState, Report, SpoolState, TroubleKind,
+};
 use crate::ops::clock::{self, EpochMillis};
 use crate::ops::human::{Age, Bytes};
 use crate::ops::stamp::{Loop, Slow};
@@ -52,17 +54,26 @@ pub async fn run(board: Arc<Board>) {
 /// What is remembered from one turn to the next.
 #[derive(Debug)]
 pub struct Watch {
+    born: Instant,
     start: (Instant, EpochMillis),
     /// The spool's bytes, one sample every [`SAMPLE_PERIOD`], the oldest first.
     fill: VecDeque<(Instant, u64)>,
     /// When the clock was last seen to jump.
     jumped: Option<(Instant, i64)>,
+    /// Since when answers are held without a break.
+    held_since: Option<Instant>,
 }
 
 impl Watch {
     /// A watch that begins at `now`, when the clock showed `wall`.
     pub fn new(now: Instant, wall: EpochMillis) -> Self {
-        Self { start: (now, wall), fill: VecDeque::with_capacity(SAMPLES), jumped: None }
+        Self {
+            born: now,
+            start: (now, wall),
+            fill: VecDeque::with_capacity(SAMPLES),
+            jumped: None,
+            held_since: None,
+        }
     }
 
     /// Looks once. Returns whether the watchdog may be fed.
@@ -70,6 +81,11 @@ impl Watch {
         self.spool(board, now, wall);
         board.pipes.all().iter().for_each(|pipe| watch_pipe(board, pipe, now, wall));
         self.clock(board, now, wall);
+        self.held(board, now, wall);
+        board.troubles.expire(now);
+        if now.saturating_duration_since(self.born) >= REMEMBERED_FOR {
+            board.troubles.forget_remembered();
+        }
         let verdict = board.stamps.judge(now);
         loops(board, verdict.slowest, wall);
         verdict.feed
@@ -110,6 +126,18 @@ impl Watch {
         let room = u128::from(max_bytes.saturating_sub(bytes));
         let seconds = room * u128::from(span.as_secs()) / u128::from(grown);
         Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX)))
+    }
+
+    fn held(&mut self, board: &Board, now: Instant, wall: EpochMillis) {
+        let held: u64 = IntakeKind::ALL.iter().map(|kind| board.intake(*kind).held.get()).sum();
+        self.held_since = (held > 0).then(|| self.held_since.unwrap_or(now));
+        let age =
+            self.held_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let what = format!(
+            "{held} senders have waited for {} for their data to be taken",
+            Age(age.as_secs())
+        );
+        show(board, age >= HELD_SHOWN_AFTER, TroubleKind::Held, "", what, wall);
     }
 
     fn clock(&mut self, board: &Board, now: Instant, wall: EpochMillis) {
@@ -195,7 +223,11 @@ const NO_ANSWER_AFTER: Duration = Duration::from_secs(5 * 60);
 /// A time service slews by less; a person who sets the clock by more wants to know.
 const JUMP_MILLIS: u64 = 60_000;
 /// A jump is an event; it is shown for this long.
-const JUMP_SHOWN: Duration = Duration::from_secs(3600);
+const JUMP_SHOWN: Duration = PASSING_SHOWN;
+/// What lies on the disk is looked at within moments of the start.
+const REMEMBERED_FOR: Duration = Duration::from_secs(60);
+/// A spool that is full for moments holds answers for moments.
+const HELD_SHOWN_AFTER: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
@@ -260,6 +292,21 @@ mod tests {
         assert!(bench.turn(MINUTE * 31, 0).is_empty(), "it was sent");
         bench.board.spool.set_state(SpoolState::Failing);
         assert_eq!(bench.turn(MINUTE * 32, 0), ["disk-failing"]);
+    }
+
+    #[test]
+    fn held_answers_are_trouble_when_they_stay_held() {
+        let mut bench = Bench::new();
+        let held = &bench.board.intake(IntakeKind::Gate).held;
+        held.set(2);
+        assert!(bench.turn(MINUTE, 0).is_empty());
+        bench.board.intake(IntakeKind::Gate).held.set(0);
+        assert!(bench.turn(MINUTE * 2, 0).is_empty());
+        bench.board.intake(IntakeKind::Gate).held.set(1);
+        assert!(bench.turn(MINUTE * 3, 0).is_empty(), "held anew");
+        assert_eq!(bench.turn(MINUTE * 4, 0), ["held"]);
+        bench.board.intake(IntakeKind::Gate).held.set(0);
+        assert!(bench.turn(MINUTE * 5, 0).is_empty());
     }
 
     #[test]

@@ -386,6 +386,14 @@ impl<D: Disk> Spool<D> {
         self.quarantine.room_for(bytes)
     }
 
+    /// Counts the quarantine again, since people take things away.
+    ///
+    /// # Errors
+    /// What the disk says; the numbers are the old ones then.
+    pub fn recount_quarantine(&mut self) -> Result<(), Fatal> {
+        self.quarantine.recount(&self.disk)
+    }
+
     /// Puts a request into quarantine, durable on return.
     ///
     /// # Errors

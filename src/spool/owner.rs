@@ -389,6 +389,7 @@ impl<D: Disk> Spool<D> {
             segment_bytes,
             segments,
             file_bytes,
+            retained_bytes: self.retained_bytes(),
             partial_bytes: self.partials.bytes,
             partials: self.partials.len(),
             max_bytes: self.room.last(used).limit,

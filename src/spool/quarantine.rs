@@ -41,6 +41,14 @@ impl Quarantine {
         Ok(quarantine)
     }
 
+    /// Counts again: people take things away.
+    pub(super) fn recount<D: Disk>(&mut self, disk: &D) -> Result<(), Fatal> {
+        let counted = Self::open(disk, self.limit)?;
+        // Numbers are not given twice in a run, even if the things are gone.
+        *self = Self { next: self.next.max(counted.next), ..counted };
+        Ok(())
+    }
+
     /// Whether so many bytes fit.
     pub(super) fn room_for(&self, needed: u64) -> Result<(), Full> {
         let available = self.limit.saturating_sub(self.bytes);

@@ -70,6 +70,8 @@ pub struct Stats {
     pub segments: usize,
     /// Bytes of sealed files.
     pub file_bytes: u64,
+    /// Bytes of what is kept for re-sending only, files included.
+    pub retained_bytes: u64,
     /// Bytes of partials.
     pub partial_bytes: u64,
     /// Partials.

@@ -269,7 +269,8 @@ impl<D: Disk> Spool<D> {
         Ok(uptime_ms)
     }
 
-    fn retained_bytes(&self) -> u64 {
+    /// Bytes of closed segments that are released, and of their files.
+    pub(super) fn retained_bytes(&self) -> u64 {
         let index = self.shared.index();
         let ends = index.segments.iter().skip(1).map(|next| next.first);
         let closed = index.segments.iter().zip(ends);

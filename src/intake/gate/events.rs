@@ -1,7 +1,7 @@
 //! What people see of the gate: counters, the files that cross, trouble, log lines.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Gate;
 use super::connection::Connection;
@@ -48,9 +48,7 @@ impl Gate {
             }
             Event::Refused(case) => {
                 intake.refused.count();
-                if let Case::Handshake(flaw) = case {
-                    self.note_flaw(peer, flaw);
-                }
+                self.note_refusal(peer, case, now);
                 log::warn!("event=refused peer={peer} why={}", case.name());
             }
             Event::Greeted => {
@@ -66,54 +64,171 @@ impl Gate {
             Event::Held => log::warn!("event=held peer={peer}"),
             Event::Reset(case) => {
                 intake.resets.count();
-                if let Some(count) = self.resets.count(case) {
-                    log::warn!("event=reset peer={peer} why={} count={count}", case.name());
-                }
+                self.note_reset(peer, case, now);
             }
         }
     }
 
-    fn note_flaw(&self, peer: SocketAddr, flaw: HandshakeFlaw) {
+    /// Refusals are what a stock sender forgets after a minute: each of them is trouble.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all that is refused late is told alike")]
+    fn note_refusal(&mut self, peer: SocketAddr, case: Case, now: Instant) {
+        let count = self.refusals.count(case, now).total;
         let address = peer.ip().to_string();
-        let trouble = match flaw {
-            HandshakeFlaw::OwnCluster => {
-                let what = format!("{address} names this node's own cluster id");
-                Trouble::new(TroubleKind::ClonedBox, what)
+        let trouble = match case {
+            Case::Handshake(flaw) => refused_handshake(flaw, &address).about(address).passing(now),
+            // The spool's thread has raised what there is to say.
+            Case::Cloned => return,
+            _ => {
+                let what = format!(
+                    "{address} sent what this build does not take ({}); it was refused {count} times",
+                    case.name()
+                );
+                Trouble::new(TroubleKind::NotUnderstood, what).about(case.name()).count(count)
             }
-            HandshakeFlaw::Precision => {
-                let what = format!("{address} has another precision than this node");
-                Trouble::new(TroubleKind::PrecisionDiffers, what)
-            }
-            HandshakeFlaw::Undecodable
-            | HandshakeFlaw::NoCluster
-            | HandshakeFlaw::NoPrecision
-            | HandshakeFlaw::Login
-            | HandshakeFlaw::Fallback => return,
         };
-        self.board.raise(trouble.about(address), clock::wall());
+        self.board.raise(trouble, clock::wall());
+    }
+
+    fn note_reset(&mut self, peer: SocketAddr, case: Case, now: Instant) {
+        let Count { total, lately } = self.resets.count(case, now);
+        if total.is_power_of_two() {
+            log::warn!("event=reset peer={peer} why={} count={total}", case.name());
+        }
+        let Some(remedy) = remedy_of_reset(case).filter(|_| lately >= RESETS_SHOWN_FROM) else {
+            return;
+        };
+        let what = format!(
+            "{lately} connections were reset within {} minutes ({}), the last one from {}",
+            REPEATS_WINDOW.as_secs() / 60,
+            case.name(),
+            peer.ip()
+        );
+        let trouble = Trouble::new(TroubleKind::Resets, what).about(case.name()).remedy(remedy);
+        self.board.raise(trouble.passing(now), clock::wall());
     }
 }
 
-/// Counts what repeats, so that a log line is written at powers of two only.
+fn refused_handshake(flaw: HandshakeFlaw, address: &str) -> Trouble {
+    let (kind, what) = match flaw {
+        HandshakeFlaw::OwnCluster => (TroubleKind::ClonedBox, "names this node's own cluster id"),
+        HandshakeFlaw::Precision => {
+            (TroubleKind::PrecisionDiffers, "has another precision than this node")
+        }
+        HandshakeFlaw::Login => {
+            (TroubleKind::HandshakeRefused, "sends another user or password than [gate] asks for")
+        }
+        HandshakeFlaw::Undecodable => {
+            (TroubleKind::HandshakeRefused, "sends a handshake that cannot be read")
+        }
+        HandshakeFlaw::NoCluster => (TroubleKind::HandshakeRefused, "does not say its cluster id"),
+        HandshakeFlaw::NoPrecision => {
+            (TroubleKind::HandshakeRefused, "does not say its timestamp precision")
+        }
+        HandshakeFlaw::Fallback => {
+            (TroubleKind::HandshakeRefused, "tries the old handshake after its new one was refused")
+        }
+    };
+    Trouble::new(kind, format!("{address} {what}"))
+}
+
+/// What to do about a reset that repeats; none where other trouble says it, or none is needed.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others need no remedy of their own")]
+fn remedy_of_reset(case: Case) -> Option<&'static str> {
+    Some(match case {
+        Case::Checksum => "bytes change on the way: look at the gate and the line",
+        Case::Lengths => "what sends is no air-gap sink, or the gate changes bytes",
+        Case::TooLong => "raise [gate] max_frame_bytes, or let the peer send smaller pieces",
+        Case::OutOfPlace => {
+            "the gate loses or doubles frames, or a peer starts files in the middle"
+        }
+        Case::TooManyFiles => "a peer begins files and never ends them: look at its log",
+        Case::NoHandshake => "what sends to this port never greets: is it an air-gap sink?",
+        // Full, slow, failing, stopping: named as such. All others are no resets.
+        _ => return None,
+    })
+}
+
+/// Counts what repeats, by its reason.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
-    counts: heapless::Vec<(&'static str, u64), REASONS_MAX>,
+    counts: heapless::Vec<Repeat, REASONS_MAX>,
+}
+
+#[derive(Debug)]
+struct Repeat {
+    name: &'static str,
+    total: u64,
+    /// Since when `lately` is counted.
+    since: Instant,
+    lately: u64,
+}
+
+/// How often something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Count {
+    /// Since the start.
+    total: u64,
+    /// In a window of [`REPEATS_WINDOW`].
+    lately: u64,
 }
 
 /// Reasons that are counted apart; there are fewer.
 const REASONS_MAX: usize = 32;
+/// A peer comes back within seconds after a reset.
+const REPEATS_WINDOW: Duration = Duration::from_secs(600);
+/// A peer that starts anew, or a probe of the port, is reset once or twice.
+const RESETS_SHOWN_FROM: u64 = 5;
 
 impl Repeats {
-    /// The count, when it is worth a line.
-    fn count(&mut self, case: Case) -> Option<u64> {
+    fn count(&mut self, case: Case, now: Instant) -> Count {
         let name = case.name();
-        let count = match self.counts.iter_mut().find(|(other, _)| *other == name) {
-            Some((_, count)) => {
-                *count += 1;
-                *count
-            }
-            None => self.counts.push((name, 1)).map_or(0, |()| 1),
-        };
-        count.is_power_of_two().then_some(count)
+        let known = self.counts.iter().position(|each| each.name == name);
+        let index = known.unwrap_or_else(|| {
+            let first = Repeat { name, total: 0, since: now, lately: 0 };
+            // There are fewer reasons than places.
+            let _full = self.counts.push(first).is_err();
+            self.counts.len() - 1
+        });
+        let Some(repeat) = self.counts.get_mut(index) else { return Count { total: 1, lately: 1 } };
+        if now.saturating_duration_since(repeat.since) >= REPEATS_WINDOW {
+            (repeat.since, repeat.lately) = (now, 0);
+        }
+        repeat.total += 1;
+        repeat.lately += 1;
+        Count { total: repeat.total, lately: repeat.lately }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::receiver::Verdict;
+    use crate::ops::board::PASSING_SHOWN;
+
+    #[test]
+    fn repeats_are_counted_by_reason_and_window() {
+        let (mut repeats, start) = (Repeats::default(), clock::now());
+        for n in 1..=3 {
+            assert_eq!(repeats.count(Case::Checksum, start), Count { total: n, lately: n });
+        }
+        assert_eq!(repeats.count(Case::TooLong, start), Count { total: 1, lately: 1 });
+        let later = start + REPEATS_WINDOW;
+        assert_eq!(repeats.count(Case::Checksum, later), Count { total: 4, lately: 1 });
+        assert!(PASSING_SHOWN > REPEATS_WINDOW, "or trouble that goes on would come and go");
+    }
+
+    #[test]
+    fn every_reset_that_a_peer_causes_has_a_remedy() {
+        for case in [
+            Case::Checksum,
+            Case::Lengths,
+            Case::TooLong,
+            Case::OutOfPlace,
+            Case::TooManyFiles,
+            Case::NoHandshake,
+        ] {
+            assert_eq!(case.verdict(), Verdict::Reset);
+            assert!(remedy_of_reset(case).is_some(), "{case:?}");
+        }
     }
 }

@@ -87,6 +87,7 @@ pub struct Gate {
     resets: Repeats,
     /// Peers may be waiting to be accepted: when to try again.
     knock_at: Option<Instant>,
+    refusals: Repeats,
     /// Who is served first; another one each turn, since the first may use up the stage.
     first: usize,
 }
@@ -174,6 +175,7 @@ impl Gate {
             waker,
             resets: Repeats::default(),
             knock_at: None,
+            refusals: Repeats::default(),
             first: 0,
         })
     }

@@ -100,7 +100,7 @@ impl<D: Disk> Lander<D> {
             }
             Step::Worked | Step::Held { why: Held::NotAFile, .. } => {}
             Step::Landed { sequence, name, bytes } => {
-                log::info!("event=landed sequence={sequence} bytes={bytes} name={name}");
+                log::info!("event=landed sequence={sequence} bytes={bytes} name={name:?}");
                 board.landing.files.count();
                 board.landing.bytes.add(bytes);
             }

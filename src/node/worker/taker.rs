@@ -71,6 +71,9 @@ impl<D: Disk> Taker<D> {
 
     fn settle(&mut self, step: Step) -> Next {
         let board = Arc::clone(&self.parts.board);
+        if !matches!(step, Step::Full { .. }) {
+            board.intake(IntakeKind::Inbox).held.set(0);
+        }
         match step {
             Step::Idle(until) => {
                 self.recovered();
@@ -82,11 +85,11 @@ impl<D: Disk> Taker<D> {
                 self.recovered();
                 board.clear(TroubleKind::FileTooLarge, &name);
                 self.is_not_left(&name);
-                log::info!("event=taken sequence={sequence} bytes={bytes} name={name}");
+                log::info!("event=taken sequence={sequence} bytes={bytes} name={name:?}");
                 board.intake(IntakeKind::Inbox).accepted(1, bytes, clock::now());
             }
             Step::Quarantined { name, why } => {
-                log::warn!("event=quarantined name={name} why=\"{why}\"");
+                log::warn!("event=quarantined name={name:?} why={why:?}");
                 board.intake(IntakeKind::Inbox).refused.count();
                 self.is_not_left(&name);
             }
@@ -104,7 +107,7 @@ impl<D: Disk> Taker<D> {
     fn wait_for_room(&self, name: &str, full: Full) -> Next {
         let board = &self.parts.board;
         if full.needed <= full.limit {
-            board.intake(IntakeKind::Inbox).held.count();
+            board.intake(IntakeKind::Inbox).held.set(1);
             return Next::At(clock::now() + TROUBLE_PAUSE);
         }
         let what =
@@ -148,7 +151,7 @@ impl<D: Disk> Taker<D> {
 
     fn complain(&mut self, name: &str, error: &InboxError) {
         if let Some(times) = self.failures.failed() {
-            log::error!("event=inbox_blocked name={name} times={times} error=\"{error}\"");
+            log::error!("event=inbox_blocked name={name:?} times={times} error=\"{error}\"");
         }
         let what = if name.is_empty() { error.to_string() } else { format!("{name}: {error}") };
         self.parts.board.raise(Report::new(TroubleKind::InboxBlocked, what), clock::wall());

@@ -29,7 +29,7 @@ pub use crossing::{Crossing, CrossingView, Crossings};
 pub use gauge::{Gauge, Intake, IntakeKind, LandingGauges, Moment, SpoolGauges, SpoolState};
 pub use meter::Meter;
 pub use pipe::{PipeRow, PipeState, PipeTable, PipeTableFull};
-pub use trouble::{Change, Event, Report, Trouble, TroubleKind, Troubles};
+pub use trouble::{Change, Event, PASSING_SHOWN, Report, Seen, Trouble, TroubleKind, Troubles};
 
 use crate::config::Role;
 use crate::ops::clock::EpochMillis;

@@ -14,6 +14,10 @@
 //! | `dead-letters` | entries lie in a pipe's dead-letter directory | send them again, or fetch them, then `ack` |
 //! | `file-too-large` | a file cannot fit into the spool | make room for the bytes that are named |
 //! | `clock-wrong` | the clock shows a time before the program was made, or jumped | set the clock |
+//! | `held` | answers have been held for longer than 30 s | see what is full or slow; after 10 min a held connection is reset |
+//! | `not-understood` | a request of a type or version that this build does not know was refused | a stock sender drops it after a minute, without a word: compare both sides |
+//! | `handshake-refused` | a peer cannot log in, or does not say what it must | correct what is named, on the peer |
+//! | `resets` | a peer's connections are reset again and again for one reason | see its reason |
 //! | `precision-differs` | a peer's timestamp precision is not ours | configure both sides alike |
 //! | `cloned-box` | a peer has our own identity | `new-id` on the copy |
 //! | `landing-full` | the landing directory's limit or disk is used up | fetch the files, or raise `[landing] max_bytes` |
@@ -26,11 +30,20 @@
 //!
 //! A trouble is one kind with one subject (a pipe, a file, a directory; empty for the node).
 //! It is raised as often as its condition is seen; only the first time, a higher count and the end
-//! are events. Acknowledging stops the alarm for as long as the count does not grow and the node is not
-//! started anew: after a start a person is told of everything once.
+//! are events. Acknowledging stops the alarm for as long as the count does not grow. What lies on the disk
+//! until a person takes it away ([`TroubleKind::outlives`]) stays acknowledged over a restart; of everything
+//! else a person is told once after a start.
+//!
+//! Some conditions are only events, of which nobody sees the end: a handshake that was refused. Their trouble
+//! is over when they were not seen for [`PASSING_SHOWN`].
+//!
+//! `certificate-expires` and `loop` are names for what comes with TLS and with filters of pipes; this build
+//! cannot raise them.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -43,6 +56,19 @@ use crate::ops::clock::EpochMillis;
 pub struct Troubles {
     list: Mutex<List>,
     changed: Notify,
+    /// What is acknowledged has changed.
+    seen: Notify,
+}
+
+/// What a person has seen, as it is kept over a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// What kind.
+    pub kind: TroubleKind,
+    /// Of what.
+    pub subject: String,
+    /// Of how many things.
+    pub count: u64,
 }
 
 /// One trouble, as it is shown.
@@ -62,6 +88,8 @@ pub struct Trouble {
     pub count: u64,
     /// A person has seen it.
     pub acknowledged: bool,
+    /// When it is over unless it is seen again; none for a condition whose end is seen.
+    pub over_at: Option<Instant>,
 }
 
 /// What a thread says about a trouble.
@@ -72,6 +100,7 @@ pub struct Report {
     what: String,
     remedy: Option<String>,
     count: u64,
+    over_at: Option<Instant>,
 }
 
 /// What happened to a trouble.
@@ -99,6 +128,8 @@ pub struct Change {
 #[derive(Debug, Default)]
 struct List {
     troubles: Vec<Trouble>,
+    /// What a person had seen before the start, until it is raised again.
+    remembered: Vec<Seen>,
     /// Changes that the alarm has not seen; at most as many as troubles, the oldest go first.
     changes: VecDeque<Change>,
     /// Troubles that did not fit.
@@ -121,6 +152,10 @@ pub enum TroubleKind {
     DeadLetters,
     FileTooLarge,
     ClockWrong,
+    Held,
+    NotUnderstood,
+    HandshakeRefused,
+    Resets,
     PrecisionDiffers,
     ClonedBox,
     LandingFull,
@@ -135,7 +170,14 @@ pub enum TroubleKind {
 impl Report {
     /// Trouble of `kind` with the whole node. `what` is the condition with its numbers.
     pub fn new(kind: TroubleKind, what: impl Into<String>) -> Self {
-        Self { kind, subject: String::new(), what: what.into(), remedy: None, count: 0 }
+        Self {
+            kind,
+            subject: String::new(),
+            what: what.into(),
+            remedy: None,
+            count: 0,
+            over_at: None,
+        }
     }
 
     /// It is about this pipe, file or directory.
@@ -149,6 +191,13 @@ impl Report {
     #[must_use]
     pub fn count(mut self, count: u64) -> Self {
         self.count = count;
+        self
+    }
+
+    /// It is an event of `now`, and over when it was not seen for [`PASSING_SHOWN`].
+    #[must_use]
+    pub fn passing(mut self, now: Instant) -> Self {
+        self.over_at = Some(now + PASSING_SHOWN);
         self
     }
 
@@ -172,6 +221,7 @@ impl Report {
             remedy,
             count: self.count,
             acknowledged: false,
+            over_at: self.over_at,
         }
     }
 }
@@ -182,15 +232,58 @@ impl Troubles {
         let changed = lock(&self.list).raise(report.into_trouble(wall));
         if changed {
             self.changed.notify_one();
+            self.seen.notify_one();
         }
     }
 
     /// The condition is over. Nothing happens if there was no such trouble.
     pub fn clear(&self, kind: TroubleKind, subject: &str) {
-        let changed = lock(&self.list).clear(kind, subject);
-        if changed {
+        let cleared = lock(&self.list).clear(kind, subject);
+        if let Some(trouble) = cleared {
             self.changed.notify_one();
+            if trouble.acknowledged {
+                self.seen.notify_one();
+            }
         }
+    }
+
+    /// What was not raised again soon after the start is there no more: it is told anew when it comes.
+    pub fn forget_remembered(&self) {
+        let mut list = lock(&self.list);
+        if !list.remembered.is_empty() {
+            list.remembered.clear();
+            drop(list);
+            self.seen.notify_one();
+        }
+    }
+
+    /// Ends what was only an event, and not seen again until `now`.
+    pub fn expire(&self, now: Instant) {
+        let is_over = |trouble: &Trouble| trouble.over_at.is_some_and(|at| at <= now);
+        let over: Vec<_> =
+            lock(&self.list).troubles.iter().filter(|t| is_over(t)).cloned().collect();
+        for trouble in over {
+            self.clear(trouble.kind, &trouble.subject);
+        }
+    }
+
+    /// What a person had seen before the start: it is raised as acknowledged, unless it has grown.
+    pub fn remember(&self, seen: Vec<Seen>) {
+        lock(&self.list).remembered = seen;
+    }
+
+    /// What is to be kept over a restart: acknowledged troubles that outlive one.
+    pub fn seen(&self) -> Vec<Seen> {
+        let list = lock(&self.list);
+        let kept = list.troubles.iter().filter(|one| one.acknowledged && one.kind.outlives());
+        let kept =
+            kept.map(|one| Seen { kind: one.kind, subject: one.subject.clone(), count: one.count });
+        kept.chain(list.remembered.iter().cloned()).collect()
+    }
+
+    /// Waits until [`Troubles::seen`] may have changed. One waiter.
+    pub async fn seen_changed(&self) {
+        self.seen.notified().await;
     }
 
     /// A person has seen the troubles that `what` names: a kind, a subject, `kind:subject`, or all
@@ -199,6 +292,7 @@ impl Troubles {
         let seen = lock(&self.list).acknowledge(what);
         if !seen.is_empty() {
             self.changed.notify_one();
+            self.seen.notify_one();
         }
         seen
     }
@@ -240,7 +334,7 @@ impl List {
         self.troubles.iter().position(|each| each.kind == kind && each.subject == subject)
     }
 
-    fn raise(&mut self, new: Trouble) -> bool {
+    fn raise(&mut self, mut new: Trouble) -> bool {
         let index = self.position(new.kind, &new.subject);
         if let Some(known) = index.and_then(|index| self.troubles.get_mut(index)) {
             let grew = new.count > known.count;
@@ -256,16 +350,28 @@ impl List {
             self.unshown = self.unshown.saturating_add(1);
             return false;
         }
+        new.acknowledged = self.was_seen(&new);
         self.troubles.push(new.clone());
+        if new.acknowledged {
+            log::info!("trouble={:?} event=known what={:?}", new.id(), new.what);
+            return false;
+        }
         self.record(Event::Raised, new);
         true
     }
 
-    fn clear(&mut self, kind: TroubleKind, subject: &str) -> bool {
-        let Some(index) = self.position(kind, subject) else { return false };
+    fn clear(&mut self, kind: TroubleKind, subject: &str) -> Option<Trouble> {
+        let index = self.position(kind, subject)?;
         let trouble = self.troubles.remove(index);
-        self.record(Event::Cleared, trouble);
-        true
+        self.record(Event::Cleared, trouble.clone());
+        Some(trouble)
+    }
+
+    /// Whether a person saw it before the start, and at least as much of it.
+    fn was_seen(&mut self, new: &Trouble) -> bool {
+        let is_it = |seen: &Seen| seen.kind == new.kind && seen.subject == new.subject;
+        let Some(index) = self.remembered.iter().position(is_it) else { return false };
+        self.remembered.swap_remove(index).count >= new.count
     }
 
     fn acknowledge(&mut self, what: Option<&str>) -> Vec<Trouble> {
@@ -347,7 +453,7 @@ impl Event {
 
 impl TroubleKind {
     /// All kinds, in the order of the table.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::SpoolFilling,
         Self::SpoolFull,
         Self::DiskSlow,
@@ -360,6 +466,10 @@ impl TroubleKind {
         Self::DeadLetters,
         Self::FileTooLarge,
         Self::ClockWrong,
+        Self::Held,
+        Self::NotUnderstood,
+        Self::HandshakeRefused,
+        Self::Resets,
         Self::PrecisionDiffers,
         Self::ClonedBox,
         Self::LandingFull,
@@ -374,6 +484,16 @@ impl TroubleKind {
     /// The name in status, metrics and `ack`.
     pub fn name(self) -> &'static str {
         self.row().0
+    }
+
+    /// The kind of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Whether it lies on the disk until a person takes it away, so that it is there after a restart.
+    pub const fn outlives(self) -> bool {
+        matches!(self, Self::Quarantine | Self::DeadLetters | Self::PipeStopped)
     }
 
     /// What to do about it, unless the report knows better.
@@ -424,6 +544,18 @@ impl TroubleKind {
             Self::ClockWrong => {
                 ("clock-wrong", "set the clock, and look at its battery or time service")
             }
+            Self::Held => (
+                "held",
+                "see spool-full, quarantine-full and disk-slow: senders wait until that is over",
+            ),
+            Self::NotUnderstood => (
+                "not-understood",
+                "a stock sender drops it after a minute, without a word: compare both sides, update this node",
+            ),
+            Self::HandshakeRefused => {
+                ("handshake-refused", "correct user, password and cluster id at the peer's pipe")
+            }
+            Self::Resets => ("resets", "look at what sends to this port, and at the line between"),
             Self::PrecisionDiffers => {
                 ("precision-differs", "configure the same timestamp_precision on both sides")
             }
@@ -447,9 +579,13 @@ impl TroubleKind {
     }
 }
 
+/// Long enough for the next shift to see it, short enough not to be there for ever.
+pub const PASSING_SHOWN: Duration = Duration::from_secs(3600);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::clock;
 
     const T0: EpochMillis = EpochMillis(0);
 
@@ -527,12 +663,50 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_there_stays_acknowledged_over_a_restart_unless_it_grew() {
+        let before = Troubles::default();
+        before.raise(quarantined(2), T0);
+        before.raise(Report::new(TroubleKind::NoAnswer, "").about("p"), T0);
+        before.acknowledge(None);
+        let seen = before.seen();
+        assert_eq!(seen.len(), 1, "no-answer is told anew: {seen:?}");
+        for (count, asks) in [(1, false), (2, false), (3, true)] {
+            let after = Troubles::default();
+            after.remember(seen.clone());
+            assert_eq!(after.seen(), seen, "a second restart before it is raised");
+            after.raise(quarantined(count), T0);
+            assert_eq!(after.needs_person(), asks, "{count} things");
+            assert_eq!(events(&after).len(), usize::from(asks));
+            after.clear(TroubleKind::Quarantine, "");
+            after.raise(quarantined(1), T0);
+            assert!(after.needs_person(), "what comes after it was emptied is new");
+        }
+    }
+
+    #[test]
+    fn an_event_is_over_when_it_is_not_seen_for_a_while() {
+        let (troubles, start) = (Troubles::default(), clock::now());
+        let refused = |now| Report::new(TroubleKind::HandshakeRefused, "").passing(now);
+        troubles.raise(refused(start), T0);
+        let again = start + PASSING_SHOWN / 2;
+        troubles.raise(refused(again), T0);
+        troubles.raise(quarantined(1), T0);
+        troubles.expire(start + PASSING_SHOWN);
+        assert!(troubles.has(TroubleKind::HandshakeRefused, ""));
+        troubles.expire(again + PASSING_SHOWN);
+        assert!(!troubles.has(TroubleKind::HandshakeRefused, ""));
+        assert!(troubles.has(TroubleKind::Quarantine, ""), "its end is seen by others");
+        assert_eq!(events(&troubles), [Event::Raised, Event::Raised, Event::Cleared]);
+    }
+
+    #[test]
     fn names_are_unique_and_the_table_lists_them() {
         let page = include_str!("trouble.rs");
         for (index, kind) in TroubleKind::ALL.iter().enumerate() {
             assert!(page.contains(&format!("//! | `{}` | ", kind.name())), "{kind:?}");
             let first = TroubleKind::ALL.iter().position(|each| each.name() == kind.name());
             assert_eq!(first, Some(index));
+            assert_eq!(TroubleKind::from_name(kind.name()), Some(*kind));
         }
     }
 

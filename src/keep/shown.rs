@@ -1,0 +1,150 @@
+//! What the spool thread tells people: numbers of the spool, and the trouble that it sees first.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::link::receiver::Outcome;
+use crate::ops::board::{Board, IntakeKind, Report, SpoolState, TroubleKind};
+use crate::ops::clock::EpochMillis;
+use crate::ops::stamp::{Loop, Operation};
+use crate::spool::{Disk, Full, Spool};
+
+/// What was told last.
+#[derive(Debug)]
+pub(super) struct Shown {
+    board: Arc<Board>,
+    full: bool,
+    /// Something waits for room in the quarantine.
+    quarantine_full: bool,
+    due: Instant,
+    recount_at: Instant,
+}
+
+impl Shown {
+    /// Nothing was told yet.
+    pub(super) fn new(board: Arc<Board>, now: Instant) -> Self {
+        Self {
+            board,
+            full: false,
+            quarantine_full: false,
+            due: now,
+            recount_at: now + RECOUNT_PERIOD,
+        }
+    }
+
+    /// When the numbers are to be written again.
+    pub(super) const fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// Raises what an outcome means for a person.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others need no person")]
+    pub(super) fn outcome(&mut self, outcome: &Outcome, now: Instant, wall: EpochMillis) {
+        let report = match outcome {
+            Outcome::NeverFits => Report::new(
+                TroubleKind::FileTooLarge,
+                "a file from the gate needs more bytes than the spool may ever have",
+            )
+            .passing(now),
+            Outcome::Cloned => Report::new(
+                TroubleKind::ClonedBox,
+                "data came with this node's identity and a sequence that it has never given",
+            )
+            .passing(now),
+            Outcome::QuarantineFull => {
+                self.quarantine_full = true;
+                let what = "the answer to something that can never be accepted is held";
+                Report::new(TroubleKind::QuarantineFull, what)
+            }
+            _ => return,
+        };
+        self.board.raise(report, wall);
+    }
+
+    /// Raises and clears that the spool is full.
+    pub(super) fn room(&mut self, full: Option<Full>, wall: EpochMillis) {
+        match full {
+            Some(full) if !self.full => {
+                log::warn!("event=spool_full needed={} limit={}", full.needed, full.limit);
+                let what = format!(
+                    "{} bytes are needed, {} of {} are free",
+                    full.needed, full.available, full.limit
+                );
+                self.board.raise(Report::new(TroubleKind::SpoolFull, what), wall);
+            }
+            None if self.full => {
+                log::info!("event=spool_has_room");
+                self.board.clear(TroubleKind::SpoolFull, "");
+            }
+            _ => {}
+        }
+        self.full = full.is_some();
+    }
+
+    /// Writes the spool's numbers on the board when it is time.
+    pub(super) fn turn<D: Disk>(
+        &mut self,
+        spool: &mut Spool<D>,
+        full: bool,
+        (now, wall): (Instant, EpochMillis),
+    ) {
+        if self.due > now {
+            return;
+        }
+        self.due = now + SHOW_PERIOD;
+        self.recount(spool, now);
+        let stats = spool.stats();
+        let board = &self.board.spool;
+        board.first_sequence.set(stats.first_sequence.0);
+        board.next_sequence.set(stats.next_sequence.0);
+        board.entries.set(stats.next_sequence.0.saturating_sub(stats.released_below.0));
+        board.bytes.set(stats.segment_bytes + stats.file_bytes + stats.partial_bytes);
+        board.max_bytes.set(stats.max_bytes);
+        board.retained_bytes.set(stats.retained_bytes);
+        board.dropped_entries.set(stats.dropped_entries);
+        board.syncs.set(stats.syncs);
+        board.set_state(match (stats.failing, full) {
+            (true, _) => SpoolState::Failing,
+            (false, true) => SpoolState::Full,
+            (false, false) => SpoolState::Ok,
+        });
+        self.board.intake(IntakeKind::Gate).duplicates.set(stats.duplicates);
+        self.quarantine(stats.quarantine_things, stats.quarantine_bytes, wall);
+    }
+
+    /// People take things out of the quarantine while the node runs.
+    fn recount<D: Disk>(&mut self, spool: &mut Spool<D>, now: Instant) {
+        if !self.quarantine_full && now < self.recount_at {
+            return;
+        }
+        self.recount_at = now + RECOUNT_PERIOD;
+        let _within = self.board.stamps.of(Loop::Spool).within(Operation::Scan);
+        if let Err(error) = spool.recount_quarantine() {
+            log::warn!("event=quarantine_not_counted error=\"{error}\"");
+        }
+    }
+
+    fn quarantine(&mut self, things: u64, bytes: u64, wall: EpochMillis) {
+        let shown = &self.board.quarantine;
+        if (shown.things.get(), shown.bytes.get()) == (things, bytes) {
+            return;
+        }
+        shown.things.set(things);
+        shown.bytes.set(bytes);
+        // Something went in or was taken away: there is room, until the next that waits says otherwise.
+        if std::mem::take(&mut self.quarantine_full) {
+            self.board.clear(TroubleKind::QuarantineFull, "");
+        }
+        if things == 0 {
+            self.board.clear(TroubleKind::Quarantine, "");
+            return;
+        }
+        let what = format!("{things} things of {bytes} bytes lie in quarantine");
+        self.board.raise(Report::new(TroubleKind::Quarantine, what).count(things), wall);
+    }
+}
+
+/// How often the numbers on the board are written.
+const SHOW_PERIOD: Duration = Duration::from_millis(500);
+/// How often the quarantine is counted while nothing waits for room in it.
+const RECOUNT_PERIOD: Duration = Duration::from_secs(30);
