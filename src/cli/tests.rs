@@ -249,8 +249,9 @@ fn a_flawed_entry_is_found() {
     bytes[at] ^= 1;
     fs::write(&segment, bytes).unwrap();
     let (text, ending) = run_in(dir.path(), &["spool", "verify"]);
-    assert_eq!(ending.unwrap(), Ending::Found, "{text}");
-    assert!(text.contains("1 entries, 0 files") && text.ends_with("1 flaws\n"), "{text}");
+    assert!(matches!(ending, Err(CliError::Flaws(1))), "{text}");
+    assert_eq!(CliError::Flaws(1).exit_code(), ExitCode::FAILURE);
+    assert!(text.contains("1 entries, 0 files"), "{text}");
 }
 
 #[test]

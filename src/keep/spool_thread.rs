@@ -402,6 +402,8 @@ impl<D: Disk> Host<D> for SpoolThread<D> {
             }
             self.shared.stage.wait_for_call(FULL_RETRY);
         }
+        // The next portion meets the disk, too.
+        self.stamp().begin(Operation::Flush, clock::now());
         Ok(Go::On)
     }
 }

@@ -19,6 +19,7 @@ use crate::node::worker::{self, Worker};
 use crate::node::{NodeError, Reread, remembered};
 use crate::ops::board::{Board, Phase, TroubleKind};
 use crate::ops::signals::{Signal, Signals};
+use crate::ops::stamp::{Loop, Operation};
 use crate::ops::status::{self, Command, Listener, Service};
 use crate::ops::{alarm, clock, systemd, watch as watching};
 use crate::spool::Disk;
@@ -62,7 +63,8 @@ async fn serve<D: Disk>(
     task::spawn_local(alarm::run(config.alarm_command.clone(), Arc::clone(board)));
     let stanzas = pipes::stanzas(&config.pipes);
     task::spawn_local(obey(orders, spool.clone(), stanzas, Arc::clone(board)));
-    task::spawn_local(remember_precision(disk.clone(), precision.clone()));
+    task::spawn_local(remember_precision(disk.clone(), precision.clone(), Arc::clone(board)));
+    task::spawn_local(remember_seen(disk.clone(), Arc::clone(board)));
 
     let (stop, stopped) = watch::channel(false);
     let around = Surroundings {
@@ -201,12 +203,34 @@ async fn wake(worker: std::thread::Thread, mut synced: watch::Receiver<Sequence>
 }
 
 /// Keeps the unit of times that the first peer fixed.
-async fn remember_precision<D: Disk>(disk: D, mut precision: watch::Receiver<Option<Precision>>) {
+async fn remember_precision<D: Disk>(
+    disk: D,
+    mut precision: watch::Receiver<Option<Precision>>,
+    board: Arc<Board>,
+) {
     while precision.changed().await.is_ok() {
         let Some(fixed) = *precision.borrow_and_update() else { continue };
+        let _within = board.stamps.of(Loop::Main).within(Operation::Remember);
         match remembered::keep_precision(&disk, fixed) {
             Ok(()) => log::info!("event=precision_fixed precision={}", fixed.text()),
             Err(error) => log::error!("event=precision_not_kept error=\"{error}\""),
+        }
+    }
+}
+
+/// Keeps what a person has seen.
+async fn remember_seen<D: Disk>(disk: D, board: Arc<Board>) {
+    let mut kept = board.troubles.seen();
+    loop {
+        board.troubles.seen_changed().await;
+        let seen = board.troubles.seen();
+        if seen == kept {
+            continue;
+        }
+        let _within = board.stamps.of(Loop::Main).within(Operation::Remember);
+        match remembered::keep_seen(&disk, &seen) {
+            Ok(()) => kept = seen,
+            Err(error) => log::error!("event=acknowledgement_not_kept error=\"{error}\""),
         }
     }
 }

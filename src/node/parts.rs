@@ -52,6 +52,7 @@ pub(super) fn build<D: Disk>(
 ) -> Result<Built<D>, NodeError> {
     let settings = spool_settings(config);
     let (mut spool, recovery) = Spool::open(disk.clone(), settings, clock::now(), clock::wall().0)?;
+    board.troubles.remember(remembered::seen(&disk));
     show_recovery(&recovery, board);
     let origin = spool.origin();
     board.set_origin_id(origin.text().as_str());

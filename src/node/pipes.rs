@@ -12,8 +12,11 @@ use crate::data::{Precision, Sequence};
 use crate::keep::spool_handle::{Ended, SpoolHandle};
 use crate::node::NodeError;
 use crate::ops::board::{Board, PipeRow, PipeState, Report, TroubleKind};
+use crate::ops::stamp::{Loop, Operation};
 use crate::ops::{clock, secret};
-use crate::sink::air_gap::{AirGapSettings, AirGapSink, Done, Orders, Parts, SpoolFeed};
+use crate::sink::air_gap::{
+    self, AirGapSettings, AirGapSink, Done, Named, Orders, Parts, SpoolFeed,
+};
 use crate::spool::{ConsumerId, Cursor, Disk, PartialError, Reader, Spool, Start};
 
 /// What consumers of pipes are called, before the pipe's name; that of the landing directory has no dot.
@@ -80,14 +83,31 @@ pub(super) fn start<D: Disk>(
         .map_err(|error| NodeError::Pipe { pipe: name.clone(), why: error.to_string() })?;
     let Place { consumer, cursor, reader } = place;
     let synced = spool.synced();
+    let put_aside = dead_letters(&disk, &name, &board);
     let feed = SpoolFeed::new(reader, cursor, synced, orders(spool, consumer), (disk, &name));
+    let feed = Named::new(feed, Arc::clone(&board));
     let shown = Arc::clone(&row);
-    let parts = Parts { pipe: name, settings, board, row, seed: seed(), stop };
+    let parts = Parts { pipe: name, settings, board, row, put_aside, seed: seed(), stop };
     let sink = AirGapSink::new(parts, feed);
     let task = task::spawn_local(async move {
         sink.run().await;
     });
     Ok(Running { consumer, row: shown, task })
+}
+
+/// Shows what was put aside in earlier runs, and returns how many entries that is.
+fn dead_letters<D: Disk>(disk: &D, pipe: &str, board: &Board) -> u64 {
+    let _within = board.stamps.of(Loop::Main).within(Operation::Scan);
+    let counted = air_gap::count_dead_letters(disk, pipe).unwrap_or_else(|error| {
+        log::warn!("event=dead_letters_not_counted pipe={pipe:?} error=\"{error}\"");
+        0
+    });
+    if counted > 0 {
+        let what = format!("{counted} entries lie in its dead-letter directory");
+        let report = Report::new(TroubleKind::DeadLetters, what).about(pipe).count(counted);
+        board.raise(report, clock::wall());
+    }
+    counted
 }
 
 /// How a pipe's feed reaches the spool thread.

@@ -12,6 +12,8 @@
 pub mod alarm;
 pub mod board;
 pub mod clock;
+#[cfg(feature = "simulation")]
+pub mod fault;
 pub mod human;
 pub mod log;
 pub mod secret;

@@ -38,9 +38,9 @@ pub enum Loop {
     Gate,
     /// Appends and syncs.
     Spool,
-    /// Pipes, status, control, inbox scan.
+    /// Pipes, status, control, alarms, watchdog.
     Main,
-    /// Landing, hashes, checks of whole files.
+    /// Inbox and landing: hashes, copies, checks of whole files.
     Worker,
 }
 
@@ -57,8 +57,14 @@ pub enum Operation {
     Seal,
     /// Taking a file in by copy.
     Copy,
-    /// Reading a file's bytes for hash or structure.
-    Verify,
+    /// Reading entries and files for a pipe.
+    Read,
+    /// Copying what is taken out of a pipe to its dead letters.
+    PutAside,
+    /// Writing down what a node remembers: precision, acknowledgements.
+    Remember,
+    /// Reading the configuration and its secrets again.
+    Configure,
     /// Writing a file into the landing directory.
     Land,
     /// Deleting segments and files that nobody needs.
@@ -70,6 +76,8 @@ pub enum Operation {
 /// One loop's stamp; written by its loop only, read by anyone.
 #[derive(Debug)]
 pub struct Stamp {
+    #[cfg(feature = "simulation")]
+    name: Loop,
     start: Instant,
     /// Milliseconds since `start` of the last sign of life, plus [`STEP`] times what the loop does:
     /// 0 absent, 1 turning, 2 and up the operations. One word, so that a reader never sees half.
@@ -135,7 +143,7 @@ pub fn judge(loops: impl IntoIterator<Item = (Loop, Activity)>) -> Verdict {
 impl Stamps {
     /// Stamps of loops that are all absent. `start` is the zero of their clocks.
     pub fn new(start: Instant) -> Self {
-        Self { loops: Loop::ALL.map(|_| Stamp { start, word: AtomicU64::new(0) }) }
+        Self { loops: Loop::ALL.map(|name| Stamp::new(name, start)) }
     }
 
     /// The stamp of one loop.
@@ -156,9 +164,21 @@ impl Stamps {
 }
 
 impl Stamp {
+    #[cfg_attr(not(feature = "simulation"), expect(unused_variables, reason = "for faults only"))]
+    fn new(name: Loop, start: Instant) -> Self {
+        Self {
+            #[cfg(feature = "simulation")]
+            name,
+            start,
+            word: AtomicU64::new(0),
+        }
+    }
+
     /// The loop turned: something was done, or there was nothing to do.
     pub fn turn(&self, now: Instant) {
         self.write(TURNING, now);
+        #[cfg(feature = "simulation")]
+        super::fault::stand_still(self.name);
     }
 
     /// The loop enters `operation`, which may take long.
@@ -230,13 +250,16 @@ impl Loop {
 }
 
 impl Operation {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 12] = [
         Self::Recover,
         Self::Sync,
         Self::Flush,
         Self::Seal,
         Self::Copy,
-        Self::Verify,
+        Self::Read,
+        Self::PutAside,
+        Self::Remember,
+        Self::Configure,
         Self::Land,
         Self::Release,
         Self::Scan,
@@ -250,7 +273,10 @@ impl Operation {
             Self::Flush => "flushing a file",
             Self::Seal => "syncing a whole file",
             Self::Copy => "copying a file in",
-            Self::Verify => "checking a file",
+            Self::Read => "reading the spool",
+            Self::PutAside => "putting an entry aside",
+            Self::Remember => "writing down what it remembers",
+            Self::Configure => "reading the configuration",
             Self::Land => "landing a file",
             Self::Release => "releasing space",
             Self::Scan => "looking through a directory",

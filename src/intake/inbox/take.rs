@@ -163,7 +163,8 @@ where
                 None => self.adopt_refused(part)?,
             };
             part.partial = Some(partial);
-            self.store.quarantine(partial, &format!("inbox: {:?}: {why}", part.name))?;
+            self.store
+                .quarantine(partial, &format!("inbox: {}: {why}", part.name.escape_debug()))?;
             self.watch.forget(&part.name);
             job.parts.remove(0);
         }

@@ -20,6 +20,9 @@ const CHUNK_BYTES: usize = 256 * KIB;
 /// Chunks after which what was written is flushed, so that no sync is long.
 const FLUSH_CHUNKS: usize = 32;
 
+/// Ends the name of what is written last for an entry.
+const WHY: &str = ".why";
+
 /// The dead letters of one pipe.
 #[derive(Debug)]
 pub(super) struct DeadLetters<D: Disk> {
@@ -32,12 +35,29 @@ pub(super) trait Fill: FnMut(u64, &mut [u8]) -> io::Result<usize> + Send {}
 
 impl<T: FnMut(u64, &mut [u8]) -> io::Result<usize> + Send> Fill for T {}
 
+/// Entries that lie in the dead letters of a pipe; none if there is no such directory.
+///
+/// # Errors
+/// What the disk says.
+pub fn count<D: Disk>(disk: &D, pipe: &str) -> io::Result<u64> {
+    let mut entries = 0;
+    let listed = disk.list(&dir(pipe), &mut |name| entries += u64::from(name.ends_with(WHY)));
+    match listed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(entries),
+    }
+}
+
+fn dir(pipe: &str) -> PathBuf {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let name: String = pipe.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
+    PathBuf::from("dead-letter").join(name)
+}
+
 impl<D: Disk> DeadLetters<D> {
     /// Those of a pipe with this name. Nothing is made before there is one.
     pub(super) fn new(disk: D, pipe: &str) -> Self {
-        let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
-        let name: String = pipe.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
-        Self { disk, dir: PathBuf::from("dead-letter").join(name) }
+        Self { disk, dir: dir(pipe) }
     }
 
     /// Keeps the payload of an entry. Durable after [`DeadLetters::keep_reason`].
@@ -70,7 +90,7 @@ impl<D: Disk> DeadLetters<D> {
         let text = format!("entry {sequence}\nidentity {identity}\nkind {kind:?}\nwhy {why}\n");
         let mut rest = text.as_bytes();
         let fill = move |_: u64, into: &mut [u8]| io::Read::read(&mut rest, into);
-        self.keep(&format!("{:020}.why", sequence.0), fill).await?;
+        self.keep(&format!("{:020}{WHY}", sequence.0), fill).await?;
         self.disk.sync_dir(&self.dir)
     }
 

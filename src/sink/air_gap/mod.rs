@@ -21,6 +21,7 @@ mod dead_letters;
 mod feed;
 mod frame_buffer;
 mod line;
+mod named;
 mod outgoing;
 mod settings;
 mod spool_feed;
@@ -36,9 +37,11 @@ use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use self::checking::Checking;
+pub use self::dead_letters::count as count_dead_letters;
 pub use self::feed::{Feed, StoredFile, StoredFiles};
 use self::frame_buffer::{BuildError, FrameBuffer};
 use self::line::Line;
+pub use self::named::{Named, NamedFile};
 use self::outgoing::Outgoing;
 pub use self::settings::{AirGapSettings, Packing};
 pub use self::spool_feed::{Done, Orders, SpoolFeed};
@@ -66,6 +69,8 @@ pub struct Parts {
     pub board: Arc<Board>,
     /// The pipe's row there.
     pub row: Arc<PipeRow>,
+    /// Entries that lie in its dead letters already.
+    pub put_aside: u64,
     /// Draws its pauses.
     pub seed: u64,
     /// `true`, or the end of it, is the order to stop.
@@ -133,7 +138,7 @@ enum OwnTrouble {
 impl<F: Feed> AirGapSink<F> {
     /// A sink that has not begun.
     pub fn new(parts: Parts, feed: F) -> Self {
-        let Parts { pipe, settings, board, row, seed, stop } = parts;
+        let Parts { pipe, settings, board, row, put_aside, seed, stop } = parts;
         let sender = Sender::new(settings.of_sender(), seed);
         Self {
             line: Line::new(sender, settings.rate.clone(), stop),
@@ -153,7 +158,7 @@ impl<F: Feed> AirGapSink<F> {
             last_answer: None,
             complaining: false,
             own_failures: 0,
-            put_aside: 0,
+            put_aside,
         }
     }
 

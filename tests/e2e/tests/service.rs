@@ -5,34 +5,13 @@
 use std::time::Duration;
 
 use penstock_e2e::{Inner, MIB, Outer, SOON, wait_number};
-use penstock_test_support::clock;
 use penstock_test_support::frames::tablet_of;
-use penstock_test_support::node::{Node, NodeSettings};
 use penstock_test_support::peer::Peer;
 use penstock_test_support::programs::{Program, Programs};
 use penstock_test_support::tsfile::TsFileShape;
 use rustix::process::Signal;
 
-/// The watchdog's period in these tests.
-const WATCHDOG: Duration = Duration::from_secs(2);
 const STOP_MAX: Duration = Duration::from_secs(5);
-
-fn watched(settings: NodeSettings) -> NodeSettings {
-    settings.environment("WATCHDOG_USEC", &WATCHDOG.as_micros().to_string())
-}
-
-/// Waits for one sign of life; says whether it came.
-fn sign_of_life(node: &Node, limit: Duration) -> bool {
-    let deadline = clock::now() + limit;
-    while clock::now() < deadline {
-        let left = deadline - clock::now();
-        match node.notification(left.max(Duration::from_millis(1))).unwrap() {
-            Some(text) if text.lines().any(|line| line == "WATCHDOG=1") => return true,
-            Some(_) | None => {}
-        }
-    }
-    false
-}
 
 #[test]
 fn binaries_are_small() {
@@ -83,20 +62,6 @@ fn an_answered_tablet_is_there_after_an_orderly_stop() {
     outer.node.wait_end(STOP_MAX).unwrap();
     outer.node.restart().unwrap();
     wait_number(&outer.node, "/spool/next_sequence", next + 1);
-}
-
-#[test]
-fn the_watchdog_is_fed_while_the_loops_turn_and_not_when_the_process_stands_still() {
-    let outer = Outer::start(watched);
-    let inner = Inner::start(outer.address, &[], watched);
-    for node in [&outer.node, &inner.node] {
-        assert!(sign_of_life(node, 2 * WATCHDOG));
-        node.signal(Signal::STOP).unwrap();
-        while sign_of_life(node, Duration::from_millis(50)) {}
-        assert!(!sign_of_life(node, 2 * WATCHDOG));
-        node.signal(Signal::CONT).unwrap();
-        assert!(sign_of_life(node, 3 * WATCHDOG));
-    }
 }
 
 #[test]

@@ -74,6 +74,8 @@ pub struct NodeSettings {
     pub config: Option<PathBuf>,
     /// Environment.
     pub environment: Vec<(String, String)>,
+    /// The program's file, if it is not the released one.
+    pub executable: Option<PathBuf>,
 }
 
 /// A running half. It is killed when it is dropped.
@@ -114,6 +116,7 @@ impl NodeSettings {
             set: Vec::new(),
             config: None,
             environment: Vec::new(),
+            executable: None,
         };
         settings.set("status.listen", "127.0.0.1:0")
     }
@@ -138,6 +141,13 @@ impl NodeSettings {
     #[must_use]
     pub fn environment(mut self, key: &str, value: &str) -> Self {
         self.environment.push((key.into(), value.into()));
+        self
+    }
+
+    /// Runs this file instead of the released program.
+    #[must_use]
+    pub fn executable(mut self, path: &Path) -> Self {
+        self.executable = Some(path.into());
         self
     }
 
@@ -175,7 +185,10 @@ impl NodeSettings {
     }
 
     fn command(&self, notify: &Path, log: File) -> io::Result<Command> {
-        let mut command = Command::new(Programs::built().path(self.program));
+        let mut command = match &self.executable {
+            Some(path) => Command::new(path),
+            None => Command::new(Programs::built().path(self.program)),
+        };
         command.arg("run").arg("--data-dir").arg(&self.data_dir);
         if let Some(config) = &self.config {
             command.arg("--config").arg(config);

@@ -342,6 +342,7 @@ impl<F: Feed + 'static> Running<F> {
         let (stop, stopped) = watch::channel(false);
         let parts = Parts {
             pipe: "p".to_owned(),
+            put_aside: 0,
             settings,
             board: Arc::clone(&board),
             row: Arc::clone(&row),
