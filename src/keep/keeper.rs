@@ -154,8 +154,9 @@ impl Keeper {
                 Ok(Kept::Silent)
             }
             Err(PartialError::Full(full)) if file.bytes + bytes.len() as u64 > full.limit => {
-                log::warn!("event=file_too_large needed={} limit={}", full.needed, full.limit);
-                Ok(Kept::Done(Outcome::NeverFits))
+                let (needed, limit) = (file.bytes + bytes.len() as u64, full.limit);
+                log::warn!("event=file_too_large needed={needed} limit={limit}");
+                Ok(Kept::Done(Outcome::NeverFits { needed, limit }))
             }
             Err(error) => file_refused(error),
         }

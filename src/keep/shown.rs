@@ -41,11 +41,12 @@ impl Shown {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others need no person")]
     pub(super) fn outcome(&mut self, outcome: &Outcome, now: Instant, wall: EpochMillis) {
         let report = match outcome {
-            Outcome::NeverFits => Report::new(
-                TroubleKind::FileTooLarge,
-                "a file from the gate needs more bytes than the spool may ever have",
-            )
-            .passing(now),
+            Outcome::NeverFits { needed, limit } => {
+                let what = format!(
+                    "a file from the gate needs more than {needed} bytes, the spool takes {limit} at most"
+                );
+                Report::new(TroubleKind::FileTooLarge, what).passing(now)
+            }
             Outcome::Cloned => Report::new(
                 TroubleKind::ClonedBox,
                 "data came with this node's identity and a sequence that it has never given",

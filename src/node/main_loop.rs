@@ -42,22 +42,26 @@ pub(super) fn run<D: Disk>(
         .enable_time()
         .build()
         .map_err(|source| NodeError::System { what: "the main loop", source })?;
-    let result = LocalSet::new().block_on(&runtime, serve(config, reread, built, board));
+    let result = LocalSet::new().block_on(&runtime, async {
+        let mut signals =
+            Signals::new().map_err(|source| NodeError::System { what: "signals", source })?;
+        serve(config, reread, built, board, async || signals.next().await).await
+    });
     // A call that still sits in the kernel must not keep the program.
     runtime.shutdown_background();
     result
 }
 
-async fn serve<D: Disk>(
+/// Runs until `next_signal`, which may be dropped while it waits, says so.
+pub(super) async fn serve<D: Disk>(
     config: Config,
     reread: Reread<'_>,
     built: Built<D>,
     board: &Arc<Board>,
+    mut next_signal: impl AsyncFnMut() -> Signal,
 ) -> Result<(), NodeError> {
     let Built { disk, spool, spool_thread, gate, landing, places, cluster_id, precision, origin } =
         built;
-    let mut signals =
-        Signals::new().map_err(|source| NodeError::System { what: "signals", source })?;
     let (commands, orders) = mpsc::channel(CONTROL_COMMANDS_MAX);
     listen(&config, commands, board).await?;
     task::spawn_local(alarm::run(config.alarm_command.clone(), Arc::clone(board)));
@@ -96,7 +100,7 @@ async fn serve<D: Disk>(
     let mut ended = spool.ended();
     let result = loop {
         tokio::select! {
-            signal = signals.next() => match signal {
+            signal = next_signal() => match signal {
                 Signal::Stop => break Ok(()),
                 Signal::Reload => reload(reread, &config),
             },

@@ -14,6 +14,8 @@ mod main_loop;
 mod parts;
 mod pipes;
 mod remembered;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use error::NodeError;

@@ -15,6 +15,7 @@ pub const STAND_STILL: &str = "PENSTOCK_STAND_STILL";
 const POLL: Duration = Duration::from_millis(20);
 
 /// Returns when this loop may go on.
+#[expect(clippy::disallowed_methods, reason = "to stand still is what it is for")]
 pub(super) fn stand_still(name: Loop) {
     static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
     let Some(file) = FILE.get_or_init(|| env::var_os(STAND_STILL).map(PathBuf::from)) else {

@@ -155,7 +155,12 @@ pub enum Outcome {
     /// The spool is in state `failing`.
     ReadOnly,
     /// A file of the connection is larger than the spool may ever be. May come at any time.
-    NeverFits,
+    NeverFits {
+        /// Bytes that it needs at least.
+        needed: u64,
+        /// Bytes that the spool may have.
+        limit: u64,
+    },
 }
 
 /// Where a receiver puts what it takes in. No call waits.

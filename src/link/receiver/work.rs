@@ -122,7 +122,7 @@ impl Receiver {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a table; what it does not name cannot be")]
     pub fn handle_stored(&mut self, now: Instant, outcome: &Outcome, store: &mut impl Store) {
         match outcome {
-            Outcome::NeverFits => return self.reset(Case::NeverFits, store),
+            Outcome::NeverFits { .. } => return self.reset(Case::NeverFits, store),
             Outcome::ReadOnly => return self.reset(Case::ReadOnly, store),
             Outcome::NoPlace => return self.reset(Case::TooManyFiles, store),
             _ => {}

@@ -16,6 +16,7 @@
 
 mod crossing;
 mod gauge;
+mod kind;
 mod meter;
 mod pipe;
 mod trouble;
@@ -27,9 +28,10 @@ use std::time::{Duration, Instant};
 
 pub use crossing::{Crossing, CrossingView, Crossings};
 pub use gauge::{Gauge, Intake, IntakeKind, LandingGauges, Moment, SpoolGauges, SpoolState};
+pub use kind::TroubleKind;
 pub use meter::Meter;
 pub use pipe::{PipeRow, PipeState, PipeTable, PipeTableFull};
-pub use trouble::{Change, Event, PASSING_SHOWN, Report, Seen, Trouble, TroubleKind, Troubles};
+pub use trouble::{Change, Event, PASSING_SHOWN, Report, Seen, Trouble, Troubles};
 
 use crate::config::Role;
 use crate::ops::clock::EpochMillis;

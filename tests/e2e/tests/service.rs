@@ -1,7 +1,5 @@
 //! What a service manager and an operator rely on: start, stop, watchdog, size.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of a test are a test")]
-
 use std::time::Duration;
 
 use penstock_e2e::{Inner, MIB, Outer, SOON, wait_number};

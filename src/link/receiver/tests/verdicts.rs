@@ -135,7 +135,7 @@ fn snapshots_of_users_are_ignored_with_their_files() {
 fn a_file_that_never_fits_resets_at_any_time() {
     let mut link = Link::greeted();
     assert_eq!(link.send(&piece("a", 0, &[1; 10])), OK);
-    link.store.outcomes.push_back(Outcome::NeverFits);
+    link.store.outcomes.push_back(Outcome::NeverFits { needed: 2, limit: 1 });
     link.settle();
     assert_eq!(link.got(), Got::Reset(Case::NeverFits));
 }
