@@ -117,13 +117,16 @@ pub struct Slow {
 pub struct Verdict {
     /// Whether `WATCHDOG=1` may be sent.
     pub feed: bool,
-    /// The loop that has been slow for longest, worth trouble.
+    /// The loop that is worth trouble: of those that starve the watchdog, or else of all, the one that has been slow
+    /// for longest.
     pub slowest: Option<Slow>,
 }
 
 /// Decides over the loops' activities: pure, so that every row of the table is a test.
 pub fn judge(loops: impl IntoIterator<Item = (Loop, Activity)>) -> Verdict {
     let mut verdict = Verdict { feed: true, slowest: None };
+    // What starves the watchdog goes before what may only wait for it.
+    let mut worst = (false, Duration::ZERO);
     for (name, activity) in loops {
         let (operation, age, shown_after, fed_until) = match activity {
             Activity::Absent => continue,
@@ -133,7 +136,9 @@ pub fn judge(loops: impl IntoIterator<Item = (Loop, Activity)>) -> Verdict {
             }
         };
         verdict.feed &= age <= fed_until;
-        if age > shown_after && verdict.slowest.is_none_or(|slowest| slowest.age < age) {
+        let badness = (age > fed_until, age);
+        if age > shown_after && badness > worst {
+            worst = badness;
             verdict.slowest = Some(Slow { name, operation, age });
         }
     }
@@ -330,6 +335,16 @@ mod tests {
         let verdict = judge([(Loop::Spool, slow(SECOND)), (Loop::Worker, slow(2 * SECOND))]);
         let slowest = verdict.slowest.expect("both are slow");
         assert_eq!((slowest.name, slowest.operation), (Loop::Worker, Some(Operation::Seal)));
+    }
+
+    #[test]
+    fn a_loop_that_is_stuck_is_named_before_one_that_waits_for_it() {
+        let waits = Activity::Within(Operation::Land, TURN_AGE_MAX + 5 * SECOND);
+        let stuck = Activity::Turning(TURN_AGE_MAX + SECOND);
+        let verdict = judge([(Loop::Spool, stuck), (Loop::Worker, waits)]);
+        assert_eq!(verdict.slowest.map(|slowest| slowest.name), Some(Loop::Spool));
+        let verdict = judge([(Loop::Worker, waits), (Loop::Spool, stuck)]);
+        assert_eq!(verdict.slowest.map(|slowest| slowest.name), Some(Loop::Spool));
     }
 
     #[test]
