@@ -13,6 +13,7 @@
 //! Relative paths of the file are relative to the file's directory, those of the command line to the
 //! working directory.
 
+mod changes;
 mod document;
 mod finding;
 mod node_urls;
@@ -27,6 +28,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use changes::restart_keys;
 pub use finding::{Finding, Findings, Place, Severity};
 pub use node_urls::{NodeUrl, NodeUrlError, NodeUrls};
 pub use pipe::{AirGapSink, GateOrder, LoadStrategy, PipeConfig};
@@ -128,7 +130,7 @@ pub struct GateConfig {
 }
 
 /// A user and the password, which is not shown.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// User name.
     pub user: String,

@@ -69,6 +69,10 @@ pub(super) fn gate(
         let message = "there is only \"auto\": both forms are recognised";
         section.reject("e_language", message, "leave it out", document);
     }
+    if !config.local.is_empty() {
+        let message = "has no effect in this build: pipes send everything, whoever wrote it first";
+        section.remark("local", message, "leave it out", document);
+    }
     if !(1..=CONNECTIONS_MAX).contains(&config.max_connections) {
         let message = format!("expected 1 to {CONNECTIONS_MAX}");
         section.reject("max_connections", &message, "", document);

@@ -453,6 +453,12 @@ fn a_secret_in_an_argument_is_remarked_on_unless_it_only_says_where_it_lies() {
 
 #[test]
 fn a_key_without_effect_is_remarked_on() {
-    let found = findings("[landing]\nenabled = true\nmax_file_bytes = \"32MiB\"\n");
-    assert!(found.len() == 1 && found[0].contains("max_file_bytes: has no effect"), "{found:?}");
+    for (text, key) in [
+        ("[landing]\nenabled = true\nmax_file_bytes = \"32MiB\"\n", "landing.max_file_bytes"),
+        ("[gate]\nlocal = [\"b8a9\"]\n", "gate.local"),
+    ] {
+        let found = findings(text);
+        let expected = format!("warning: {key}: has no effect");
+        assert!(found.len() == 1 && found[0].contains(&expected), "{found:?}");
+    }
 }

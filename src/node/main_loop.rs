@@ -9,15 +9,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{self, LocalSet};
 use tokio::time;
 
-use crate::config::Config;
+use crate::config::{Config, restart_keys};
 use crate::data::{Precision, Sequence};
 use crate::keep::spool_handle::{Ended, SpoolHandle};
-use crate::limits::{CONTROL_COMMANDS_MAX, STOP_ANSWER_MAX};
+use crate::limits::CONTROL_COMMANDS_MAX;
 use crate::node::parts::{Built, RunningGate};
-use crate::node::pipes::{self, Surroundings};
+use crate::node::pipes::{self, Pipes, Shared, Surroundings};
 use crate::node::worker::{self, Worker};
 use crate::node::{NodeError, Reread, remembered};
-use crate::ops::board::{Board, Phase, TroubleKind};
+use crate::ops::board::{Board, Phase, SpoolState, TroubleKind};
 use crate::ops::signals::{Signal, Signals};
 use crate::ops::stamp::{Loop, Operation};
 use crate::ops::status::{self, Command, Listener, Service};
@@ -65,26 +65,19 @@ pub(super) async fn serve<D: Disk>(
     let (commands, orders) = mpsc::channel(CONTROL_COMMANDS_MAX);
     listen(&config, commands, board).await?;
     task::spawn_local(alarm::run(config.alarm_command.clone(), Arc::clone(board)));
-    let stanzas = pipes::stanzas(&config.pipes);
-    task::spawn_local(obey(orders, spool.clone(), stanzas, Arc::clone(board)));
     task::spawn_local(remember_precision(disk.clone(), precision.clone(), Arc::clone(board)));
     task::spawn_local(remember_seen(disk.clone(), Arc::clone(board)));
 
-    let (stop, stopped) = watch::channel(false);
     let around = Surroundings {
         disk: disk.clone(),
         spool: spool.clone(),
         board: Arc::clone(board),
         cluster_id,
         precision: precision.borrow().unwrap_or_default(),
-        stop: stopped,
     };
-    let mut sinks = Vec::new();
-    for (pipe, place) in config.pipes.iter().zip(places) {
-        sinks.push(pipes::start(pipe, place, around.clone())?);
-    }
-    let shown = sinks.iter().map(pipes::Running::shown).collect();
-    task::spawn_local(pipes::show_backlog(spool.clone(), shown));
+    let mut pipes = Pipes::start(around, &config.pipes, places)?;
+    task::spawn_local(obey(orders, spool.clone(), pipes.shared(), Arc::clone(board)));
+    task::spawn_local(pipes::show_backlog(spool.clone(), pipes.shared()));
     let worker = start_worker(
         &config,
         worker::Parts { disk, spool: spool.clone(), landing, origin, board: Arc::clone(board) },
@@ -102,7 +95,7 @@ pub(super) async fn serve<D: Disk>(
         tokio::select! {
             signal = next_signal() => match signal {
                 Signal::Stop => break Ok(()),
-                Signal::Reload => reload(reread, &config),
+                Signal::Reload => reload(reread, &config, &mut pipes, board).await,
             },
             _ = ended.wait_for(|ended| *ended) => break Err(NodeError::ThreadEnded("spool")),
             () = gate_ended(gate.as_ref()) => break Err(NodeError::ThreadEnded("gate")),
@@ -110,8 +103,7 @@ pub(super) async fn serve<D: Disk>(
     };
     board.set_phase(Phase::Stopping);
     systemd::stopping();
-    stop.send_replace(true);
-    let stopping = Stopping { gate, sinks, worker };
+    let stopping = Stopping { gate, pipes, worker };
     match time::timeout(STOP_MAX, stopping.stop(&spool)).await {
         Ok(()) if spool_thread.is_finished() && spool_thread.join().is_err() => {
             return result.and(Err(NodeError::ThreadEnded("spool")));
@@ -123,26 +115,21 @@ pub(super) async fn serve<D: Disk>(
 }
 
 /// What has to end before the spool.
-struct Stopping {
+struct Stopping<D: Disk> {
     gate: Option<RunningGate>,
-    sinks: Vec<pipes::Running>,
+    pipes: Pipes<D>,
     worker: Option<Worker>,
 }
 
-impl Stopping {
-    async fn stop<D: Disk>(self, spool: &SpoolHandle<D>) {
+impl<D: Disk> Stopping<D> {
+    async fn stop(self, spool: &SpoolHandle<D>) {
         if let Some(gate) = &self.gate {
             gate.handle.stop();
         }
         if let Some(worker) = &self.worker {
             worker.order_stop();
         }
-        let sinks = async {
-            for sink in self.sinks {
-                let _lost = sink.task.await.is_err();
-            }
-        };
-        let _late = time::timeout(STOP_ANSWER_MAX, sinks).await.is_err();
+        self.pipes.stop().await;
         while !self.gate.as_ref().is_none_or(|gate| gate.thread.is_finished())
             || !self.worker.as_ref().is_none_or(Worker::is_finished)
         {
@@ -243,11 +230,11 @@ async fn remember_seen<D: Disk>(disk: D, board: Arc<Board>) {
 async fn obey<D: Disk>(
     mut orders: mpsc::Receiver<Command>,
     spool: SpoolHandle<D>,
-    stanzas: Vec<String>,
+    pipes: Shared,
     board: Arc<Board>,
 ) {
     while let Some(Command::Release(reply)) = orders.recv().await {
-        let stanzas = stanzas.clone();
+        let stanzas = pipes.stanzas();
         let released = spool.call(move |spool| {
             let before = spool.stats().released_below;
             let pipes = pipes::release(spool, &stanzas).map_err(|error| error.to_string())?;
@@ -268,24 +255,27 @@ async fn obey<D: Disk>(
     }
 }
 
-/// SIGHUP: what can change live changes, for the rest the log says that a restart is needed.
-fn reload(reread: Reread<'_>, running: &Config) {
+/// SIGHUP: pipes, with their rates, and the log level change, for the rest the log says that a restart is needed.
+async fn reload<D: Disk>(
+    reread: Reread<'_>,
+    running: &Config,
+    pipes: &mut Pipes<D>,
+    board: &Board,
+) {
     systemd::reloading();
-    if let Some(config) = reread() {
-        log::info!("event=reloaded log_level={}", config.log_level);
-        if needs_restart(running, &config) {
-            log::warn!("event=restart_needed: only the log level changes while the node runs");
+    let config = {
+        let _within = board.stamps.of(Loop::Main).within(Operation::Configure);
+        reread()
+    };
+    if let Some(config) = config {
+        if board.spool.state() != SpoolState::Failing {
+            pipes.follow(&config.pipes).await;
+        }
+        log::info!("event=reloaded log_level={} pipes={}", config.log_level, config.pipes.len());
+        let keys = restart_keys(running, &config);
+        if !keys.is_empty() {
+            log::warn!("event=restart_needed keys=\"{}\"", keys.join(", "));
         }
     }
-    systemd::ready("running");
-}
-
-/// Whether anything but the log level differs.
-fn needs_restart(running: &Config, new: &Config) -> bool {
-    let without_level = |config: &Config| {
-        let mut config = config.clone();
-        config.log_level = log::LevelFilter::Off;
-        format!("{config:?}")
-    };
-    without_level(running) != without_level(new)
+    systemd::ready(&systemd::state_line(board, clock::now()));
 }

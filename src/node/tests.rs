@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 use super::{NodeError, main_loop, parts};
-use crate::config::{self, Input, Role};
+use crate::config::{self, Config, Input, Role};
 use crate::ops::board::{Board, TroubleKind};
 use crate::ops::clock;
 use crate::ops::signals::Signal;
@@ -30,6 +30,8 @@ struct Bench {
     sets: Vec<String>,
     /// Of the control socket only.
     directory: TempDir,
+    /// What a running node finds when it reads its configuration again.
+    reread: Arc<Mutex<Option<Config>>>,
 }
 
 /// A node that runs.
@@ -43,6 +45,11 @@ struct Running {
 
 impl Bench {
     fn new(capacity: u64) -> Self {
+        Self::with_seed(7, capacity)
+    }
+
+    /// Nodes of one test need different seeds, or they have one identity.
+    fn with_seed(seed: u64, capacity: u64) -> Self {
         let sets = [
             "gate.listen=127.0.0.1:0",
             "status.listen=127.0.0.1:0",
@@ -51,31 +58,43 @@ impl Bench {
             "landing.enabled=false",
         ];
         Self {
-            disk: SimDisk::new(7, capacity),
+            disk: SimDisk::new(seed, capacity),
             sets: sets.map(str::to_owned).into(),
             directory: tempfile::tempdir().unwrap(),
+            reread: Arc::default(),
         }
     }
 
-    fn start(&self) -> Running {
+    fn config(&self, more: &[String]) -> Config {
+        let sets: Vec<_> = self.sets.iter().chain(more).cloned().collect();
         let (config, findings) = config::read(Input {
             role: Role::Receiver,
             file: None,
-            sets: &self.sets,
+            sets: &sets,
             data_dir: Some(self.directory.path()),
             state_directory: None,
             host_name: "box",
         });
         assert_eq!(findings.sorted(), []);
+        config
+    }
+
+    fn start(&self) -> Running {
+        self.start_with(&self.config(&[]))
+    }
+
+    fn start_with(&self, config: &Config) -> Running {
+        let config = config.clone();
         let board = Arc::new(Board::new(Role::Receiver, "box", clock::now()));
         let built = parts::build(&config, self.disk.clone(), &board).unwrap();
         let (signals, mut given) = mpsc::channel(1);
-        let shown = Arc::clone(&board);
+        let (shown, reread) = (Arc::clone(&board), Arc::clone(&self.reread));
         let thread = std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let again = || reread.lock().unwrap().clone();
             let next = async || given.recv().await.unwrap_or(Signal::Stop);
-            let node = main_loop::serve(config, &|| None, built, &shown, next);
+            let node = main_loop::serve(config, &again, built, &shown, next);
             LocalSet::new().block_on(&runtime, node)
         });
         let listener = |kind: &str| {
@@ -222,4 +241,54 @@ fn what_a_person_acknowledged_stays_so_over_a_restart() {
     assert_eq!(peer.send_file("other.tsfile", b"TsFile\x03 and no more", 100).unwrap(), 0);
     wait::until("a second thing", SOON, || asks(&node)).unwrap();
     node.stop();
+}
+
+#[test]
+fn pipes_follow_the_configuration_while_the_node_runs() {
+    let capacity = 64 * MIB;
+    let far = [Bench::with_seed(1, capacity), Bench::with_seed(2, capacity)];
+    let [first, second] = far.each_ref().map(Bench::start);
+    let bench = Bench::with_seed(3, capacity);
+    let to = |gate: SocketAddr, more: &str| {
+        let sink = format!("sink='iotdb-air-gap-sink',node-urls='{gate}'{more}");
+        bench.config(&[format!("pipe=[{{name='p',sink={{{sink}}}}}]")])
+    };
+    let node = bench.start_with(&to(first.gate, ""));
+    let mut peer = node.peer();
+    let mut send = |at: i64| {
+        assert_eq!(peer.ask(&frames::tablet_of("root.a.d", 4096, at * 1000, 1)).unwrap(), 0);
+    };
+    let taken = |node: &Running| node.status().spool.next_sequence;
+    let (before_first, before_second) = (taken(&first), taken(&second));
+    let wait_taken = |node: &Running, count: u64| {
+        wait::until("a tablet on the far side", SOON, || taken(node) == count).unwrap();
+    };
+    let reload = |config: Config| {
+        *bench.reread.lock().unwrap() = Some(config);
+        node.signals.blocking_send(Signal::Reload).unwrap();
+    };
+    send(1);
+    wait_taken(&first, before_first + 1);
+    // Another target, and another rate: it goes on where it left off.
+    reload(to(second.gate, ",rate-limit-bytes-per-second=1000000"));
+    wait::until("the new target", SOON, || {
+        node.status().pipes.iter().any(|pipe| pipe.target == second.gate.to_string())
+    })
+    .unwrap();
+    send(2);
+    wait_taken(&second, before_second + 1);
+    assert_eq!(taken(&first), before_first + 1);
+    // Without a stanza it stops, keeps its place, and says so.
+    reload(bench.config(&[]));
+    let is_stopped = || node.board.troubles.has(TroubleKind::PipeStopped, "p");
+    wait::until("trouble", SOON, is_stopped).unwrap();
+    send(3);
+    reload(to(first.gate, ""));
+    wait_taken(&first, before_first + 2);
+    wait::until("no trouble", SOON, || !is_stopped()).unwrap();
+    assert_eq!(taken(&second), before_second + 1);
+    assert_eq!(node.status().pipes.len(), 1);
+    for node in [node, first, second] {
+        node.stop();
+    }
 }

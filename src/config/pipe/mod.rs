@@ -27,7 +27,7 @@ use crate::wire::compressed::Compressor;
 use attributes::{Attributes, Side};
 
 /// A pipe of the configuration file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PipeConfig {
     /// Its name.
     pub name: String,
@@ -36,7 +36,7 @@ pub struct PipeConfig {
 }
 
 /// `iotdb-air-gap-sink`: what its attributes say.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an attribute of its own")]
 pub struct AirGapSink {
     /// The gates.

@@ -1,11 +1,15 @@
 //! The pipes of the configuration file: each a consumer of the spool and a task of the main loop.
 
+mod live;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{self, JoinHandle};
 use tokio::time::{self, MissedTickBehavior};
+
+pub(super) use live::{Pipes, Shared};
 
 use crate::config::PipeConfig;
 use crate::data::{Precision, Sequence};
@@ -33,7 +37,6 @@ pub(super) struct Surroundings<D: Disk> {
     pub(super) board: Arc<Board>,
     pub(super) cluster_id: String,
     pub(super) precision: Precision,
-    pub(super) stop: watch::Receiver<bool>,
 }
 
 /// A pipe's place in the spool.
@@ -64,12 +67,13 @@ impl<D: Disk> Place<D> {
 ///
 /// # Errors
 /// If its password is unusable, or the board has no row left.
-pub(super) fn start<D: Disk>(
+fn start<D: Disk>(
     pipe: &PipeConfig,
     place: Place<D>,
     around: Surroundings<D>,
+    stop: watch::Receiver<bool>,
 ) -> Result<Running, NodeError> {
-    let Surroundings { disk, spool, board, cluster_id, precision, stop } = around;
+    let Surroundings { disk, spool, board, cluster_id, precision } = around;
     let name = pipe.name.clone();
     let password = secret::reveal(&pipe.sink.password).map_err(|error| NodeError::Pipe {
         pipe: name.clone(),
@@ -133,24 +137,20 @@ fn orders<D: Disk>(spool: SpoolHandle<D>, consumer: ConsumerId) -> Orders {
 
 /// A pipe that runs.
 #[derive(Debug)]
-pub(super) struct Running {
+struct Running {
     consumer: ConsumerId,
     row: Arc<PipeRow>,
     /// Its sink.
-    pub(super) task: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 /// Counts, once a second, what each pipe has before it; ends with the spool.
-pub(super) async fn show_backlog<D: Disk>(
-    spool: SpoolHandle<D>,
-    pipes: Vec<(ConsumerId, Arc<PipeRow>)>,
-) {
+pub(super) async fn show_backlog<D: Disk>(spool: SpoolHandle<D>, pipes: Shared) {
     let mut ticks = time::interval(BACKLOG_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        for (consumer, row) in &pipes {
-            let consumer = *consumer;
+        for (consumer, row) in pipes.shown() {
             let counted = spool.call(move |spool| {
                 let position = spool
                     .cursor(consumer)
@@ -165,7 +165,7 @@ pub(super) async fn show_backlog<D: Disk>(
 
 impl Running {
     /// What [`show_backlog`] needs.
-    pub(super) fn shown(&self) -> (ConsumerId, Arc<PipeRow>) {
+    fn shown(&self) -> (ConsumerId, Arc<PipeRow>) {
         (self.consumer, Arc::clone(&self.row))
     }
 }
