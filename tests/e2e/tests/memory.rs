@@ -38,7 +38,6 @@ fn an_idle_pair_stays_within_its_budget() {
 }
 
 #[test]
-#[ignore = "peaks at 10 to 11.5 MiB from two connections on"]
 fn a_receiver_under_frames_of_1_mib_stays_within_its_budget() {
     let outer = plain();
     parallel::run(8, |name| {
