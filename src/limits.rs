@@ -135,6 +135,8 @@ pub const PARTIALS_MAX: usize = 256;
 pub const SPOOL_WINDOW_BYTES: usize = 64 * KIB;
 /// Bytes of a partial that may be dirty: 0.4 s of sync on a disk of 20 MB/s.
 pub const PARTIAL_DIRTY_BYTES_MAX: u64 = 8 * MIB as u64;
+/// So many dirty bytes of a partial make the disk begin to write, so that the sync finds most of them written.
+pub const PARTIAL_BEGIN_BYTES: u64 = MIB as u64;
 /// Segments of a spool: 1 TiB of full ones, at 24 bytes of memory each.
 pub const SEGMENTS_MAX: usize = 64 * KIB;
 /// With more segments than this none closes by age, so that a long outage of slow data does not use up the table.

@@ -118,6 +118,19 @@ pub trait DiskFile: Debug + Send + Sync + 'static {
     /// What the medium says.
     fn truncate(&self, bytes: u64) -> io::Result<()>;
 
+    /// Lets the medium begin to write these bytes, without waiting for it, so that a later [`DiskFile::sync_data`] has
+    /// less to wait for. Promises nothing, and need not do anything.
+    fn begin_writing(&self, _offset: u64, _bytes: u64) {}
+
+    /// Returns when these bytes are no longer dirty, which does not make them durable: names and lengths may be missing.
+    /// Without a call of its own it is a [`DiskFile::sync_data`].
+    ///
+    /// # Errors
+    /// As [`DiskFile::sync_data`].
+    fn await_writing(&self, _offset: u64, _bytes: u64) -> io::Result<()> {
+        self.sync_data()
+    }
+
     /// Returns when everything written so far is durable.
     ///
     /// # Errors

@@ -13,8 +13,9 @@
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 
-use crate::limits::{FILE_NAME_BYTES_MAX, PARTIAL_DIRTY_BYTES_MAX, PARTIALS_MAX};
+use crate::limits::FILE_NAME_BYTES_MAX;
 use crate::spool::disk::is_full;
+use crate::spool::partials::Partial;
 use crate::spool::quarantine::copy_of;
 use crate::spool::{
     Disk, DiskFile, Fatal, FileReader, Full, Misuse, OpenMode, PartialError, Spool, write_all_at,
@@ -53,141 +54,6 @@ pub(super) fn is_file_name(name: &str) -> bool {
         && !matches!(name, "." | "..")
 }
 
-/// The number and the kept name in the name of a partial.
-fn parse_partial_name(name: &str) -> Option<(u64, Option<&str>)> {
-    let mut parts = name.splitn(2, '-');
-    Some((parts.next()?.parse().ok()?, parts.next()))
-}
-
-/// All partials.
-#[derive(Debug)]
-pub(super) struct Partials<F> {
-    table: Vec<Partial<F>>,
-    next: u64,
-    /// Their bytes together.
-    pub(super) bytes: u64,
-}
-
-#[derive(Debug)]
-pub(super) struct Partial<F> {
-    pub(super) id: PartialId,
-    pub(super) file: F,
-    pub(super) path: PathBuf,
-    pub(super) bytes: u64,
-    dirty: u64,
-    /// Original name, if it came from the inbox.
-    pub(super) adopted: Option<String>,
-}
-
-impl<F: DiskFile> Partials<F> {
-    pub(super) const fn new() -> Self {
-        Self { table: Vec::new(), next: 1, bytes: 0 }
-    }
-
-    /// Finds what a crash left: adopted files become partials again, the rest is removed. Returns how many were.
-    pub(super) fn open<D: Disk<File = F>>(disk: &D) -> Result<(Self, u32), Fatal> {
-        let dir = Path::new(PARTIALS);
-        let mut partials = Self::new();
-        let mut removed = 0;
-        each_name(disk, dir, &mut |name| {
-            let path = dir.join(name);
-            if let Some((id, Some(original))) = parse_partial_name(name) {
-                partials.next = partials.next.max(id + 1);
-                return partials.resume(disk, PartialId(id), path, original.to_owned());
-            }
-            removed += 1;
-            disk.remove(&path).map_err(Fatal::at("remove", &path))
-        })?;
-        Ok((partials, removed))
-    }
-
-    /// Makes a partial of a file that lies in the partials' directory.
-    fn resume<D: Disk<File = F>>(
-        &mut self,
-        disk: &D,
-        id: PartialId,
-        path: PathBuf,
-        original: String,
-    ) -> Result<(), Fatal> {
-        let file = open_adopted(disk, &path).map_err(Fatal::at("open", &path))?;
-        let bytes = file.bytes().map_err(Fatal::at("look at", &path))?;
-        self.keep(id, file, bytes, (path, original));
-        Ok(())
-    }
-
-    /// Notes a file that lies in the partials' directory, with its path there and its original name.
-    fn keep(&mut self, id: PartialId, file: F, bytes: u64, (path, original): (PathBuf, String)) {
-        self.bytes += bytes;
-        self.table.push(Partial { id, file, path, bytes, dirty: 0, adopted: Some(original) });
-    }
-
-    /// Takes back an adopted file that was sealed but whose entry did not become durable.
-    pub(super) fn take_back<D: Disk<File = F>>(
-        &mut self,
-        disk: &D,
-        from: &Path,
-        original: &str,
-    ) -> Result<(), Fatal> {
-        let (id, path) = self.name(Some(original));
-        disk.rename(from, &path).map_err(Fatal::at("rename", from))?;
-        self.resume(disk, id, path, original.to_owned())
-    }
-
-    fn name(&mut self, adopted: Option<&str>) -> (PartialId, PathBuf) {
-        let id = self.next;
-        self.next += 1;
-        let name = adopted.map_or_else(|| id.to_string(), |name| format!("{id}-{name}"));
-        (PartialId(id), Path::new(PARTIALS).join(name))
-    }
-
-    pub(super) fn find(&self, id: PartialId) -> Result<&Partial<F>, Misuse> {
-        self.table.iter().find(|partial| partial.id == id).ok_or(Misuse::UnknownPartial(id))
-    }
-
-    fn find_mut(&mut self, id: PartialId) -> Result<&mut Partial<F>, Misuse> {
-        self.table.iter_mut().find(|partial| partial.id == id).ok_or(Misuse::UnknownPartial(id))
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Partial<F>> {
-        self.table.iter()
-    }
-
-    pub(super) const fn len(&self) -> usize {
-        self.table.len()
-    }
-
-    /// Takes a partial out of the table; its file stays where it is.
-    pub(super) fn release(&mut self, id: PartialId) {
-        if let Some(index) = self.table.iter().position(|partial| partial.id == id) {
-            self.bytes -= self.table.swap_remove(index).bytes;
-        }
-    }
-
-    fn check_room(&self) -> Result<(), Misuse> {
-        if self.table.len() >= PARTIALS_MAX {
-            return Err(Misuse::TooMany { what: "partials", max: PARTIALS_MAX });
-        }
-        Ok(())
-    }
-
-    fn resize(&mut self, id: PartialId, bytes: u64) {
-        if let Ok(partial) = self.find_mut(id) {
-            let before = std::mem::replace(&mut partial.bytes, bytes);
-            self.bytes = self.bytes - before + bytes;
-        }
-    }
-}
-
-impl<F: DiskFile> Partial<F> {
-    /// Everything is durable on return, and the file is exactly as long as it counts.
-    pub(super) fn settle(&self) -> Result<(), Fatal> {
-        if self.file.bytes().map_err(Fatal::at("look at", &self.path))? != self.bytes {
-            self.file.truncate(self.bytes).map_err(Fatal::at("truncate", &self.path))?;
-        }
-        self.file.sync_data().map_err(Fatal::at("sync", &self.path))
-    }
-}
-
 /// Does something with each name in a directory, which may remove or move it; ends at the first failure. Nothing is
 /// collected: a store may hold any number of files.
 pub(super) fn each_name<D: Disk>(
@@ -217,11 +83,11 @@ impl<D: Disk> Spool<D> {
             Ok(file) => file,
             Err(error) => return Err(self.partial_trouble("make", &path, 0, error)),
         };
-        self.partials.table.push(Partial { id, file, path, bytes: 0, dirty: 0, adopted: None });
+        self.partials.table.push(Partial::new(id, file, path));
         Ok(id)
     }
 
-    /// Writes into a partial, at its end or over what is there. Flushes by itself every 8 MiB.
+    /// Writes into a partial, at its end or over what is there. The disk begins to write them by itself.
     ///
     /// # Errors
     /// [`PartialError::Full`]: nothing counts as written. [`Misuse::Gap`].
@@ -246,11 +112,11 @@ impl<D: Disk> Spool<D> {
             let path = partial.path.clone();
             return Err(self.partial_trouble("write", &path, growth, error));
         }
-        partial.dirty += bytes.len() as u64;
-        let (dirty, end) = (partial.dirty, end.max(partial.bytes));
+        let drained = partial.drain(end);
+        let end = end.max(partial.bytes);
         self.partials.resize(id, end);
         self.room.spent(growth);
-        if dirty >= PARTIAL_DIRTY_BYTES_MAX { self.flush_partial(id) } else { Ok(()) }
+        drained.map_err(|fatal| self.fail(fatal).into())
     }
 
     /// Cuts a partial back to `bytes`.
@@ -267,23 +133,9 @@ impl<D: Disk> Spool<D> {
             let path = partial.path.clone();
             return Err(self.fail(Fatal::at("truncate", &path)(error)).into());
         }
+        self.partials.find_mut(id)?.cut(bytes);
         self.partials.resize(id, bytes);
         self.room.changed();
-        Ok(())
-    }
-
-    /// Makes what was written to a partial durable, so that sealing it takes no long sync.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn flush_partial(&mut self, id: PartialId) -> Result<(), PartialError> {
-        self.check_writable()?;
-        let partial = self.partials.find_mut(id)?;
-        if let Err(error) = partial.file.sync_data() {
-            let path = partial.path.clone();
-            return Err(self.fail(Fatal::at("sync", &path)(error)).into());
-        }
-        partial.dirty = 0;
         Ok(())
     }
 
@@ -452,7 +304,7 @@ impl<D: Disk> Spool<D> {
 }
 
 /// Opens a file of the inbox. Nothing is ever written to it, so a file that its owner keeps from us to write will do.
-fn open_adopted<D: Disk>(disk: &D, path: &Path) -> io::Result<D::File> {
+pub(super) fn open_adopted<D: Disk>(disk: &D, path: &Path) -> io::Result<D::File> {
     match disk.open(path, OpenMode::Write) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             disk.open(path, OpenMode::Read)

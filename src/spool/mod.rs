@@ -119,6 +119,7 @@ mod log;
 mod opening;
 mod origin;
 mod owner;
+mod partials;
 mod quarantine;
 mod quota;
 mod reader;
@@ -135,6 +136,7 @@ mod slots;
 mod snapshot;
 mod state;
 mod upkeep;
+mod write_out;
 
 #[cfg(test)]
 #[cfg(feature = "simulation")]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
+use crate::spool::write_out;
 use crate::spool::{Disk, DiskFile, OpenMode};
 
 /// Files are for the owner, and for the group to read.
@@ -132,6 +133,14 @@ impl DiskFile for File {
 
     fn truncate(&self, bytes: u64) -> io::Result<()> {
         self.set_len(bytes)
+    }
+
+    fn begin_writing(&self, offset: u64, bytes: u64) {
+        write_out::begin(self, offset, bytes);
+    }
+
+    fn await_writing(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        write_out::wait(self, offset, bytes)
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -19,9 +19,10 @@ use crate::data::{Identity, OriginId, Sequence};
 use crate::limits::SEGMENTS_MAX;
 use crate::spool::dedup::Dedup;
 use crate::spool::entry::ENTRY_HEADER_BYTES;
-use crate::spool::files::{FILES, PARTIALS, Partials, each_name, parse_file_name};
+use crate::spool::files::{FILES, PARTIALS, each_name, parse_file_name};
 use crate::spool::index::{Index, Segment};
 use crate::spool::log::{Log, Open};
+use crate::spool::partials::Partials;
 use crate::spool::segment::{
     self, Flaw, Found, SEGMENT_HEADER_BYTES, SegmentHeader, Step, Walk, new_buffer,
 };
