@@ -15,6 +15,7 @@
 //! | 3 | `status --check` found something |
 
 mod advice;
+mod allocator;
 mod check;
 mod load;
 mod probe;
@@ -209,6 +210,7 @@ impl CliError {
 
 /// Runs the program for `role` and returns its exit code.
 pub fn main(role: Role) -> ExitCode {
+    allocator::be_frugal();
     let matches = command(role).try_get_matches();
     let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,

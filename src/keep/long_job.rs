@@ -299,6 +299,15 @@ impl<F: DiskFile> Run<F> {
             Err(ReadError::Malformed(_)) => return Ok(UNDECODABLE),
             Err(ReadError::Disk { error, .. }) => return Err(unreadable(error)),
         };
+        if let Some((length, part)) = splitter.as_is()
+            && length > limits::ENTRY_BYTES_TARGET
+        {
+            // It would need memory of its own length, for bytes that lie in a file already.
+            let span = 0..length as u64;
+            return wait_for(host, |host| {
+                self.append_large(host, &part, &[], span.clone(), [&[], EMPTY_TAIL])
+            });
+        }
         splitter.skip_to(*next_part, bytes).map_err(broken)?;
         let mut portion = 0;
         while let Some(part) = splitter.next(bytes).map_err(broken)? {
