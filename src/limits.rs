@@ -166,6 +166,17 @@ pub const INBOX_DIRTY_BYTES_MAX: u64 = 8 * MIB as u64;
 /// How long a file of the inbox is left alone that could not be taken.
 pub const INBOX_PUT_OFF: Duration = Duration::from_secs(60);
 
+/// Largest page of a `TsFile` that is read, compressed or not: 256 times what stock servers aim at.
+pub const TSFILE_PAGE_BYTES_MAX: usize = 16 * MIB;
+/// Points of such a page: a hundred times what stock servers write.
+pub const TSFILE_PAGE_POINTS_MAX: usize = 1024 * KIB;
+/// Levels of the index of a `TsFile`: with two children a node, more devices than a disk can hold.
+pub const TSFILE_INDEX_DEPTH_MAX: usize = 16;
+/// Columns of an aligned device that are read side by side; wider ones take more rounds.
+pub const TSFILE_COLUMNS_AT_ONCE: usize = 1024;
+/// Deletions that are kept of a modification file.
+pub const TSFILE_DELETIONS_MAX: usize = 64 * KIB;
+
 /// Every loop turns at least this often, even when nothing happens.
 pub const TURN_PERIOD_MAX: Duration = Duration::from_secs(3);
 /// A loop that has not turned for longer is stuck: the watchdog is fed no more. With `WatchdogSec=30`

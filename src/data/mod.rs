@@ -8,6 +8,7 @@
 
 mod data_type;
 pub mod identity;
+pub mod path;
 mod precision;
 mod read_at;
 mod time_range;

@@ -1,7 +1,26 @@
-//! `TsFile` v3 and v4: pure functions over positioned reads.
+//! `TsFile` v3 and v4: pure functions over positioned reads and appended bytes.
 //!
-//! Only what a node has to know of a file that it passes on: whether it is complete.
+//! ```text
+//!  "TsFile" | version | data zone: chunk groups of a device, chunks, pages | 02
+//!           | metadata zone: a record for each series, index nodes | metadata block | its size | "TsFile"
+//!
+//!  tail.rs         is a file complete? (its two ends)
+//!  read/           devices -> series -> chunks -> pages -> points, deletions applied
+//!
+//!  device.rs       names of devices, orders      statistics.rs    of pages, chunks and series
+//!  encoding/       values to bytes and back      compression.rs   bodies of pages
+//!  window.rs       fields of a file              bloom.rs         which series a file has
+//! ```
+//!
+//! No function holds more than one page, one chunk that is being written, and one entry of each level of
+//! the index, whatever the size of the file.
 
+pub mod bloom;
+pub mod compression;
+pub mod device;
+pub mod encoding;
+pub mod read;
+pub mod statistics;
 pub mod tail;
 mod window;
 

@@ -4,10 +4,15 @@ use std::io;
 
 use thiserror::Error;
 
+use super::encoding::CodecError;
 use crate::data::ReadAt;
+use crate::limits::{KIB, NAME_BYTES_MAX, TSFILE_PAGE_BYTES_MAX};
+use crate::wire::compressed::CompressedError;
 
-/// Bytes that are read at once.
-const WINDOW_BYTES: usize = 4096;
+/// Bytes that are read at once where little is expected.
+pub(super) const WINDOW_BYTES: usize = 4096;
+/// Bytes that are read at once where much follows.
+pub(super) const WIDE_WINDOW_BYTES: usize = 64 * KIB;
 
 /// Why a file is not a sound `TsFile`. Offsets count from the start of the file.
 #[derive(Debug, Error)]
@@ -68,6 +73,64 @@ pub enum TsFileError {
         /// Where it begins.
         offset: u64,
     },
+    /// A kind of thing that this program does not know, or does not take.
+    #[error("{what} {got} at byte {offset} is unknown")]
+    Unknown {
+        /// The field.
+        what: &'static str,
+        /// Where it stands.
+        offset: u64,
+        /// The code that stands there.
+        got: u8,
+    },
+    /// More than what is taken into memory at one time.
+    #[error("{what} at byte {offset} has {got} bytes, at most {max} are read")]
+    Large {
+        /// The field.
+        what: &'static str,
+        /// Where it stands.
+        offset: u64,
+        /// Its bytes.
+        got: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// A name that is not UTF-8.
+    #[error("{what} at byte {offset} is not UTF-8")]
+    Text {
+        /// The field.
+        what: &'static str,
+        /// Where it stands.
+        offset: u64,
+    },
+    /// An index node, or a run of series, that does not begin with the key that leads to it.
+    #[error("what stands at byte {offset} does not begin with the key that leads to it")]
+    FirstKey {
+        /// Where it stands.
+        offset: u64,
+    },
+    /// A chunk of another series, or of another type, than the index says.
+    #[error("the chunk at byte {offset} is of another series or type than the index says")]
+    OtherChunk {
+        /// Where it stands.
+        offset: u64,
+    },
+    /// A page that cannot be decoded.
+    #[error("page at byte {offset}: {source}")]
+    Codec {
+        /// Where the page's header stands.
+        offset: u64,
+        /// What is wrong.
+        source: CodecError,
+    },
+    /// A page that cannot be decompressed.
+    #[error("page at byte {offset}: {source}")]
+    Compressed {
+        /// Where the page's header stands.
+        offset: u64,
+        /// What is wrong.
+        source: CompressedError,
+    },
     /// Bytes of the metadata block after its last field.
     #[error("{left} bytes left at byte {offset} of the metadata block")]
     Trailing {
@@ -78,20 +141,38 @@ pub enum TsFileError {
     },
 }
 
-/// Reads fields from a range of a file, front to back, through [`WINDOW_BYTES`] of memory.
-pub(super) struct Window<'f, R: ?Sized> {
+/// Reads fields from a range of a file, front to back, through a few KiB of memory.
+#[derive(Debug)]
+pub(crate) struct Window<'f, R: ?Sized> {
     file: &'f R,
     at: u64,
     end: u64,
-    held: [u8; WINDOW_BYTES],
+    held: Vec<u8>,
     held_from: u64,
-    held_bytes: usize,
+    /// Bytes that are read at once.
+    width: usize,
 }
 
 impl<'f, R: ReadAt + ?Sized> Window<'f, R> {
     /// A window over the bytes from `start` to before `end`, which lies within the file.
     pub(super) const fn new(file: &'f R, start: u64, end: u64) -> Self {
-        Self { file, at: start, end, held: [0; WINDOW_BYTES], held_from: start, held_bytes: 0 }
+        Self::wide(file, start, end, WINDOW_BYTES)
+    }
+
+    /// The same with another width.
+    pub(super) const fn wide(file: &'f R, start: u64, end: u64, width: usize) -> Self {
+        Self { file, at: start, end, held: Vec::new(), held_from: start, width }
+    }
+
+    /// Moves to another range, which lies within the file; what is held stays.
+    pub(super) const fn seek(&mut self, start: u64, end: u64) {
+        self.at = start;
+        self.end = end;
+    }
+
+    /// Where the range ends.
+    pub(super) const fn end(&self) -> u64 {
+        self.end
     }
 
     /// Where the next field begins.
@@ -128,22 +209,102 @@ impl<'f, R: ReadAt + ?Sized> Window<'f, R> {
 
     fn held<const N: usize>(&self) -> Option<[u8; N]> {
         let start = usize::try_from(self.at.checked_sub(self.held_from)?).ok()?;
-        self.held.get(..self.held_bytes)?.get(start..)?.first_chunk().copied()
+        self.held.get(start..)?.first_chunk().copied()
     }
 
+    /// Reads on from here, to the end of the range at most.
     fn fill(&mut self) -> Result<(), TsFileError> {
+        let most = usize::try_from(self.left()).unwrap_or(usize::MAX);
+        self.held.resize(self.width.min(most), 0);
         self.held_from = self.at;
-        self.held_bytes = 0;
-        while let Some(room) = self.held.get_mut(self.held_bytes..).filter(|room| !room.is_empty())
-        {
-            let offset = self.at + self.held_bytes as u64;
-            match self.file.read_at(offset, room) {
-                Ok(0) => break,
-                Ok(count) => self.held_bytes += count,
-                Err(source) => return Err(TsFileError::Read { offset, source }),
+        match read_fully(self.file, self.at, &mut self.held) {
+            Ok(count) => self.held.truncate(count),
+            Err(error) => {
+                self.held.clear();
+                return Err(error);
             }
         }
         Ok(())
+    }
+
+    /// Takes `count` bytes into `into`, which is replaced; the caller has checked that they are few.
+    pub(super) fn take_into(
+        &mut self,
+        count: usize,
+        what: &'static str,
+        into: &mut Vec<u8>,
+    ) -> Result<(), TsFileError> {
+        if self.left() < count as u64 {
+            return Err(TsFileError::Beyond { what, offset: self.at, end: self.end });
+        }
+        if count <= self.width && self.held_part().len() < count {
+            self.fill()?;
+        }
+        into.clear();
+        let held = self.held_part();
+        into.extend_from_slice(held.get(..count).unwrap_or(held));
+        let taken = into.len();
+        if taken < count {
+            into.resize(count, 0);
+            let offset = self.at + taken as u64;
+            let rest = into.get_mut(taken..).unwrap_or_default();
+            let missing = rest.len();
+            if read_fully(self.file, offset, rest)? < missing {
+                return Err(TsFileError::Read {
+                    offset,
+                    source: io::ErrorKind::UnexpectedEof.into(),
+                });
+            }
+        }
+        self.at += count as u64;
+        Ok(())
+    }
+
+    /// What is held of the bytes that come next.
+    fn held_part(&self) -> &[u8] {
+        let start =
+            self.at.checked_sub(self.held_from).and_then(|start| usize::try_from(start).ok());
+        start.and_then(|start| self.held.get(start..)).unwrap_or_default()
+    }
+
+    /// A big-endian i64.
+    pub(super) fn i64(&mut self, what: &'static str) -> Result<i64, TsFileError> {
+        self.array(what).map(i64::from_be_bytes)
+    }
+
+    /// A text whose length is a zig-zag number (`vstr`), of up to [`NAME_BYTES_MAX`]; `None` for null.
+    pub(super) fn text(&mut self, what: &'static str) -> Result<Option<String>, TsFileError> {
+        let offset = self.at;
+        let length = self.var(what)?;
+        if length == 1 {
+            return Ok(None);
+        }
+        within(what, offset, (length % 2).into(), 0, 0)?;
+        let bytes = (length / 2) as usize;
+        if bytes > NAME_BYTES_MAX {
+            let (got, max) = (bytes as u64, NAME_BYTES_MAX as u64);
+            return Err(TsFileError::Large { what, offset, got, max });
+        }
+        let mut text = Vec::new();
+        self.take_into(bytes, what, &mut text)?;
+        let text = String::from_utf8(text).map_err(|_| TsFileError::Text { what, offset })?;
+        Ok(Some(text))
+    }
+
+    /// Bytes after their length as an i32 (`ibin`), replacing `into`; up to [`TSFILE_PAGE_BYTES_MAX`].
+    pub(super) fn binary(
+        &mut self,
+        what: &'static str,
+        into: &mut Vec<u8>,
+    ) -> Result<(), TsFileError> {
+        let offset = self.at;
+        let length = self.i32(what, 0, i32::MAX)?;
+        let bytes = usize::try_from(length).unwrap_or_default();
+        if bytes > TSFILE_PAGE_BYTES_MAX {
+            let (got, max) = (bytes as u64, TSFILE_PAGE_BYTES_MAX as u64);
+            return Err(TsFileError::Large { what, offset, got, max });
+        }
+        self.take_into(bytes, what, into)
     }
 
     /// Steps over `count` bytes.
@@ -242,6 +403,24 @@ impl<'f, R: ReadAt + ?Sized> Window<'f, R> {
             left => Err(TsFileError::Trailing { offset: self.at, left }),
         }
     }
+}
+
+/// Reads until `into` is full or the file ends; says how much.
+fn read_fully<R: ReadAt + ?Sized>(
+    file: &R,
+    offset: u64,
+    into: &mut [u8],
+) -> Result<usize, TsFileError> {
+    let mut filled = 0;
+    while let Some(room) = into.get_mut(filled..).filter(|room| !room.is_empty()) {
+        let offset = offset + filled as u64;
+        match file.read_at(offset, room) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(source) => return Err(TsFileError::Read { offset, source }),
+        }
+    }
+    Ok(filled)
 }
 
 /// Checks a number against its range.

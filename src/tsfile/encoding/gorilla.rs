@@ -1,0 +1,166 @@
+//! GORILLA, and its first version: each value as the bits in which it differs from the one before.
+//!
+//! ```text
+//!  version 2   W bits first value, then for each value x = previous ^ value
+//!              0                                   x = 0
+//!              10 | W - lead - trail bits          x fits between the last zeros
+//!              11 | zeros in front, 5 or 6 bits | length - 1, 5 or 6 bits | x without its zeros
+//!              ends with a sentinel value and 1 to 8 more bits
+//!  version 1   first value little-endian; lead and trail are zeros of the previous *value*;
+//!              the length has 6 or 7 bits and is not less one; ends with NaN
+//! ```
+//!
+//! Defined by `IntGorillaEncoder`, `LongGorillaEncoder`, `SinglePrecisionEncoderV1` and `V2` of tsfile.
+
+use super::bits::{BitReader, BitWriter, low32, take_slice};
+use super::{CodecError, Width, wrong};
+
+/// Decodes `count` values; gives back the reader, which stands behind the last of them.
+pub(super) fn decode(
+    input: &[u8],
+    width: Width,
+    count: usize,
+    mut emit: impl FnMut(u64),
+) -> Result<BitReader<'_>, CodecError> {
+    let mut bits = BitReader::new(input);
+    let mut step = Step { width, lead: 0, trail: 0 };
+    let mut left = count;
+    if left == 0 {
+        return Ok(bits);
+    }
+    let mut value = bits.take(width.bits())?;
+    emit(value);
+    left -= 1;
+    while left > 0 {
+        value ^= step.next(&mut bits)?;
+        emit(value);
+        left -= 1;
+    }
+    Ok(bits)
+}
+
+/// Decodes `count` values that stand in front of something else; says how many bytes they take.
+pub(super) fn decode_within(
+    input: &[u8],
+    width: Width,
+    count: usize,
+    mut emit: impl FnMut(u64),
+) -> Result<usize, CodecError> {
+    let mut left = count;
+    let bits = decode(input, width, count + 1, |value| {
+        if left > 0 {
+            emit(value);
+            left -= 1;
+        }
+    })?;
+    Ok(bits.position() / 8 + 1)
+}
+
+struct Step {
+    width: Width,
+    lead: u32,
+    trail: u32,
+}
+
+impl Step {
+    /// The bits in which the next value differs.
+    #[inline]
+    fn next(&mut self, bits: &mut BitReader<'_>) -> Result<u64, CodecError> {
+        let word = bits.peek();
+        if word >> 63 == 0 {
+            bits.skip(1);
+            bits.check()?;
+            return Ok(0);
+        }
+        let length = self.width.length_bits();
+        if word >> 62 == 2 {
+            bits.skip(2);
+        } else {
+            let lead = (word << 2) >> (64 - length);
+            let least = (word << (2 + length)) >> (64 - length);
+            // Both have at most six bits.
+            self.lead = low32(lead);
+            let significant = low32(least) + 1;
+            self.trail = (self.width.bits() - self.lead)
+                .checked_sub(significant)
+                .ok_or_else(|| wrong("significant bits", significant))?;
+            bits.skip(2 + 2 * length);
+        }
+        Ok(bits.take(self.width.bits() - self.lead - self.trail)? << self.trail)
+    }
+}
+
+/// Encodes a column with its sentinel.
+pub(super) fn encode(
+    width: Width,
+    sentinel: u64,
+    values: impl Iterator<Item = u64>,
+    out: &mut Vec<u8>,
+) {
+    let mut bits = BitWriter::new(out);
+    let mut previous = None;
+    let (mut lead, mut trail) = (u32::MAX, 0);
+    for value in values.chain([sentinel]) {
+        let Some(before) = previous.replace(value) else {
+            bits.put(value, width.bits());
+            continue;
+        };
+        let x: u64 = before ^ value;
+        if x == 0 {
+            bits.put(0, 1);
+            continue;
+        }
+        let (front, back) = (width.leading_zeros(x), x.trailing_zeros());
+        if front >= lead && back >= trail {
+            bits.put(2, 2);
+            bits.put(x >> trail, width.bits() - lead - trail);
+        } else {
+            let significant = width.bits() - front - back;
+            bits.put(3, 2);
+            bits.put(front.into(), width.length_bits());
+            bits.put((significant - 1).into(), width.length_bits());
+            bits.put(x >> back, significant);
+            (lead, trail) = (front, back);
+        }
+    }
+    bits.pad_always();
+}
+
+/// Decodes `count` values of the first version.
+pub(super) fn decode_v1(
+    mut input: &[u8],
+    width: Width,
+    count: usize,
+    mut emit: impl FnMut(u64),
+) -> Result<(), CodecError> {
+    if count == 0 {
+        return Ok(());
+    }
+    let first = take_slice(&mut input, width.bytes())?;
+    let mut value = first.iter().rev().fold(0, |value, byte| (value << 8) | u64::from(*byte));
+    emit(value);
+    let mut bits = BitReader::new(input);
+    for _ in 1..count {
+        if bits.take(1)? == 1 {
+            value ^= difference_v1(&mut bits, width, value)?;
+        }
+        emit(value);
+    }
+    Ok(())
+}
+
+fn difference_v1(bits: &mut BitReader<'_>, width: Width, previous: u64) -> Result<u64, CodecError> {
+    let (lead, significant) = if bits.take(1)? == 1 {
+        let lead = low32(bits.take(width.length_bits())?);
+        (lead, low32(bits.take(width.length_bits() + 1)?))
+    } else {
+        let lead = width.leading_zeros(previous);
+        let trail = previous.trailing_zeros().min(width.bits() - lead);
+        (lead, width.bits() - lead - trail)
+    };
+    let trail = (width.bits() - lead)
+        .checked_sub(significant)
+        .ok_or_else(|| wrong("significant bits", significant))?;
+    let x = bits.take(significant)?;
+    Ok(x.checked_shl(trail).unwrap_or(0))
+}

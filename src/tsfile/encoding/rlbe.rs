@@ -1,0 +1,68 @@
+//! RLBE, read only: runs of differences that have the same number of bits. `IntRLBE` and `LongRLBE` of tsfile.
+//!
+//! ```text
+//!  block    u32 count, bits of segments up to a whole byte       up to 10 000 values
+//!  segment  6 or 7 bits: length | Fibonacci code of the run | run x length bits
+//! ```
+//!
+//! The first number of a block is its first value, the others are differences. A number as wide as its
+//! type is stored without its top bit, which is 1. The Fibonacci code has its digits for 1, 2, 3, 5, 8, ...
+//! in this order, and a closing 1.
+
+use super::bits::{BitReader, low32};
+use super::{CodecError, Width};
+
+/// Decodes `count` values.
+pub(super) fn decode(
+    mut input: &[u8],
+    width: Width,
+    count: usize,
+    mut emit: impl FnMut(u64),
+) -> Result<(), CodecError> {
+    let mut left = count;
+    while left > 0 {
+        let mut bits = BitReader::new(input);
+        let stated = bits.take(32)?;
+        let wanted = usize::try_from(stated).map_or(left, |stated| stated.min(left));
+        if wanted == 0 {
+            return Err(CodecError::Value { what: "count of a block", got: 0 });
+        }
+        let mut value = 0_u64;
+        let mut missing = wanted;
+        while missing > 0 {
+            let length = low32(bits.take(width.length_bits() + 1)?);
+            if length > width.bits() {
+                return Err(CodecError::Value { what: "bit width", got: length.into() });
+            }
+            let run = fibonacci(&mut bits)?.min(missing);
+            for _ in 0..run {
+                let number = bits.take(length)?;
+                let top = u64::from(length == width.bits()) << (width.bits() - 1);
+                value = value.wrapping_add(number | top);
+                emit(value);
+            }
+            missing -= run;
+        }
+        left -= wanted;
+        input = bits.rest();
+    }
+    Ok(())
+}
+
+/// A number from 1 on.
+fn fibonacci(bits: &mut BitReader<'_>) -> Result<usize, CodecError> {
+    let (mut weight, mut next_weight) = (1_usize, 2_usize);
+    let mut sum = 0_usize;
+    let mut was_set = false;
+    loop {
+        let is_set = bits.take(1)? == 1;
+        if is_set && was_set {
+            return Ok(sum);
+        }
+        if is_set {
+            sum = sum.saturating_add(weight);
+        }
+        was_set = is_set;
+        (weight, next_weight) = (next_weight, weight.saturating_add(next_weight));
+    }
+}

@@ -1,0 +1,143 @@
+//! Reading a file through positioned reads, in memory that does not grow with the file.
+//!
+//! ```text
+//!  TsFile -- devices() --> Device -- series() --> Series -- chunks() --> ChunkPlace
+//!                 index.rs           series.rs             series.rs         |
+//!                                                                        chunk.rs: ChunkHeader, PageHeader
+//!  Points (points.rs): the points of a device,                               |
+//!  series by series, page by page  <-------------- page.rs: decompressed, decoded, deletions applied
+//! ```
+//!
+//! The index is walked, one entry of each of its levels in hand; lists of chunks are walked; a page is the
+//! unit that lies in memory, and a larger one than [`TSFILE_PAGE_BYTES_MAX`] is refused.
+//!
+//! [`TSFILE_PAGE_BYTES_MAX`]: crate::limits::TSFILE_PAGE_BYTES_MAX
+
+mod chunk;
+mod deletions;
+mod index;
+mod page;
+mod points;
+mod series;
+#[cfg(test)]
+mod tests;
+
+pub use self::chunk::{ChunkHeader, PageHeader, Pages};
+pub use self::deletions::{Deletions, DeletionsError};
+pub use self::index::{Device, Devices, Span};
+pub use self::page::PageReader;
+pub use self::points::{Piece, Points};
+pub use self::series::{ChunkPlace, Chunks, Series, SeriesOf};
+use super::statistics::Statistics;
+use super::tail::{self, Summary};
+use super::window::{TsFileError, WIDE_WINDOW_BYTES, Window};
+use crate::data::{DataType, ReadAt};
+
+/// An open file whose two ends are sound.
+#[derive(Debug)]
+pub struct TsFile<R> {
+    file: R,
+    summary: Summary,
+}
+
+impl<R: ReadAt> TsFile<R> {
+    /// Checks both ends of a file.
+    ///
+    /// # Errors
+    /// As [`tail::check`].
+    pub fn open(file: R) -> Result<Self, TsFileError> {
+        let summary = tail::check(&file)?;
+        Ok(Self { file, summary })
+    }
+
+    /// What the two ends say.
+    pub const fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The bytes.
+    pub const fn file(&self) -> &R {
+        &self.file
+    }
+
+    /// Bytes in all.
+    pub fn bytes(&self) -> u64 {
+        self.file.len()
+    }
+
+    /// Where the metadata block begins: the index lies before.
+    pub fn block_start(&self) -> u64 {
+        self.file.len().saturating_sub(10 + self.summary.metadata_bytes)
+    }
+
+    /// Walks over all devices in the order of the index.
+    ///
+    /// # Errors
+    /// [`TsFileError`] if a root cannot be read.
+    pub fn devices(&self) -> Result<Devices<'_, R>, TsFileError> {
+        Devices::new(self)
+    }
+
+    /// Walks over the series of a device in the order of the index; the time column of an aligned one
+    /// comes first.
+    ///
+    /// # Errors
+    /// [`TsFileError`] if the device's root cannot be read.
+    pub fn series(&self, device: &Device) -> Result<SeriesOf<'_, R>, TsFileError> {
+        SeriesOf::new(self, device)
+    }
+
+    /// Walks over the chunks of a series, in the order in which they were written.
+    pub fn chunks(&self, series: &Series) -> Chunks<'_, R> {
+        Chunks::new(self, series)
+    }
+
+    /// Reads the header of a chunk.
+    ///
+    /// # Errors
+    /// [`TsFileError`] if none stands there.
+    pub fn chunk(&self, offset: u64) -> Result<ChunkHeader, TsFileError> {
+        ChunkHeader::read(&mut Window::new(&self.file, offset, self.summary.separator))
+    }
+
+    /// Walks over the headers of a chunk's pages.
+    pub fn pages(&self, chunk: &ChunkHeader) -> Pages<'_, R> {
+        Pages::new(self, chunk)
+    }
+
+    /// Reads statistics that something pointed to.
+    ///
+    /// # Errors
+    /// [`TsFileError`] if they do not lie in the file.
+    pub fn statistics(
+        &self,
+        offset: u64,
+        value_type: Option<DataType>,
+    ) -> Result<Statistics, TsFileError> {
+        Statistics::read(&mut Window::new(&self.file, offset, self.block_start()), value_type)
+    }
+
+    /// A window that reads little at a time.
+    fn window(&self, start: u64, end: u64) -> Window<'_, R> {
+        Window::new(&self.file, start, end)
+    }
+
+    /// A window that reads much at a time.
+    fn wide_window(&self, start: u64, end: u64) -> Window<'_, R> {
+        Window::wide(&self.file, start, end, WIDE_WINDOW_BYTES)
+    }
+}
+
+/// The type of a column: `None` for times.
+fn value_type<R: ReadAt + ?Sized>(
+    window: &mut Window<'_, R>,
+) -> Result<Option<DataType>, TsFileError> {
+    const VECTOR: u8 = 6;
+    let offset = window.offset();
+    let code = window.u8("data type")?;
+    if code == VECTOR {
+        return Ok(None);
+    }
+    let known = DataType::from_code(code).filter(|data_type| *data_type != DataType::Object);
+    known.map(Some).ok_or(TsFileError::Unknown { what: "data type", offset, got: code })
+}

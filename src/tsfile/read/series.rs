@@ -1,0 +1,182 @@
+//! Series of a device, and chunks of a series.
+//!
+//! ```text
+//!  series   u8 flags | vstr measurement | u8 type | uvar list bytes | statistics | list
+//!  list     i64 offset of the chunk | its statistics, if the series has more than one chunk
+//! ```
+//!
+//! Bit 0 of the flags (any of the lower six) says that chunks have statistics of their own. The upper two
+//! are not reliable: a device is aligned if its first series is the time column, type 6 without a name.
+
+use super::index::{Device, KeyForm, Span, Tree};
+use super::{TsFile, value_type};
+use crate::data::{DataType, ReadAt};
+use crate::tsfile::statistics::Statistics;
+use crate::tsfile::window::{TsFileError, Window};
+
+/// Flags that say that chunks have statistics.
+const OWN_STATISTICS: u8 = 0x3f;
+
+/// A series of a device; its statistics and chunks are read when asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series {
+    /// The measurement; empty for the time column.
+    pub name: String,
+    /// Type of the values; `None` for the time column of an aligned device.
+    pub value_type: Option<DataType>,
+    /// Where its record stands.
+    pub offset: u64,
+    /// Where the statistics of all its points stand.
+    pub statistics: u64,
+    /// Whether its chunks have statistics of their own.
+    has_own: bool,
+    list: Span,
+}
+
+impl Series {
+    fn read<R: ReadAt>(window: &mut Window<'_, R>) -> Result<Self, TsFileError> {
+        let offset = window.offset();
+        let flags = window.u8("series flags")?;
+        let name = window.text("measurement")?.unwrap_or_default();
+        let value_type = value_type(window)?;
+        let bytes = window.count("chunk list length", 1)?;
+        let statistics = window.offset();
+        Statistics::skip(window, value_type)?;
+        let start = window.offset();
+        window.skip(bytes.into(), "chunk list")?;
+        Ok(Self {
+            name,
+            value_type,
+            offset,
+            statistics,
+            has_own: flags & OWN_STATISTICS != 0,
+            list: Span { start, end: window.offset() },
+        })
+    }
+
+    /// Whether it is the time column of an aligned device.
+    pub const fn is_time(&self) -> bool {
+        self.value_type.is_none()
+    }
+}
+
+/// Walks over the series of a device.
+#[derive(Debug)]
+pub struct SeriesOf<'f, R> {
+    file: &'f TsFile<R>,
+    tree: Tree<'f, R>,
+    /// The records of one entry.
+    window: Window<'f, R>,
+}
+
+impl<'f, R: ReadAt> SeriesOf<'f, R> {
+    pub(super) fn new(file: &'f TsFile<R>, device: &Device) -> Result<Self, TsFileError> {
+        let bounds = Span { start: file.summary.separator + 1, end: file.block_start() };
+        let root = file.window(device.root.start, device.root.end);
+        let (tree, _) = Tree::new(root, KeyForm::Text, false, bounds)?;
+        Ok(Self { file, tree, window: file.wide_window(0, 0) })
+    }
+
+    /// The next series.
+    ///
+    /// # Errors
+    /// [`TsFileError`] if the index is flawed.
+    #[expect(clippy::should_implement_trait, reason = "an iterator that can fail")]
+    pub fn next(&mut self) -> Result<Option<Series>, TsFileError> {
+        if self.window.left() > 0 {
+            return Series::read(&mut self.window).map(Some);
+        }
+        let Some(entry) = self.tree.next(&self.file.file)? else { return Ok(None) };
+        self.window.seek(entry.span.start, entry.span.end);
+        let series = Series::read(&mut self.window)?;
+        if entry.key.table() == series.name {
+            Ok(Some(series))
+        } else {
+            Err(TsFileError::FirstKey { offset: series.offset })
+        }
+    }
+}
+
+/// Where a chunk stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkPlace {
+    /// Offset of its marker.
+    pub offset: u64,
+    /// Where its statistics stand.
+    pub statistics: u64,
+}
+
+/// Walks over the chunks of a series.
+#[derive(Debug)]
+pub struct Chunks<'f, R> {
+    window: Window<'f, R>,
+    cursor: ChunkCursor,
+}
+
+impl<'f, R: ReadAt> Chunks<'f, R> {
+    pub(super) fn new(file: &'f TsFile<R>, series: &Series) -> Self {
+        let cursor = ChunkCursor::new(series, file.summary.separator);
+        Self { window: file.window(series.list.start, series.list.end), cursor }
+    }
+
+    /// The next chunk.
+    ///
+    /// # Errors
+    /// [`TsFileError`] if its offset lies outside the data zone.
+    #[expect(clippy::should_implement_trait, reason = "an iterator that can fail")]
+    pub fn next(&mut self) -> Result<Option<ChunkPlace>, TsFileError> {
+        self.cursor.next(&mut self.window)
+    }
+}
+
+/// A place in a list of chunks, without a window of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ChunkCursor {
+    list: Span,
+    value_type: Option<DataType>,
+    /// Statistics of the series, where chunks have none of their own.
+    of_series: Option<u64>,
+    /// Where the data zone ends.
+    separator: u64,
+}
+
+impl ChunkCursor {
+    pub(super) const fn new(series: &Series, separator: u64) -> Self {
+        Self {
+            list: series.list,
+            value_type: series.value_type,
+            of_series: if series.has_own { None } else { Some(series.statistics) },
+            separator,
+        }
+    }
+
+    pub(super) fn next<R: ReadAt>(
+        &mut self,
+        window: &mut Window<'_, R>,
+    ) -> Result<Option<ChunkPlace>, TsFileError> {
+        if self.list.start >= self.list.end {
+            return Ok(None);
+        }
+        window.seek(self.list.start, self.list.end);
+        // A chunk group's header stands before its chunks.
+        let offset = window.position("chunk offset", 8, self.separator - 1)?;
+        let statistics = self.of_series.unwrap_or_else(|| window.offset());
+        if self.of_series.is_none() {
+            Statistics::skip(window, self.value_type)?;
+        }
+        self.list.start = window.offset();
+        Ok(Some(ChunkPlace { offset, statistics }))
+    }
+
+    /// How many are left.
+    pub(super) fn count<R: ReadAt>(
+        mut self,
+        window: &mut Window<'_, R>,
+    ) -> Result<u64, TsFileError> {
+        let mut count = 0;
+        while self.next(window)?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+}
