@@ -7,6 +7,8 @@
 //!  tail.rs         is a file complete? (its two ends)
 //!  read/           devices -> series -> chunks -> pages -> points, deletions applied
 //!
+//!  write/          points -> pages -> chunks -> file
+//!
 //!  device.rs       names of devices, orders      statistics.rs    of pages, chunks and series
 //!  encoding/       values to bytes and back      compression.rs   bodies of pages
 //!  window.rs       fields of a file              bloom.rs         which series a file has
@@ -23,5 +25,6 @@ pub mod read;
 pub mod statistics;
 pub mod tail;
 mod window;
+pub mod write;
 
 pub use window::TsFileError;

@@ -48,6 +48,19 @@ impl Values {
         }
     }
 
+    /// Whether it is a column for values of this type.
+    pub const fn is_for(&self, data_type: DataType) -> bool {
+        matches!(
+            (self, data_type),
+            (Self::Booleans(_), DataType::Boolean)
+                | (Self::Integers(_), DataType::Int32 | DataType::Date)
+                | (Self::Longs(_), DataType::Int64 | DataType::Timestamp)
+                | (Self::Floats(_), DataType::Float)
+                | (Self::Doubles(_), DataType::Double)
+                | (Self::Binaries(_), DataType::Text | DataType::Blob | DataType::String)
+        )
+    }
+
     /// How many.
     pub const fn len(&self) -> usize {
         each!(self, list => list.len())

@@ -1,0 +1,186 @@
+//! Writing aligned devices: groups of rows, and their columns one after another.
+
+use std::io;
+
+use super::chunk::{Chunk, ChunkKind};
+use super::{Column, Record, Scratch, Settings, State, WriteError, Writer};
+use crate::tsfile::device::{DeviceId, compare_names};
+use crate::tsfile::encoding::Values;
+
+/// An aligned device that is being written.
+#[derive(Debug)]
+pub(super) struct Aligned {
+    pub(super) columns: Vec<(Column, Record)>,
+    pub(super) times: Record,
+    /// Rows of the group in hand, and where its pages end.
+    rows: Vec<i64>,
+    /// Column whose chunk is open, and the first row that is not in a page of it yet.
+    open: usize,
+    row: usize,
+    has_rows: bool,
+}
+
+impl<W: io::Write, S: Scratch> Writer<W, S> {
+    /// Begins a device whose series share their times; `columns` are by name, and each has a value somewhere.
+    ///
+    /// # Errors
+    /// [`WriteError`]: also if it does not come after the one before.
+    pub fn aligned(&mut self, id: &DeviceId, columns: Vec<Column>) -> Result<(), WriteError> {
+        self.next_device(id)?;
+        if let [_, column] = columns
+            .windows(2)
+            .find(|pair| matches!(pair, [a, b] if compare_names(&a.name, &b.name).is_ge()))
+            .unwrap_or_default()
+        {
+            return Err(WriteError::Order { what: "series", name: column.name.clone() });
+        }
+        let columns = columns.into_iter().map(|column| {
+            let record = Record::new(Some(column.data_type));
+            (column, record)
+        });
+        self.state = State::Aligned(Box::new(Aligned {
+            columns: columns.collect(),
+            times: Record::new(None),
+            rows: Vec::new(),
+            open: 0,
+            row: 0,
+            has_rows: false,
+        }));
+        Ok(())
+    }
+
+    /// Begins a group of an aligned device with the times of its rows, up to [`Settings::chunk_points`].
+    ///
+    /// # Errors
+    /// [`WriteError`]: also if they do not ascend.
+    pub fn rows(&mut self, times: &[i64]) -> Result<(), WriteError> {
+        if times.is_empty() || times.len() > self.settings.chunk_points {
+            return Err(WriteError::Misuse(
+                "a group has one row at least, and chunk_points at most",
+            ));
+        }
+        self.end_rows()?;
+        let State::Aligned(aligned) = &mut self.state else {
+            return Err(WriteError::Misuse("rows need an aligned device"));
+        };
+        let last = aligned.rows.last().into_iter().chain(times);
+        if let Some((_, time)) = last
+            .zip(times.iter().skip(usize::from(aligned.rows.is_empty())))
+            .find(|(before, time)| before >= time)
+        {
+            return Err(WriteError::Time { series: String::new(), time: *time });
+        }
+        aligned.rows.clear();
+        aligned.rows.extend_from_slice(times);
+        (aligned.open, aligned.row, aligned.has_rows) = (0, 0, true);
+        self.chunk.start_times();
+        for page in times.chunks(self.settings.page_points) {
+            self.chunk.time_page(page)?;
+        }
+        self.put_group()?;
+        let done = self.chunk.end(&mut self.out)?;
+        let State::Aligned(aligned) = &mut self.state else { return Ok(()) };
+        aligned.times.add(done.offset, &done.statistics);
+        self.start_column();
+        Ok(())
+    }
+
+    /// Adds values to column `index` of the group; `times` are among its rows. Columns come in their order,
+    /// and may be left out.
+    ///
+    /// # Errors
+    /// [`WriteError`]: also if a time is not among the rows.
+    pub fn column(
+        &mut self,
+        index: usize,
+        times: &[i64],
+        values: &Values,
+    ) -> Result<(), WriteError> {
+        loop {
+            let State::Aligned(aligned) = &self.state else {
+                return Err(WriteError::Misuse("a column needs an aligned device"));
+            };
+            let has_place = aligned.has_rows && aligned.open <= index;
+            let Some((column, _)) = aligned.columns.get(index).filter(|_| has_place) else {
+                return Err(WriteError::Misuse("columns come in their order, after rows"));
+            };
+            if times.len() != values.len() || !values.is_for(column.data_type) {
+                return Err(WriteError::Misuse("as many values as times, of the column's type"));
+            }
+            if aligned.open == index {
+                break;
+            }
+            self.end_column()?;
+        }
+        let State::Aligned(aligned) = &mut self.state else { return Ok(()) };
+        self.written.points += times.len() as u64;
+        let mut at = 0;
+        loop {
+            let rows = aligned.page_rows(&self.settings);
+            at += self.chunk.fill_rows(times, values, at, rows);
+            let Some(time) = times.get(at) else { return Ok(()) };
+            if rows.is_empty() {
+                return Err(WriteError::Time { series: aligned.open_name(), time: *time });
+            }
+            aligned.end_page(&mut self.chunk, &self.settings)?;
+        }
+    }
+
+    fn start_column(&mut self) {
+        if let State::Aligned(aligned) = &mut self.state {
+            aligned.row = 0;
+            if let Some((column, _)) = aligned.columns.get(aligned.open) {
+                self.chunk.start(ChunkKind::Values, column);
+            }
+        }
+    }
+
+    /// Ends the chunk of the column in hand, and goes on to the next one.
+    fn end_column(&mut self) -> Result<(), WriteError> {
+        let State::Aligned(aligned) = &mut self.state else { return Ok(()) };
+        while aligned.row < aligned.rows.len() {
+            aligned.end_page(&mut self.chunk, &self.settings)?;
+        }
+        let done = self.chunk.end(&mut self.out)?;
+        if let Some((_, record)) = aligned.columns.get_mut(aligned.open) {
+            record.add(done.offset, &done.statistics);
+        }
+        aligned.open += 1;
+        self.start_column();
+        Ok(())
+    }
+
+    /// Ends a group: columns that have no value in it get empty chunks.
+    pub(super) fn end_rows(&mut self) -> Result<(), WriteError> {
+        while let State::Aligned(aligned) = &self.state
+            && aligned.has_rows
+            && aligned.open < aligned.columns.len()
+        {
+            self.end_column()?;
+        }
+        Ok(())
+    }
+}
+
+impl Aligned {
+    /// Rows of the page in hand.
+    fn page_rows(&self, settings: &Settings) -> &[i64] {
+        let end = (self.row + settings.page_points).min(self.rows.len());
+        self.rows.get(self.row..end).unwrap_or_default()
+    }
+
+    fn open_name(&self) -> String {
+        self.columns.get(self.open).map(|(column, _)| column.name.clone()).unwrap_or_default()
+    }
+
+    /// Ends the page in hand of the open column.
+    fn end_page(&mut self, chunk: &mut Chunk, settings: &Settings) -> Result<(), WriteError> {
+        let rows = self.page_rows(settings);
+        let stray = chunk.value_page(rows)?;
+        if let Some(time) = stray {
+            return Err(WriteError::Time { series: self.open_name(), time });
+        }
+        self.row += rows.len();
+        Ok(())
+    }
+}
