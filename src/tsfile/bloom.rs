@@ -82,6 +82,11 @@ impl Bloom {
     }
 }
 
+/// A hash of a text for comparisons within one run; files know nothing of it.
+pub(super) fn text_hash(text: &str) -> u64 {
+    murmur(text.as_bytes(), 0)
+}
+
 const fn low32(hash: u64) -> i32 {
     ((hash & 0xffff_ffff) as u32).cast_signed()
 }

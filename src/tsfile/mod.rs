@@ -7,6 +7,7 @@
 //!  tail.rs         is a file complete? (its two ends)
 //!  read/           devices -> series -> chunks -> pages -> points, deletions applied
 //!
+//!  check/          everything that a file's redundancy shows
 //!  write/          points -> pages -> chunks -> file
 //!
 //!  device.rs       names of devices, orders      statistics.rs    of pages, chunks and series
@@ -18,6 +19,7 @@
 //! the index, whatever the size of the file.
 
 pub mod bloom;
+pub mod check;
 pub mod compression;
 pub mod device;
 pub mod encoding;

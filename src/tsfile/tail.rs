@@ -26,7 +26,7 @@ use crate::data::ReadAt;
 
 const MAGIC: &[u8; 6] = b"TsFile";
 /// Magic and version.
-const HEAD_BYTES: u64 = 7;
+pub(super) const HEAD_BYTES: u64 = 7;
 /// Metadata size and magic.
 const TAIL_BYTES: u64 = 10;
 /// Head, separator, a block of one byte, tail.
@@ -47,6 +47,10 @@ pub struct Summary {
     pub roots: u32,
     /// Table schemas; a file that has some belongs to the table model.
     pub schemas: u32,
+    /// Where the bytes of the bloom filter begin.
+    pub bloom: u64,
+    /// Bytes of the bloom filter; none if it has no bit, or is left out.
+    pub bloom_bytes: u32,
 }
 
 /// Checks both ends of a file.
@@ -81,13 +85,13 @@ pub fn check<R: ReadAt + ?Sized>(file: &R) -> Result<Summary, TsFileError> {
         (block.tables()?, block.schemas()?)
     };
     let separator = block.separator()?;
-    block.bloom_filter(version)?;
+    let (bloom, bloom_bytes) = block.bloom_filter(version)?;
     if version == 4 {
         block.properties()?;
     }
     block.window.finish()?;
     check_data_zone(file, separator)?;
-    Ok(Summary { version, separator, metadata_bytes, roots, schemas })
+    Ok(Summary { version, separator, metadata_bytes, roots, schemas, bloom, bloom_bytes })
 }
 
 fn check_magic<R: ReadAt + ?Sized>(window: &mut Window<'_, R>) -> Result<(), TsFileError> {
@@ -198,17 +202,18 @@ impl<R: ReadAt + ?Sized> Block<'_, R> {
     }
 
     /// Trailing zero bytes of the filter are left out, so it may be shorter than its bits say.
-    fn bloom_filter(&mut self, version: u8) -> Result<(), TsFileError> {
+    fn bloom_filter(&mut self, version: u8) -> Result<(u64, u32), TsFileError> {
         let offset = self.window.offset();
         let bytes = self.window.count("bloom filter length", 1)?;
+        let start = self.window.offset();
         self.window.skip(bytes.into(), "bloom filter")?;
         if version == 4 && bytes == 0 {
-            return Ok(());
+            return Ok((start, bytes));
         }
         let bits = self.window.var("bloom filter size")?;
         within("bloom filter length", offset, bytes.into(), 0, bits.div_ceil(8).into())?;
         self.window.var("bloom filter hash count")?;
-        Ok(())
+        Ok((start, bytes))
     }
 
     /// Properties of version 4; early writers have none, not even their count.

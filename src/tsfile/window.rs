@@ -141,6 +141,28 @@ pub enum TsFileError {
     },
 }
 
+impl TsFileError {
+    /// Where it is, in bytes from the start of the file.
+    pub const fn offset(&self) -> u64 {
+        match self {
+            Self::Read { offset, .. }
+            | Self::Magic { offset, .. }
+            | Self::Value { offset, .. }
+            | Self::Beyond { offset, .. }
+            | Self::Number { offset, .. }
+            | Self::Unknown { offset, .. }
+            | Self::Large { offset, .. }
+            | Self::Text { offset, .. }
+            | Self::FirstKey { offset }
+            | Self::OtherChunk { offset }
+            | Self::Codec { offset, .. }
+            | Self::Compressed { offset, .. }
+            | Self::Trailing { offset, .. } => *offset,
+            Self::Short { bytes, .. } => *bytes,
+        }
+    }
+}
+
 /// Reads fields from a range of a file, front to back, through a few KiB of memory.
 #[derive(Debug)]
 pub(crate) struct Window<'f, R: ?Sized> {

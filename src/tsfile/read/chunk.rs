@@ -125,15 +125,16 @@ impl PageCursor {
         Self { at, end, value_type: chunk.value_type, has_statistics: !is_single }
     }
 
+    /// The next page. After an error the chunk is over.
     pub(super) fn next<R: ReadAt>(
         &mut self,
         window: &mut Window<'_, R>,
     ) -> Result<Option<PageHeader>, TsFileError> {
-        if self.at >= self.end {
+        let offset = std::mem::replace(&mut self.at, self.end);
+        if offset >= self.end {
             return Ok(None);
         }
-        window.seek(self.at, self.end);
-        let offset = self.at;
+        window.seek(offset, self.end);
         let bytes = window.var("page length")?;
         let mut page = PageHeader { offset, bytes, stored: 0, statistics: None, body: 0 };
         if bytes > 0 {

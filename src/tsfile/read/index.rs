@@ -58,6 +58,8 @@ pub(crate) struct Tree<'f, R: ?Sized> {
     leaf: u8,
     /// Everything that an entry points to lies in here.
     bounds: Span,
+    /// Bytes of all nodes so far.
+    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -77,13 +79,26 @@ impl<'f, R: ReadAt> Tree<'f, R> {
         bounds: Span,
     ) -> Result<(Self, u64), TsFileError> {
         let (inner, leaf) = if of_devices { (0, 1) } else { (2, 3) };
-        let mut tree = Self { levels: heapless::Vec::new(), keys, inner, leaf, bounds };
+        let mut tree = Self { levels: heapless::Vec::new(), keys, inner, leaf, bounds, bytes: 0 };
         let end = tree.enter(root)?;
         Ok((tree, end))
     }
 
-    /// The next entry of a leaf.
+    /// Bytes of the nodes so far.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The next entry of a leaf. After an error the tree is over.
     pub(crate) fn next(&mut self, file: &'f R) -> Result<Option<Entry>, TsFileError> {
+        let entry = self.walk(file);
+        if entry.is_err() {
+            self.levels.clear();
+        }
+        entry
+    }
+
+    fn walk(&mut self, file: &'f R) -> Result<Option<Entry>, TsFileError> {
         loop {
             let Some(level) = self.levels.last_mut() else { return Ok(None) };
             if level.left == 0 {
@@ -118,6 +133,7 @@ impl<'f, R: ReadAt> Tree<'f, R> {
             return Err(TsFileError::Unknown { what: "index node type", offset, got: kind });
         }
         let node_end = window.offset();
+        self.bytes += node_end - start;
         window.seek(entries, limit);
         let level = Level { window, left: count, end, is_leaf: kind == self.leaf };
         let depth = TSFILE_INDEX_DEPTH_MAX as u64;
@@ -199,6 +215,8 @@ pub struct Devices<'f, R> {
     /// Where the next table's root stands in the metadata block, and how many are left.
     next_root: u64,
     roots_left: u32,
+    /// Bytes of the roots.
+    root_bytes: u64,
 }
 
 impl<'f, R: ReadAt> Devices<'f, R> {
@@ -212,11 +230,11 @@ impl<'f, R: ReadAt> Devices<'f, R> {
         };
         let bounds = Span { start: file.summary.separator + 1, end: file.block_start() };
         let levels = heapless::Vec::new();
-        let tree = Tree { levels, keys, inner: 0, leaf: 1, bounds };
-        Ok(Self { file, tree, next_root: window.offset(), roots_left })
+        let tree = Tree { levels, keys, inner: 0, leaf: 1, bounds, bytes: 0 };
+        Ok(Self { file, tree, next_root: window.offset(), roots_left, root_bytes: 0 })
     }
 
-    /// The next device.
+    /// The next device. After an error it goes on with the next table.
     ///
     /// # Errors
     /// [`TsFileError`] if the index is flawed.
@@ -234,7 +252,18 @@ impl<'f, R: ReadAt> Devices<'f, R> {
             if self.file.summary.version != 3 {
                 window.skip_text("table name")?;
             }
-            self.next_root = self.tree.enter(window)?;
+            let before = self.tree.bytes();
+            let end = self.tree.enter(window);
+            self.root_bytes += self.tree.bytes() - before;
+            if end.is_err() {
+                self.roots_left = 0;
+            }
+            self.next_root = end?;
         }
+    }
+
+    /// Bytes of the metadata zone that were walked over: nodes, but for the roots, which lie behind it.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.tree.bytes() - self.root_bytes
     }
 }

@@ -24,10 +24,12 @@ mod tests;
 
 pub use self::chunk::{ChunkHeader, PageHeader, Pages};
 pub use self::deletions::{Deletions, DeletionsError};
+pub(super) use self::index::read_segments;
 pub use self::index::{Device, Devices, Span};
 pub use self::page::PageReader;
 pub use self::points::{Piece, Points};
 pub use self::series::{ChunkPlace, Chunks, Series, SeriesOf};
+use super::bloom::Shape;
 use super::statistics::Statistics;
 use super::tail::{self, Summary};
 use super::window::{TsFileError, WIDE_WINDOW_BYTES, Window};
@@ -68,6 +70,20 @@ impl<R: ReadAt> TsFile<R> {
     /// Where the metadata block begins: the index lies before.
     pub fn block_start(&self) -> u64 {
         self.file.len().saturating_sub(10 + self.summary.metadata_bytes)
+    }
+
+    /// Where the bloom filter lies, its bytes and its shape.
+    ///
+    /// # Errors
+    /// [`TsFileError`] if its shape cannot be read.
+    pub(crate) fn bloom(&self) -> Result<(u64, u64, Shape), TsFileError> {
+        let (start, bytes) = (self.summary.bloom, u64::from(self.summary.bloom_bytes));
+        if bytes == 0 {
+            return Ok((start, bytes, Shape { bits: 0, hashes: 0 }));
+        }
+        let mut window = self.window(start + bytes, self.bytes().saturating_sub(10));
+        let bits = window.var("bloom filter size")?;
+        Ok((start, bytes, Shape { bits, hashes: window.var("bloom filter hash count")? }))
     }
 
     /// Walks over all devices in the order of the index.

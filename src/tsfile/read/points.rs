@@ -37,6 +37,10 @@ pub struct Piece<'a> {
     pub times: &'a [i64],
     /// As many values.
     pub values: &'a Values,
+    /// The chunk they come from.
+    pub chunk: ChunkPlace,
+    /// The page they come from.
+    pub page: PageHeader,
 }
 
 /// Reads the points of one device after another.
@@ -54,6 +58,9 @@ pub struct Points<'f, R> {
     aligned: Option<Aligned>,
     columns: Vec<Column>,
     columns_before: usize,
+    /// The column that was read last, and the page.
+    at: usize,
+    page: PageHeader,
     times: Vec<i64>,
     values: Values,
 }
@@ -81,7 +88,7 @@ struct Column {
     is_paired: bool,
     /// A chunk that belongs to a later time chunk.
     put_back: Option<ChunkPlace>,
-    chunk_offset: u64,
+    chunk: ChunkPlace,
     form: Option<ColumnForm>,
     pages: Option<PageCursor>,
     gone: Vec<Gone>,
@@ -101,6 +108,8 @@ impl<'f, R: ReadAt> Points<'f, R> {
             aligned: None,
             columns: Vec::new(),
             columns_before: 0,
+            at: 0,
+            page: PageHeader { offset: 0, bytes: 0, stored: 0, statistics: None, body: 0 },
             times: Vec::new(),
             values: Values::of(DataType::Int64),
         }
@@ -125,7 +134,8 @@ impl<'f, R: ReadAt> Points<'f, R> {
         Ok(())
     }
 
-    /// The next points of the device; `wants` says which series are read.
+    /// The next points of the device; `wants` says which series are read. After an error it goes on behind
+    /// what is flawed.
     ///
     /// # Errors
     /// [`TsFileError`] if the file is flawed there.
@@ -151,7 +161,19 @@ impl<'f, R: ReadAt> Points<'f, R> {
             column: self.columns_before + column,
             times: &self.times,
             values: &self.values,
+            chunk: of.chunk,
+            page: self.page,
         }))
+    }
+
+    /// Number of the first series that is still being read: all before are complete.
+    pub const fn first_open(&self) -> usize {
+        self.columns_before
+    }
+
+    /// The series that was read last, also if that failed.
+    pub fn current(&self) -> Option<&str> {
+        self.columns.get(self.at).map(|column| column.name.as_str())
     }
 
     /// Takes in the next series, or of an aligned device the next round of columns.
@@ -187,7 +209,7 @@ impl<'f, R: ReadAt> Points<'f, R> {
                 chunks,
                 is_paired,
                 put_back: None,
-                chunk_offset: 0,
+                chunk: ChunkPlace { offset: 0, statistics: 0 },
                 form: None,
                 pages: None,
                 gone,
@@ -204,15 +226,17 @@ impl<'f, R: ReadAt> Points<'f, R> {
 
     /// The next page of the only column.
     fn next_plain(&mut self) -> Result<Option<usize>, TsFileError> {
+        self.at = 0;
         let Some(column) = self.columns.first_mut() else { return Ok(None) };
         loop {
             if let Some((form, page)) = column.next_page(&mut self.reader.window)? {
+                self.page = page;
                 self.reader.plain(form, &page, &mut self.times, &mut self.values)?;
                 return Ok(Some(0));
             }
             let Some(place) = column.chunks.next(&mut self.metadata)? else { return Ok(None) };
             let chunk = header(&mut self.reader.window, self.file, place.offset)?;
-            column.enter(&chunk, chunk.is_single_page())?;
+            column.enter(place, &chunk, chunk.is_single_page())?;
         }
     }
 
@@ -225,10 +249,12 @@ impl<'f, R: ReadAt> Points<'f, R> {
         }
         loop {
             while let Some(column) = self.columns.get_mut(aligned.at) {
+                self.at = aligned.at;
                 aligned.at += 1;
                 let Some((form, page)) = column.page_of_row(&mut self.reader.window)? else {
                     continue;
                 };
+                self.page = page;
                 let (times, values) = (&mut self.times, &mut self.values);
                 self.reader.column(form, &page, &aligned.rows, times, values)?;
                 return Ok(Some(aligned.at - 1));
@@ -248,7 +274,7 @@ impl<'f, R: ReadAt> Points<'f, R> {
     /// Drops deleted points and those outside the wanted times.
     fn keep_wanted(&mut self, column: usize) {
         let Some(column) = self.columns.get(column) else { return };
-        let applies = |gone: &&Gone| column.chunk_offset < gone.before;
+        let applies = |gone: &&Gone| column.chunk.offset < gone.before;
         let outside = [
             TimeRange { min: i64::MIN, max: self.wanted_times.min.saturating_sub(1) },
             TimeRange { min: self.wanted_times.max.saturating_add(1), max: i64::MAX },
@@ -306,8 +332,13 @@ fn header<R: ReadAt>(
 
 impl Column {
     /// Begins with a chunk; `is_single` is what its, or its time chunk's, marker says.
-    fn enter(&mut self, chunk: &ChunkHeader, is_single: bool) -> Result<(), TsFileError> {
-        self.chunk_offset = chunk.offset;
+    fn enter(
+        &mut self,
+        place: ChunkPlace,
+        chunk: &ChunkHeader,
+        is_single: bool,
+    ) -> Result<(), TsFileError> {
+        self.chunk = place;
         if chunk.name != self.name || chunk.value_type != Some(self.data_type) {
             return Err(TsFileError::OtherChunk { offset: chunk.offset });
         }
@@ -369,7 +400,7 @@ impl Column {
         }
         let chunk = header(window, file, place.offset)?;
         let is_single = aligned.chunk.as_ref().is_none_or(ChunkHeader::is_single_page);
-        self.enter(&chunk, is_single)
+        self.enter(place, &chunk, is_single)
     }
 }
 

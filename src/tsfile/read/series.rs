@@ -67,6 +67,8 @@ pub struct SeriesOf<'f, R> {
     tree: Tree<'f, R>,
     /// The records of one entry.
     window: Window<'f, R>,
+    /// Bytes of all records so far.
+    bytes: u64,
 }
 
 impl<'f, R: ReadAt> SeriesOf<'f, R> {
@@ -74,26 +76,38 @@ impl<'f, R: ReadAt> SeriesOf<'f, R> {
         let bounds = Span { start: file.summary.separator + 1, end: file.block_start() };
         let root = file.window(device.root.start, device.root.end);
         let (tree, _) = Tree::new(root, KeyForm::Text, false, bounds)?;
-        Ok(Self { file, tree, window: file.wide_window(0, 0) })
+        Ok(Self { file, tree, window: file.wide_window(0, 0), bytes: 0 })
     }
 
-    /// The next series.
+    /// The next series. After an error it goes on behind what is flawed.
     ///
     /// # Errors
     /// [`TsFileError`] if the index is flawed.
     #[expect(clippy::should_implement_trait, reason = "an iterator that can fail")]
     pub fn next(&mut self) -> Result<Option<Series>, TsFileError> {
-        if self.window.left() > 0 {
-            return Series::read(&mut self.window).map(Some);
+        let mut key = None;
+        if self.window.left() == 0 {
+            let Some(entry) = self.tree.next(&self.file.file)? else { return Ok(None) };
+            self.window.seek(entry.span.start, entry.span.end);
+            self.bytes += entry.span.end - entry.span.start;
+            key = Some(entry.key);
         }
-        let Some(entry) = self.tree.next(&self.file.file)? else { return Ok(None) };
-        self.window.seek(entry.span.start, entry.span.end);
-        let series = Series::read(&mut self.window)?;
-        if entry.key.table() == series.name {
-            Ok(Some(series))
-        } else {
-            Err(TsFileError::FirstKey { offset: series.offset })
+        let series = Series::read(&mut self.window);
+        if series.is_err() {
+            self.window.seek(0, 0);
         }
+        let series = series?;
+        match key {
+            Some(key) if key.table() != series.name => {
+                Err(TsFileError::FirstKey { offset: series.offset })
+            }
+            _ => Ok(Some(series)),
+        }
+    }
+
+    /// Bytes of the metadata zone that were walked over: nodes and records.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes + self.tree.bytes()
     }
 }
 
@@ -150,14 +164,16 @@ impl ChunkCursor {
         }
     }
 
+    /// The next chunk. After an error the list is over.
     pub(super) fn next<R: ReadAt>(
         &mut self,
         window: &mut Window<'_, R>,
     ) -> Result<Option<ChunkPlace>, TsFileError> {
-        if self.list.start >= self.list.end {
+        let start = std::mem::replace(&mut self.list.start, self.list.end);
+        if start >= self.list.end {
             return Ok(None);
         }
-        window.seek(self.list.start, self.list.end);
+        window.seek(start, self.list.end);
         // A chunk group's header stands before its chunks.
         let offset = window.position("chunk offset", 8, self.separator - 1)?;
         let statistics = self.of_series.unwrap_or_else(|| window.offset());
