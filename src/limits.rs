@@ -174,6 +174,8 @@ pub const TSFILE_PAGE_POINTS_MAX: usize = 1024 * KIB;
 pub const TSFILE_INDEX_DEPTH_MAX: usize = 16;
 /// Columns of an aligned device that are read side by side; wider ones take more rounds.
 pub const TSFILE_COLUMNS_AT_ONCE: usize = 1024;
+/// Bytes that are copied at one time from one `TsFile` to another.
+pub const TSFILE_COPY_BYTES: usize = 128 * KIB;
 /// Deletions that are kept of a modification file.
 pub const TSFILE_DELETIONS_MAX: usize = 64 * KIB;
 

@@ -8,6 +8,7 @@
 //!  read/           devices -> series -> chunks -> pages -> points, deletions applied
 //!
 //!  check/          everything that a file's redundancy shows
+//!  cut/            some of a file's points as a file of their own
 //!  write/          points -> pages -> chunks -> file
 //!
 //!  device.rs       names of devices, orders      statistics.rs    of pages, chunks and series
@@ -21,6 +22,7 @@
 pub mod bloom;
 pub mod check;
 pub mod compression;
+pub mod cut;
 pub mod device;
 pub mod encoding;
 pub mod read;

@@ -428,7 +428,7 @@ impl<'f, R: ReadAt + ?Sized> Window<'f, R> {
 }
 
 /// Reads until `into` is full or the file ends; says how much.
-fn read_fully<R: ReadAt + ?Sized>(
+pub(super) fn read_fully<R: ReadAt + ?Sized>(
     file: &R,
     offset: u64,
     into: &mut [u8],

@@ -106,6 +106,23 @@ impl Encoding {
         }
     }
 
+    /// Whether [`encode`] takes it for values of this type: what loses digits, and what only old files
+    /// have, is read only.
+    pub const fn is_written_for(self, data_type: DataType) -> bool {
+        match data_type {
+            DataType::Boolean => matches!(self, Self::Plain | Self::Rle),
+            DataType::Int32 | DataType::Date | DataType::Int64 | DataType::Timestamp => {
+                !matches!(self, Self::Dictionary | Self::GorillaV1 | Self::Sprintz | Self::Rlbe)
+            }
+            DataType::Float | DataType::Double => {
+                matches!(self, Self::Plain | Self::Gorilla | Self::Chimp)
+            }
+            DataType::Text | DataType::String | DataType::Blob | DataType::Object => {
+                matches!(self, Self::Plain | Self::Dictionary)
+            }
+        }
+    }
+
     /// What a stock server takes for a type unless told otherwise; none of them loses a bit.
     pub const fn default_for(data_type: DataType) -> Self {
         match data_type {

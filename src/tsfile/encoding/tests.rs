@@ -183,7 +183,9 @@ fn comes_back(data_type: DataType, values: &Values) -> usize {
     let mut encodings = 0;
     for encoding in Encoding::ALL {
         let mut out = vec![0xee];
-        if encode(encoding, values, &mut out).is_ok() {
+        let is_written = encode(encoding, values, &mut out).is_ok();
+        assert_eq!(is_written, encoding.is_written_for(data_type), "{encoding} {data_type:?}");
+        if is_written {
             encodings += 1;
             assert_eq!(out[0], 0xee);
             let got = decoded(data_type, encoding, &out[1..], values.len());

@@ -166,7 +166,11 @@ pub struct Pages<'f, R> {
 
 impl<'f, R: ReadAt> Pages<'f, R> {
     pub(super) fn new(file: &'f TsFile<R>, chunk: &ChunkHeader) -> Self {
-        let cursor = PageCursor::new(chunk, chunk.is_single_page());
+        Self::of_column(file, chunk, chunk.is_single_page())
+    }
+
+    pub(super) fn of_column(file: &'f TsFile<R>, chunk: &ChunkHeader, is_single: bool) -> Self {
+        let cursor = PageCursor::new(chunk, is_single);
         Self { window: file.window(chunk.start, chunk.end), cursor }
     }
 

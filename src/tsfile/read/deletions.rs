@@ -52,9 +52,9 @@ enum Predicate {
 
 /// Times of a series that are gone from chunks before an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Gone {
-    pub(super) times: TimeRange,
-    pub(super) before: u64,
+pub(crate) struct Gone {
+    pub(crate) times: TimeRange,
+    pub(crate) before: u64,
 }
 
 /// Why a modification file cannot be read.
@@ -123,7 +123,7 @@ impl Deletions {
     }
 
     /// What is gone of a series, replacing `gone`.
-    pub(super) fn of_series(&self, device: &DeviceId, measurement: &str, gone: &mut Vec<Gone>) {
+    pub(crate) fn of_series(&self, device: &DeviceId, measurement: &str, gone: &mut Vec<Gone>) {
         gone.clear();
         if self.list.is_empty() {
             return;

@@ -23,9 +23,11 @@ mod series;
 mod tests;
 
 pub use self::chunk::{ChunkHeader, PageHeader, Pages};
+pub(super) use self::deletions::Gone;
 pub use self::deletions::{Deletions, DeletionsError};
 pub(super) use self::index::read_segments;
 pub use self::index::{Device, Devices, Span};
+pub(super) use self::page::ColumnForm;
 pub use self::page::PageReader;
 pub use self::points::{Piece, Points};
 pub use self::series::{ChunkPlace, Chunks, Series, SeriesOf};
@@ -119,6 +121,11 @@ impl<R: ReadAt> TsFile<R> {
     /// Walks over the headers of a chunk's pages.
     pub fn pages(&self, chunk: &ChunkHeader) -> Pages<'_, R> {
         Pages::new(self, chunk)
+    }
+
+    /// The same for a value chunk of an aligned device, whose time chunk says whether it has one page.
+    pub(super) fn pages_of_column(&self, chunk: &ChunkHeader, is_single: bool) -> Pages<'_, R> {
+        Pages::of_column(self, chunk, is_single)
     }
 
     /// Reads statistics that something pointed to.

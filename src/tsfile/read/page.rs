@@ -30,6 +30,19 @@ impl<'f, R: ReadAt> PageReader<'f, R> {
         Self { window, stored: Vec::new(), body: Vec::new() }
     }
 
+    /// Reads a page's body as it is stored, replacing `into`.
+    ///
+    /// # Errors
+    /// [`TsFileError`] if it cannot be read.
+    pub(crate) fn stored(
+        &mut self,
+        page: &PageHeader,
+        into: &mut Vec<u8>,
+    ) -> Result<(), TsFileError> {
+        self.window.seek(page.body, page.end());
+        self.window.take_into(page.stored as usize, "page", into)
+    }
+
     /// Reads and decompresses a page's body; an empty one has none.
     ///
     /// # Errors
@@ -59,7 +72,7 @@ impl<'f, R: ReadAt> PageReader<'f, R> {
     ///
     /// # Errors
     /// [`TsFileError`] if the page is flawed.
-    pub(super) fn plain(
+    pub(crate) fn plain(
         &mut self,
         column: ColumnForm,
         page: &PageHeader,
@@ -94,7 +107,7 @@ impl<'f, R: ReadAt> PageReader<'f, R> {
     ///
     /// # Errors
     /// [`TsFileError`] if the page is flawed, also if it has another number of rows.
-    pub(super) fn column(
+    pub(crate) fn column(
         &mut self,
         column: ColumnForm,
         page: &PageHeader,
@@ -115,10 +128,17 @@ impl<'f, R: ReadAt> PageReader<'f, R> {
 
 /// How the values of a column are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ColumnForm {
+pub(crate) struct ColumnForm {
     pub(super) data_type: DataType,
     pub(super) encoding: Encoding,
     pub(super) compression: Compression,
+}
+
+impl ColumnForm {
+    /// What a chunk's header says.
+    pub(crate) const fn of(chunk: &ChunkHeader, data_type: DataType) -> Self {
+        Self { data_type, encoding: chunk.encoding, compression: chunk.compression }
+    }
 }
 
 fn flawed(page: &PageHeader) -> impl Fn(CodecError) -> TsFileError + use<> {

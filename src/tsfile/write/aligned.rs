@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::chunk::{Chunk, ChunkKind};
+use super::chunk::{Chunk, ChunkKind, Done};
 use super::{Column, Record, Scratch, Settings, State, WriteError, Writer};
 use crate::tsfile::device::{DeviceId, compare_names};
 use crate::tsfile::encoding::Values;
@@ -18,6 +18,8 @@ pub(super) struct Aligned {
     open: usize,
     row: usize,
     has_rows: bool,
+    /// The last row of all groups.
+    last_time: Option<i64>,
 }
 
 impl<W: io::Write, S: Scratch> Writer<W, S> {
@@ -45,6 +47,7 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
             open: 0,
             row: 0,
             has_rows: false,
+            last_time: None,
         }));
         Ok(())
     }
@@ -59,20 +62,15 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
                 "a group has one row at least, and chunk_points at most",
             ));
         }
-        self.end_rows()?;
-        let State::Aligned(aligned) = &mut self.state else {
-            return Err(WriteError::Misuse("rows need an aligned device"));
-        };
-        let last = aligned.rows.last().into_iter().chain(times);
-        if let Some((_, time)) = last
-            .zip(times.iter().skip(usize::from(aligned.rows.is_empty())))
-            .find(|(before, time)| before >= time)
-        {
+        let mut pairs = times.iter().zip(times.iter().skip(1));
+        if let Some((_, time)) = pairs.find(|(before, time)| before >= time) {
             return Err(WriteError::Time { series: String::new(), time: *time });
         }
+        let (first, last) = (times.first().copied(), times.last().copied());
+        self.begin_group(first.unwrap_or_default(), last.unwrap_or_default())?;
+        let State::Aligned(aligned) = &mut self.state else { return Ok(()) };
         aligned.rows.clear();
         aligned.rows.extend_from_slice(times);
-        (aligned.open, aligned.row, aligned.has_rows) = (0, 0, true);
         self.chunk.start_times();
         for page in times.chunks(self.settings.page_points) {
             self.chunk.time_page(page)?;
@@ -96,23 +94,12 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         times: &[i64],
         values: &Values,
     ) -> Result<(), WriteError> {
-        loop {
-            let State::Aligned(aligned) = &self.state else {
-                return Err(WriteError::Misuse("a column needs an aligned device"));
-            };
-            let has_place = aligned.has_rows && aligned.open <= index;
-            let Some((column, _)) = aligned.columns.get(index).filter(|_| has_place) else {
-                return Err(WriteError::Misuse("columns come in their order, after rows"));
-            };
-            if times.len() != values.len() || !values.is_for(column.data_type) {
-                return Err(WriteError::Misuse("as many values as times, of the column's type"));
-            }
-            if aligned.open == index {
-                break;
-            }
-            self.end_column()?;
-        }
+        let is_for = |(column, _): &(Column, Record)| values.is_for(column.data_type);
+        self.reach_column(index)?;
         let State::Aligned(aligned) = &mut self.state else { return Ok(()) };
+        if times.len() != values.len() || !aligned.columns.get(index).is_some_and(is_for) {
+            return Err(WriteError::Misuse("as many values as times, of the column's type"));
+        }
         self.written.points += times.len() as u64;
         let mut at = 0;
         loop {
@@ -126,7 +113,39 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         }
     }
 
-    fn start_column(&mut self) {
+    /// Ends the group before, and begins one with times in this range.
+    pub(super) fn begin_group(&mut self, first: i64, last: i64) -> Result<(), WriteError> {
+        self.end_rows()?;
+        let State::Aligned(aligned) = &mut self.state else {
+            return Err(WriteError::Misuse("rows need an aligned device"));
+        };
+        if aligned.last_time.is_some_and(|before| before >= first) {
+            return Err(WriteError::Time { series: String::new(), time: first });
+        }
+        aligned.last_time = Some(last);
+        aligned.rows.clear();
+        (aligned.open, aligned.row, aligned.has_rows) = (0, 0, true);
+        Ok(())
+    }
+
+    /// Ends the columns before `index`.
+    pub(super) fn reach_column(&mut self, index: usize) -> Result<(), WriteError> {
+        loop {
+            let State::Aligned(aligned) = &self.state else {
+                return Err(WriteError::Misuse("a column needs an aligned device"));
+            };
+            let is_open = aligned.has_rows && index < aligned.columns.len();
+            if !is_open || aligned.open > index {
+                return Err(WriteError::Misuse("columns come in their order, after rows"));
+            }
+            if aligned.open == index {
+                return Ok(());
+            }
+            self.end_column()?;
+        }
+    }
+
+    pub(super) fn start_column(&mut self) {
         if let State::Aligned(aligned) = &mut self.state {
             aligned.row = 0;
             if let Some((column, _)) = aligned.columns.get(aligned.open) {
@@ -142,12 +161,19 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
             aligned.end_page(&mut self.chunk, &self.settings)?;
         }
         let done = self.chunk.end(&mut self.out)?;
-        if let Some((_, record)) = aligned.columns.get_mut(aligned.open) {
-            record.add(done.offset, &done.statistics);
-        }
-        aligned.open += 1;
-        self.start_column();
+        self.add_column_chunk(&done);
         Ok(())
+    }
+
+    /// Records the chunk of the column in hand, and goes on to the next one.
+    pub(super) fn add_column_chunk(&mut self, done: &Done) {
+        if let State::Aligned(aligned) = &mut self.state {
+            if let Some((_, record)) = aligned.columns.get_mut(aligned.open) {
+                record.add(done.offset, &done.statistics);
+            }
+            aligned.open += 1;
+        }
+        self.start_column();
     }
 
     /// Ends a group: columns that have no value in it get empty chunks.

@@ -225,9 +225,16 @@ impl Chunk {
     }
 
     fn put_page(&mut self, body: &[u8], statistics: Statistics) -> Result<(), WriteError> {
+        let mut buffer = std::mem::take(&mut self.stored);
+        let stored = self.compression.apply(body, &mut buffer)?;
+        self.add_page(body.len() as u64, stored, statistics);
+        self.stored = buffer;
+        Ok(())
+    }
+
+    fn add_page(&mut self, bytes: u64, stored: &[u8], statistics: Statistics) {
         self.make_room_for_statistics();
-        let stored = self.compression.apply(body, &mut self.stored)?;
-        put_var(body.len() as u64, &mut self.pages);
+        put_var(bytes, &mut self.pages);
         put_var(stored.len() as u64, &mut self.pages);
         self.statistics.merge(&statistics);
         if self.page_count == 0 {
@@ -237,7 +244,11 @@ impl Chunk {
         }
         self.pages.extend_from_slice(stored);
         self.page_count += 1;
-        Ok(())
+    }
+
+    /// Adds a page that is encoded and compressed already, as the chunk says.
+    pub(super) fn copy_page(&mut self, bytes: u32, stored: &[u8], statistics: Statistics) {
+        self.add_page(bytes.into(), stored, statistics);
     }
 
     /// Before the second page: the first one gets the statistics that a lone page has not.
@@ -266,15 +277,26 @@ impl Chunk {
         };
         let base = if self.page_count > 1 { 1 } else { 5 };
         let offset = out.at;
-        let mut header = vec![base | mask];
-        put_text(&self.name, &mut header);
-        put_var(self.pages.len() as u64, &mut header);
-        header.push(self.data_type.map_or(VECTOR, DataType::code));
-        header.extend([self.compression.code(), self.encoding.code()]);
-        out.put(&header)?;
+        let form = (self.data_type, self.compression, self.encoding);
+        out.put(&head(base | mask, &self.name, self.pages.len() as u64, form))?;
         out.put(&self.pages)?;
         let statistics = std::mem::replace(&mut self.statistics, Statistics::empty(self.data_type));
         self.restart(self.data_type);
         Ok(Done { offset, statistics })
     }
+}
+
+/// The header of a chunk.
+pub(super) fn head(
+    marker: u8,
+    name: &str,
+    bytes: u64,
+    (value_type, compression, encoding): (Option<DataType>, Compression, Encoding),
+) -> Vec<u8> {
+    let mut header = vec![marker];
+    put_text(name, &mut header);
+    put_var(bytes, &mut header);
+    header.push(value_type.map_or(VECTOR, DataType::code));
+    header.extend([compression.code(), encoding.code()]);
+    header
 }

@@ -21,6 +21,7 @@
 
 mod aligned;
 mod chunk;
+mod copy;
 mod metadata;
 mod scratch;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use thiserror::Error;
 
 use self::aligned::Aligned;
 use self::chunk::{Chunk, ChunkKind};
+pub use self::copy::Source;
 use self::metadata::Metadata;
 pub use self::scratch::{MemoryScratch, Scratch};
 use super::compression::Compression;
@@ -204,6 +206,18 @@ struct OpenSeries {
     column: Column,
     record: Record,
     last_time: Option<i64>,
+}
+
+impl OpenSeries {
+    /// Checks that some points come after those before.
+    fn follow(&mut self, points: &Statistics) -> Result<(), WriteError> {
+        if self.last_time.is_some_and(|last| last >= points.start) {
+            let series = self.column.name.clone();
+            return Err(WriteError::Time { series, time: points.start });
+        }
+        self.last_time = Some(points.end);
+        Ok(())
+    }
 }
 
 /// What is known of the chunks of a series.

@@ -1,0 +1,123 @@
+//! Cutting aligned devices: group by group, because a group's columns share their rows.
+
+use std::io;
+
+use super::{CutError, Cutter, Lie};
+use crate::data::{DataType, ReadAt};
+use crate::tsfile::read::{ChunkHeader, ChunkPlace, ColumnForm, Device, Series};
+use crate::tsfile::write::{Column, Scratch, Source, Writer};
+
+impl<R: ReadAt> Cutter<'_, R> {
+    pub(super) fn aligned<W: io::Write, S: Scratch>(
+        &mut self,
+        device: &Device,
+        times: &Series,
+        columns: Vec<Series>,
+        writer: &mut Writer<W, S>,
+    ) -> Result<(), CutError> {
+        if columns.is_empty() {
+            return Ok(());
+        }
+        let mut specs = Vec::new();
+        let mut gone_of_any = Vec::new();
+        for series in &columns {
+            specs.push(self.column_of(series)?);
+            self.deletions.of_series(&device.id, &series.name, &mut self.gone);
+            gone_of_any.append(&mut self.gone);
+        }
+        let mut lists: Vec<_> =
+            columns.into_iter().map(|series| (self.file.chunks(&series), series)).collect();
+        writer.aligned(&device.id, specs)?;
+        let mut time_chunks = self.file.chunks(times);
+        while let Some(place) = time_chunks.next()? {
+            let statistics = self.file.statistics(place.statistics, None)?;
+            let header = self.file.chunk(place.offset)?;
+            let mut chunks = Vec::new();
+            for (list, _) in &mut lists {
+                chunks.push(list.next()?);
+            }
+            // What is gone of any column makes the group a border. Chunks of the group may begin later.
+            self.gone.clone_from(&gone_of_any);
+            match self.lie(&statistics, place.offset) {
+                Lie::Outside => {}
+                Lie::Inside => {
+                    let file = self.file.file();
+                    writer.copy_rows(Source { file, header: &header, statistics: &statistics })?;
+                    let chunks = chunks.into_iter().zip(&lists);
+                    self.copy_columns(chunks.map(|(chunk, (_, series))| (chunk, series)), writer)?;
+                }
+                Lie::Border => {
+                    let places =
+                        chunks.into_iter().zip(&lists).map(|(chunk, (_, series))| (chunk, series));
+                    self.border_group(device, &header, places, writer)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A column, encoded and compressed as its first chunk is.
+    fn column_of(&self, series: &Series) -> Result<Column, CutError> {
+        let mut column = Column::new(&*series.name, series.value_type.unwrap_or(DataType::Int64));
+        let Some(first) = self.file.chunks(series).next()? else { return Ok(column) };
+        let header = self.header(first, series)?;
+        column.compression = header.compression;
+        if header.encoding.is_written_for(column.data_type) {
+            column.encoding = header.encoding;
+        }
+        Ok(column)
+    }
+
+    fn copy_columns<'s, W: io::Write, S: Scratch>(
+        &self,
+        columns: impl Iterator<Item = (Option<ChunkPlace>, &'s Series)>,
+        writer: &mut Writer<W, S>,
+    ) -> Result<(), CutError> {
+        for (index, (place, series)) in columns.enumerate() {
+            let Some(place) = place else { continue };
+            let header = self.header(place, series)?;
+            let statistics = self.file.statistics(place.statistics, series.value_type)?;
+            let file = self.file.file();
+            writer.copy_column(index, Source { file, header: &header, statistics: &statistics })?;
+        }
+        Ok(())
+    }
+
+    /// Cuts a group: its times first, then column after column.
+    fn border_group<'s, W: io::Write, S: Scratch>(
+        &mut self,
+        device: &Device,
+        times: &ChunkHeader,
+        columns: impl Iterator<Item = (Option<ChunkPlace>, &'s Series)>,
+        writer: &mut Writer<W, S>,
+    ) -> Result<(), CutError> {
+        let mut pages_of_rows: Vec<Vec<i64>> = Vec::new();
+        let mut pages = self.file.pages(times);
+        while let Some(page) = pages.next()? {
+            let mut rows = Vec::new();
+            self.reader.times(times, &page, &mut rows)?;
+            pages_of_rows.push(rows);
+        }
+        let wanted = self.selection.times;
+        let all = pages_of_rows.iter().flatten().copied();
+        let rows: Vec<i64> = all.filter(|time| wanted.contains(*time)).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        writer.rows(&rows)?;
+        for (index, (place, series)) in columns.enumerate() {
+            let (Some(place), Some(data_type)) = (place, series.value_type) else { continue };
+            self.deletions.of_series(&device.id, &series.name, &mut self.gone);
+            let header = self.header(place, series)?;
+            let form = ColumnForm::of(&header, data_type);
+            let mut pages = self.file.pages_of_column(&header, times.is_single_page());
+            let mut rows_of_pages = pages_of_rows.iter();
+            while let (Some(page), Some(rows)) = (pages.next()?, rows_of_pages.next()) {
+                self.reader.column(form, &page, rows, &mut self.times, &mut self.values)?;
+                self.trim(header.offset);
+                writer.column(index, &self.times, &self.values)?;
+            }
+        }
+        Ok(())
+    }
+}
