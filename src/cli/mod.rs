@@ -5,6 +5,7 @@
 //!                                                   +-- check.rs    what would run, and every mistake
 //!                                                   +-- status.rs   asks a running node
 //!                                                   +-- spool.rs    looks into a spool
+//!             \-- tsfile/ looks into files, without a configuration
 //! ```
 //!
 //! | exit code | means |
@@ -12,7 +13,7 @@
 //! | 0 | done |
 //! | 1 | failed at run time: disk, bind, peer, a flaw that `spool verify` saw |
 //! | 2 | wrong usage or configuration; nothing was started |
-//! | 3 | `status --check` found something |
+//! | 3 | `status --check` or `tsfile check` found something |
 
 mod advice;
 mod allocator;
@@ -27,6 +28,7 @@ mod status;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tsfile;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -39,6 +41,9 @@ use crate::config::Role;
 use crate::data::Sequence;
 use crate::ops::status::ControlError;
 use crate::spool::{Fatal, PartialError, ReadError, SpoolError};
+use crate::tsfile::TsFileError;
+use crate::tsfile::cut::CutError;
+use crate::tsfile::read::DeletionsError;
 
 /// The command line; [`command`] says what it is about.
 #[derive(Debug, Parser)]
@@ -87,6 +92,9 @@ enum Command {
     /// Looks into a spool, of a running or a stopped node
     #[command(subcommand)]
     Spool(SpoolCommand),
+    /// Looks into `TsFiles`, makes smaller ones, draws series
+    #[command(subcommand, name = "tsfile")]
+    TsFile(tsfile::TsFileCommand),
 }
 
 #[derive(Debug, Args)]
@@ -181,6 +189,15 @@ enum CliError {
     Flaws(u64),
     #[error("{count} of {of} targets did not answer as they should")]
     Unreachable { count: usize, of: usize },
+    /// A file named on the command line.
+    #[error("{path}: {cause}", path = path.display())]
+    NoFile { path: PathBuf, cause: io::Error },
+    #[error("{path}: {source}", path = path.display())]
+    TsFile { path: PathBuf, source: TsFileError },
+    #[error("{path}: {source}", path = path.display())]
+    Deletions { path: PathBuf, source: DeletionsError },
+    #[error("{path}: {source}", path = path.display())]
+    Cut { path: PathBuf, source: CutError },
     #[error("output: {0}")]
     Output(#[from] io::Error),
 }
@@ -198,6 +215,10 @@ impl CliError {
             | Self::NoEntry(_)
             | Self::Flaws(_)
             | Self::Unreachable { .. }
+            | Self::NoFile { .. }
+            | Self::TsFile { .. }
+            | Self::Deletions { .. }
+            | Self::Cut { .. }
             | Self::Output(_) => ExitCode::FAILURE,
         }
     }
@@ -242,6 +263,7 @@ fn perform(role: Role, arguments: Arguments, out: &mut impl Write) -> Result<End
         Command::Ack { what } => status::acknowledge(role, options, what, out),
         Command::NewId => spool::new_id(role, options, out),
         Command::Spool(command) => spool::spool(role, options, &command, out),
+        Command::TsFile(command) => tsfile::tsfile(&command, out),
     }
 }
 
@@ -285,7 +307,8 @@ const SENDER_EXAMPLES: &str = "Examples:
   penstock-sender status --watch                    follow a file across the gate
   penstock-sender status --check                    exit code 3 when something needs a person
   penstock-sender ack quarantine                    seen; stop alarming
-  penstock-sender spool ls --from 4711              what waits";
+  penstock-sender spool ls --from 4711              what waits
+  penstock-sender tsfile check *.tsfile             is every file sound?";
 
 const RECEIVER_EXAMPLES: &str = "Examples:
   penstock-receiver check                           is all well?
@@ -294,4 +317,6 @@ const RECEIVER_EXAMPLES: &str = "Examples:
   penstock-receiver status --watch                  follow files as they come
   penstock-receiver status --check                  exit code 3 when something needs a person
   penstock-receiver ack quarantine                  seen; stop alarming
-  penstock-receiver spool verify                    compare every checksum and hash";
+  penstock-receiver spool verify                    compare every checksum and hash
+  penstock-receiver tsfile show FILE --series 'root.plant.d1.*' --format csv
+  penstock-receiver tsfile plot FILE --series root.plant.d1.temperature";

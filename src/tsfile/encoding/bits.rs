@@ -122,11 +122,11 @@ pub(super) const fn packed_bytes(width: u32, count: usize) -> usize {
     count.saturating_mul(width as usize).div_ceil(8)
 }
 
-/// Appends bits to a column.
+/// Appends bits to a column, eight bytes at a time; ends with [`Self::pad`] or [`Self::pad_always`].
 #[derive(Debug)]
 pub(super) struct BitWriter<'a> {
     out: &'a mut Vec<u8>,
-    /// Bits that do not fill a byte yet, at the bottom.
+    /// Bits that were not written yet, at the bottom; above them is what was.
     held: u64,
     held_bits: u32,
 }
@@ -136,36 +136,37 @@ impl<'a> BitWriter<'a> {
         Self { out, held: 0, held_bits: 0 }
     }
 
-    /// Appends the lowest `bits` bits of `value`; the others must be 0.
+    /// Appends the lowest `bits` bits of `value`, up to 64; the others must be 0.
     #[inline]
     pub(super) fn put(&mut self, value: u64, bits: u32) {
-        if self.held_bits + bits > 64 {
-            let low = bits - 32;
-            self.put(value >> low, 32);
-            return self.put(value & ((1 << low) - 1), low);
+        let free = 64 - self.held_bits;
+        if bits < free {
+            self.held = (self.held << bits) | value;
+            self.held_bits += bits;
+            return;
         }
-        self.held = if bits == 64 { value } else { (self.held << bits) | value };
-        self.held_bits += bits;
-        let whole = self.held_bits / 8;
-        self.held_bits %= 8;
-        let bytes = (self.held >> self.held_bits).to_be_bytes();
-        self.out.extend_from_slice(bytes.get(8 - whole as usize..).unwrap_or_default());
-        self.held &= (1 << self.held_bits) - 1;
+        // What was held moves to the top, older bits out of the word.
+        let over = bits - free;
+        let word = self.held.checked_shl(free).unwrap_or(0) | (value >> over);
+        self.out.extend_from_slice(&word.to_be_bytes());
+        self.held = value;
+        self.held_bits = over;
     }
 
-    /// Fills the last byte with zeros; says whether there was one to fill.
+    /// Fills the last byte with zeros and writes it; says whether there was one to fill.
     pub(super) fn pad(&mut self) -> bool {
-        let is_partial = self.held_bits > 0;
-        if is_partial {
-            self.put(0, 8 - self.held_bits);
-        }
+        let is_partial = !self.held_bits.is_multiple_of(8);
+        let bytes = self.held.checked_shl(64 - self.held_bits).unwrap_or(0).to_be_bytes();
+        let count = self.held_bits.div_ceil(8) as usize;
+        self.out.extend_from_slice(bytes.get(..count).unwrap_or_default());
+        self.held_bits = 0;
         is_partial
     }
 
     /// Fills the last byte, or appends one: the XOR encodings end with bits to spare.
     pub(super) fn pad_always(&mut self) {
         if !self.pad() {
-            self.put(0, 8);
+            self.out.push(0);
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{Binaries, CodecError, Encoding, Values, Width, chimp, gorilla, plain
 
 /// Encodes times as `TS_2DIFF`, which every reader expects, and appends them to `out`.
 pub fn encode_times(times: &[i64], out: &mut Vec<u8>) {
-    ts2diff::encode(Width::W64, times.iter().copied(), out);
+    ts2diff::encode(Width::W64, times, out);
 }
 
 /// Encodes a column and appends it to `out`.
@@ -56,7 +56,7 @@ fn encode_integers(encoding: Encoding, list: &[i32], out: &mut Vec<u8>) -> Optio
     match encoding {
         Encoding::Plain => plain::encode_integers(list, out),
         Encoding::Rle => rle::encode(Width::W32, words, out),
-        Encoding::Ts2Diff => ts2diff::encode(Width::W32, numbers, out),
+        Encoding::Ts2Diff => ts2diff::encode(Width::W32, list, out),
         Encoding::Zigzag => plain::encode_zigzag(numbers, out),
         Encoding::Gorilla => gorilla::encode(Width::W32, INTEGER_END, words, out),
         Encoding::Chimp => chimp::encode(Width::W32, INTEGER_END, words, out),
@@ -70,7 +70,7 @@ fn encode_longs(encoding: Encoding, list: &[i64], out: &mut Vec<u8>) -> Option<(
     match encoding {
         Encoding::Plain => out.extend(list.iter().flat_map(|value| value.to_be_bytes())),
         Encoding::Rle => rle::encode(Width::W64, words, out),
-        Encoding::Ts2Diff => ts2diff::encode(Width::W64, list.iter().copied(), out),
+        Encoding::Ts2Diff => ts2diff::encode(Width::W64, list, out),
         Encoding::Zigzag => plain::encode_zigzag(list.iter().copied(), out),
         Encoding::Gorilla => gorilla::encode(Width::W64, LONG_END, words, out),
         Encoding::Chimp => chimp::encode(Width::W64, LONG_END, words, out),

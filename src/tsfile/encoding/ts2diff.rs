@@ -55,32 +55,19 @@ fn value(input: &mut &[u8], width: Width) -> Result<u64, CodecError> {
     })
 }
 
-/// Encodes a column; `values` are sign-extended.
-pub(super) fn encode(width: Width, values: impl Iterator<Item = i64>, out: &mut Vec<u8>) {
+/// Encodes a column.
+pub(super) fn encode<T: Copy + Into<i64>>(width: Width, values: &[T], out: &mut Vec<u8>) {
     let mut differences = heapless::Vec::<i64, DIFFERENCES_MAX>::new();
-    let mut first = None;
-    let mut previous = 0_i64;
-    for value in values {
-        let Some(start) = first else {
-            first = Some(value);
-            previous = value;
-            continue;
-        };
-        let difference = match width {
-            Width::W32 => wrapped32(value.wrapping_sub(previous)),
-            Width::W64 => value.wrapping_sub(previous),
-        };
-        previous = value;
-        // Never full here: a full block is closed below.
-        let _full = differences.push(difference);
-        if differences.is_full() {
-            block(width, start, &differences, out);
-            differences.clear();
-            first = None;
+    for values in values.chunks(DIFFERENCES_MAX + 1) {
+        let Some(first) = values.first() else { return };
+        let pairs = values.iter().zip(values.iter().skip(1));
+        let wrapping = pairs.map(|(before, value)| (*value).into().wrapping_sub((*before).into()));
+        differences.clear();
+        match width {
+            Width::W32 => differences.extend(wrapping.map(wrapped32)),
+            Width::W64 => differences.extend(wrapping),
         }
-    }
-    if let Some(start) = first {
-        block(width, start, &differences, out);
+        block(width, (*first).into(), &differences, out);
     }
 }
 

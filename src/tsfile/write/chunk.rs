@@ -6,7 +6,7 @@ use super::{Column, Out, Settings, WriteError, put_text};
 use crate::data::DataType;
 use crate::tsfile::compression::Compression;
 use crate::tsfile::encoding::bits::put_var;
-use crate::tsfile::encoding::{Encoding, Values, encode, encode_times};
+use crate::tsfile::encoding::{Binaries, Encoding, Values, encode, encode_times};
 use crate::tsfile::statistics::Statistics;
 
 /// Type of a time column.
@@ -119,12 +119,31 @@ impl Chunk {
         settings: &Settings,
     ) -> usize {
         let room = settings.page_points.saturating_sub(self.times.len()).max(1);
-        // Texts are taken one by one, so that a page is closed once it has its bytes.
-        let step = if matches!(values, Values::Binaries(_)) { 1 } else { room };
+        let step = match values {
+            // Texts are taken until the page has its bytes.
+            Values::Binaries(list) => self.texts_that_fit(list, at, room, settings.page_bytes),
+            Values::Booleans(_)
+            | Values::Integers(_)
+            | Values::Longs(_)
+            | Values::Floats(_)
+            | Values::Doubles(_) => room,
+        };
         let end = (at + step).min(times.len());
         self.times.extend_from_slice(times.get(at..end).unwrap_or_default());
         self.values.append(values, at..end);
         end - at
+    }
+
+    /// Texts from `at` on until the page has its bytes: one at least.
+    fn texts_that_fit(&self, list: &Binaries, at: usize, room: usize, page_bytes: usize) -> usize {
+        let held = if let Values::Binaries(list) = &self.values { list.bytes() } else { 0 };
+        let sizes = list.iter().skip(at).take(room).map(<[u8]>::len);
+        let fitting = sizes.scan(held, |bytes, size| {
+            let is_open = *bytes < page_bytes;
+            *bytes += size;
+            is_open.then_some(())
+        });
+        fitting.count().max(1)
     }
 
     /// Takes points that lie among the rows of the page; says how many.

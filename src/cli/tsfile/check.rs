@@ -1,0 +1,51 @@
+//! `tsfile check`: every flaw on a line.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::super::{CliError, Ending};
+use super::open::{Bytewise, flawed};
+use crate::tsfile::check::{self, Depth, Flaw};
+
+/// Flaws of one file that are printed; the others are counted.
+const SHOWN_MAX: u64 = 100;
+
+pub(super) fn check(
+    files: &[PathBuf],
+    is_quick: bool,
+    out: &mut impl Write,
+) -> Result<Ending, CliError> {
+    let depth = if is_quick { Depth::Structure } else { Depth::Pages };
+    let mut ending = Ending::Done;
+    for path in files {
+        let file = Bytewise::open(path)?;
+        let mut shown = 0;
+        let mut failed = None;
+        let mut report = |flaw: &Flaw| {
+            shown += 1;
+            if shown <= SHOWN_MAX && failed.is_none() {
+                failed = writeln!(out, "{}: {flaw}", path.display()).err();
+            }
+        };
+        let checked = check::check(&file, depth, &mut report);
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        let checked = checked.map_err(|error| flawed(path, error))?;
+        if checked.flaws > SHOWN_MAX {
+            let more = checked.flaws - SHOWN_MAX;
+            writeln!(out, "{}: {more} more flaws", path.display())?;
+        }
+        if checked.flaws > 0 {
+            ending = Ending::Found;
+            continue;
+        }
+        let check::Checked { version, devices, series, points, .. } = checked;
+        writeln!(
+            out,
+            "{}: sound, version {version}, {devices} devices, {series} series, {points} points",
+            path.display()
+        )?;
+    }
+    Ok(ending)
+}

@@ -1,0 +1,102 @@
+//! `tsfile ls`: a line for each series.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::super::{CliError, Ending};
+use super::open::{Bytewise, flawed, open};
+use crate::ops::human::Bytes;
+use crate::tsfile::TsFileError;
+use crate::tsfile::read::{Device, Series, TsFile};
+
+/// What the series of a file add up to.
+#[derive(Default)]
+struct Sums {
+    devices: u64,
+    series: u64,
+    points: u64,
+    times: Option<(i64, i64)>,
+}
+
+pub(super) fn ls(files: &[PathBuf], out: &mut impl Write) -> Result<Ending, CliError> {
+    for path in files {
+        let file = open(path)?;
+        let (version, bytes) = (file.summary().version, Bytes(file.bytes()));
+        writeln!(out, "{}: version {version}, {bytes}", path.display())?;
+        let mut sums = Sums::default();
+        list(path, &file, &mut sums, out)?;
+        let Sums { devices, series, points, times } = sums;
+        write!(out, "  {devices} devices, {series} series, {points} points")?;
+        match times {
+            Some((first, last)) => writeln!(out, ", times {first} to {last}")?,
+            None => writeln!(out)?,
+        }
+    }
+    Ok(Ending::Done)
+}
+
+fn list(
+    path: &Path,
+    file: &TsFile<Bytewise>,
+    sums: &mut Sums,
+    out: &mut impl Write,
+) -> Result<(), CliError> {
+    let wrong = |error| flawed(path, error);
+    let mut devices = file.devices().map_err(wrong)?;
+    while let Some(device) = devices.next().map_err(wrong)? {
+        sums.devices += 1;
+        let mut list = file.series(&device).map_err(wrong)?;
+        let mut is_aligned = false;
+        while let Some(series) = list.next().map_err(wrong)? {
+            is_aligned |= series.is_time();
+            let line = line_of(file, &device, &series, is_aligned, sums).map_err(wrong)?;
+            writeln!(out, "  {line}")?;
+        }
+    }
+    Ok(())
+}
+
+fn line_of(
+    file: &TsFile<Bytewise>,
+    device: &Device,
+    series: &Series,
+    is_aligned: bool,
+    sums: &mut Sums,
+) -> Result<String, TsFileError> {
+    let statistics = file.statistics(series.statistics, series.value_type)?;
+    let (mut bytes, mut count) = (0, 0_u64);
+    let mut forms = BTreeSet::new();
+    let mut chunks = file.chunks(series);
+    while let Some(place) = chunks.next()? {
+        let chunk = file.chunk(place.offset)?;
+        bytes += chunk.end - chunk.offset;
+        count += 1;
+        forms.insert((chunk.encoding.name(), chunk.compression.name()));
+    }
+    let forms: Vec<String> = forms
+        .into_iter()
+        .map(|(encoding, compression)| format!("{encoding}/{compression}"))
+        .collect();
+    let name = if series.is_time() { "(time)" } else { &series.name };
+    let data_type = series
+        .value_type
+        .map_or_else(|| "TIME".to_owned(), |data_type| format!("{data_type:?}").to_uppercase());
+    let (first, last, points) = (statistics.start, statistics.end, statistics.count);
+    if points > 0 {
+        let (min, max) = sums.times.unwrap_or((first, last));
+        sums.times = Some((min.min(first), max.max(last)));
+    }
+    if !series.is_time() {
+        sums.series += 1;
+        sums.points += u64::from(points);
+    }
+    let aligned = if is_aligned { " aligned" } else { "" };
+    let times = if points > 0 { format!("{first} to {last}") } else { "no points".to_owned() };
+    Ok(format!(
+        "{}.{name}  {data_type}{aligned}  {points} points  {times}  {}  {count} chunks  {}",
+        device.id,
+        forms.join(" "),
+        Bytes(bytes)
+    ))
+}

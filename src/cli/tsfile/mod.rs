@@ -1,0 +1,176 @@
+//! `tsfile`: looks into `TsFiles`, makes smaller ones, draws series.
+//!
+//! ```text
+//!  open.rs   a file with the deletions that lie beside it, and progress on a terminal
+//!  ls.rs     series     show.rs   points     check.rs  flaws     cut.rs   a smaller file     plot.rs  a picture
+//! ```
+//!
+//! All of them stream: memory does not grow with the file.
+
+mod check;
+mod cut;
+mod ls;
+mod open;
+mod plot;
+mod show;
+#[cfg(test)]
+mod tests;
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{CliError, Ending};
+use crate::data::TimeRange;
+use crate::tsfile::cut::Selection;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TsFileCommand {
+    /// Lists series: types, points, time range, encodings, sizes
+    Ls {
+        /// The files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Prints points
+    Show(ShowArguments),
+    /// Looks for flaws; exits with 3 if there is one
+    Check {
+        /// The files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Reads headers and metadata only, no pages
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Makes a file of some of the points
+    Cut(CutArguments),
+    /// Draws series
+    Plot(PlotArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArguments {
+    /// The file
+    file: PathBuf,
+    #[command(flatten)]
+    points: PointArguments,
+    /// How points are printed
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// At most so many points; 0 for all
+    #[arg(long, default_value_t = 0)]
+    limit: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CutArguments {
+    /// The file
+    file: PathBuf,
+    /// The new file; it must not be there
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Keeps only series that match, such as 'root.plant.**'; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    keep: Vec<String>,
+    /// Leaves out series that match; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    drop: Vec<String>,
+    #[command(flatten)]
+    times: TimeArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlotArguments {
+    /// The file
+    file: PathBuf,
+    /// The series, such as 'root.plant.d1.*'
+    #[arg(long, required = true, value_name = "PATTERN")]
+    series: Vec<String>,
+    #[command(flatten)]
+    times: TimeArguments,
+    /// Writes a picture instead of drawing in the terminal
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+/// Which points are meant.
+#[derive(Debug, Args)]
+struct PointArguments {
+    /// Devices that match, such as 'root.plant.*'; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    device: Vec<String>,
+    /// Measurements, or whole paths, that match; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    series: Vec<String>,
+    #[command(flatten)]
+    times: TimeArguments,
+}
+
+/// Times as they stand in the file: since 1970, in the unit of the server that wrote it.
+#[derive(Debug, Args, Clone, Copy)]
+struct TimeArguments {
+    /// The first time
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    from: Option<i64>,
+    /// The last time
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    to: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Columns for people
+    Table,
+    /// A line of four fields each
+    Csv,
+    /// An object on a line each
+    Json,
+}
+
+impl TimeArguments {
+    fn range(self) -> TimeRange {
+        TimeRange { min: self.from.unwrap_or(i64::MIN), max: self.to.unwrap_or(i64::MAX) }
+    }
+}
+
+impl PointArguments {
+    /// Patterns over whole paths; a measurement alone stands for that of every device.
+    fn selection(&self) -> Selection {
+        let mut devices: Vec<&str> = self.device.iter().map(String::as_str).collect();
+        if devices.is_empty() {
+            devices.push("**");
+        }
+        let mut series: Vec<&str> = self.series.iter().map(String::as_str).collect();
+        if series.is_empty() && !self.device.is_empty() {
+            series.push("*");
+        }
+        let of_devices = |name: &str| -> Vec<String> {
+            if crate::data::path::nodes(name).count() > 1 {
+                return vec![name.to_owned()];
+            }
+            devices.iter().map(|device| format!("{device}.{name}")).collect()
+        };
+        let keep = series.into_iter().flat_map(of_devices).collect();
+        Selection { keep, drop: Vec::new(), times: self.times.range() }
+    }
+}
+
+pub(super) fn tsfile(command: &TsFileCommand, out: &mut impl Write) -> Result<Ending, CliError> {
+    // A terminal's output is written line by line; files have millions of them.
+    let mut out = BufWriter::new(out);
+    let ending = perform(command, &mut out)?;
+    out.flush()?;
+    Ok(ending)
+}
+
+fn perform(command: &TsFileCommand, out: &mut impl Write) -> Result<Ending, CliError> {
+    match command {
+        TsFileCommand::Ls { files } => ls::ls(files, out),
+        TsFileCommand::Show(arguments) => show::show(arguments, out),
+        TsFileCommand::Check { files, quick } => check::check(files, *quick, out),
+        TsFileCommand::Cut(arguments) => cut::cut(arguments, out),
+        TsFileCommand::Plot(arguments) => plot::plot(arguments, out),
+    }
+}

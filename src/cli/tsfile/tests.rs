@@ -1,0 +1,103 @@
+//! The commands on the samples.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+
+use super::*;
+
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(subcommand)]
+    command: TsFileCommand,
+}
+
+fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples").join(name)
+}
+
+fn run(arguments: &[&str]) -> (String, Result<Ending, CliError>) {
+    let line = Line::try_parse_from([&["tsfile"], arguments].concat()).expect("usage");
+    let mut out = Vec::new();
+    let ending = tsfile(&line.command, &mut out);
+    (String::from_utf8(out).expect("text"), ending)
+}
+
+fn printed(arguments: &[&str]) -> String {
+    let (text, ending) = run(arguments);
+    assert_eq!(ending.expect("done"), Ending::Done, "{text}");
+    text
+}
+
+#[test]
+fn series_are_listed() {
+    let path = sample("v3_aligned.tsfile");
+    let text = printed(&["ls", path.to_str().expect("text")]);
+    assert!(
+        text.contains(
+            "root.sg.d1.a  INT64 aligned  5 points  1 to 256  PLAIN/UNCOMPRESSED  1 chunks"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("root.sg.d1.c  BOOLEAN aligned  0 points  no points"), "{text}");
+    assert!(text.ends_with("  1 devices, 3 series, 6 points, times 1 to 256\n"), "{text}");
+}
+
+#[test]
+fn points_are_shown_in_each_format() {
+    let path = sample("v3_tiny.tsfile");
+    let path = path.to_str().expect("text");
+    let csv = printed(&["show", path, "--format", "csv", "--series", "s1", "--from", "1500"]);
+    assert_eq!(csv, "time,device,series,value\n2000,root.sg.d1,s1,-20\n3000,root.sg.d1,s1,30\n");
+    let json = printed(&["show", path, "--format", "json", "--limit", "1"]);
+    assert_eq!(json, "{\"time\":1000,\"device\":\"root.sg.d1\",\"series\":\"s1\",\"value\":10}\n");
+    let none = printed(&["show", path, "--device", "root.other.*"]);
+    assert_eq!(none.lines().count(), 1, "the head");
+}
+
+#[test]
+fn a_flaw_ends_with_3_and_soundness_with_0() {
+    let folder = tempfile::tempdir().expect("folder");
+    let flawed = folder.path().join("flawed.tsfile");
+    let mut bytes = fs::read(sample("v3_tiny.tsfile")).expect("sample");
+    bytes[0x38] ^= 1;
+    fs::write(&flawed, bytes).expect("disk");
+    let (text, ending) = run(&["check", flawed.to_str().expect("text")]);
+    assert_eq!(ending.expect("found"), Ending::Found);
+    assert!(text.contains("root.sg.d1.s1: the statistics of the series"), "{text}");
+    assert!(printed(&["check", "--quick", flawed.to_str().expect("text")]).contains("sound"));
+    let missing = folder.path().join("missing");
+    let (_, ending) = run(&["check", missing.to_str().expect("text")]);
+    assert!(matches!(ending, Err(CliError::NoFile { .. })));
+}
+
+#[test]
+fn a_cut_honours_the_deletions_beside_the_file() {
+    let folder = tempfile::tempdir().expect("folder");
+    let from = folder.path().join("a.tsfile");
+    fs::copy(sample("v3_tiny.tsfile"), &from).expect("disk");
+    fs::write(folder.path().join("a.tsfile.mods"), "DELETION,root.sg.d1.s1,999,0,1000\n")
+        .expect("disk");
+    let to = folder.path().join("b.tsfile");
+    let (from, to) = (from.to_str().expect("text"), to.to_str().expect("text"));
+    let text = printed(&["cut", from, "-o", to, "--to", "2500"]);
+    assert!(text.ends_with("1 devices, 1 series, 1 points\n"), "{text}");
+    assert!(printed(&["check", to]).contains("sound"));
+    assert!(printed(&["show", to]).contains("-20"));
+    assert!(run(&["cut", from, "-o", to]).1.is_err(), "nothing is overwritten");
+    assert_eq!(fs::read_dir(folder.path()).expect("folder").count(), 3, "no scratch is left");
+}
+
+#[test]
+fn series_are_drawn() {
+    let path = sample("v3_tiny.tsfile");
+    let path = path.to_str().expect("text");
+    let text = printed(&["plot", path, "--series", "root.sg.d1.s1"]);
+    assert!(text.contains("30.000000 |") && text.ends_with("root.sg.d1.s1\n"), "{text}");
+    let folder = tempfile::tempdir().expect("folder");
+    let svg = folder.path().join("x.svg");
+    printed(&["plot", path, "--series", "root.**", "--svg", svg.to_str().expect("text")]);
+    assert!(fs::read_to_string(&svg).expect("picture").starts_with("<svg"));
+    assert!(run(&["plot", path, "--series", "root.none"]).1.is_err());
+}
