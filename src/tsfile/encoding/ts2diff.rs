@@ -57,17 +57,19 @@ fn value(input: &mut &[u8], width: Width) -> Result<u64, CodecError> {
 
 /// Encodes a column.
 pub(super) fn encode<T: Copy + Into<i64>>(width: Width, values: &[T], out: &mut Vec<u8>) {
-    let mut differences = heapless::Vec::<i64, DIFFERENCES_MAX>::new();
+    let mut room = [0; DIFFERENCES_MAX];
     for values in values.chunks(DIFFERENCES_MAX + 1) {
-        let Some(first) = values.first() else { return };
-        let pairs = values.iter().zip(values.iter().skip(1));
-        let wrapping = pairs.map(|(before, value)| (*value).into().wrapping_sub((*before).into()));
-        differences.clear();
-        match width {
-            Width::W32 => differences.extend(wrapping.map(wrapped32)),
-            Width::W64 => differences.extend(wrapping),
+        let Some((first, later)) = values.split_first() else { return };
+        for ((to, before), value) in room.iter_mut().zip(values).zip(later) {
+            *to = (*value).into().wrapping_sub((*before).into());
         }
-        block(width, (*first).into(), &differences, out);
+        let differences = room.get_mut(..later.len()).unwrap_or_default();
+        if width == Width::W32 {
+            for difference in differences.iter_mut() {
+                *difference = wrapped32(*difference);
+            }
+        }
+        block(width, (*first).into(), differences, out);
     }
 }
 
