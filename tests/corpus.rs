@@ -13,6 +13,8 @@ use std::path::Path;
 
 #[path = "fuzz/checks.rs"]
 mod checks;
+#[path = "fuzz/file_checks.rs"]
+mod file_checks;
 
 #[test]
 fn the_frame_decoder_keeps_its_rules_on_the_corpus() {
@@ -28,6 +30,16 @@ fn the_request_decoder_keeps_its_rules_on_the_corpus() {
 fn the_splitter_keeps_its_rules_on_the_corpus() {
     assert!(run("split", checks::split) >= 30);
     assert!(run("request", checks::split) >= 40);
+}
+
+#[test]
+fn files_keep_their_rules_on_the_corpus() {
+    assert!(run("tsfile", file_checks::ts_file) >= 8);
+}
+
+#[test]
+fn columns_keep_their_rules_on_the_corpus() {
+    assert!(run("column", file_checks::column) >= 20);
 }
 
 /// Every file of a corpus, also cut off at every byte of its first hundred; returns how many there are.

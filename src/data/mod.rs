@@ -6,6 +6,7 @@
 //!  ReadAt -- bytes that lie somewhere: in memory, or in a spill file (read by position)
 //! ```
 
+pub mod compressor;
 mod data_type;
 pub mod identity;
 pub mod path;

@@ -31,6 +31,17 @@ impl TimeRange {
         self.max = self.max.max(time);
     }
 
+    /// The smallest range that covers both.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self { min: self.min.min(other.min), max: self.max.max(other.max) }
+    }
+
+    /// Whether a time lies in both.
+    pub const fn overlaps(self, other: Self) -> bool {
+        !self.is_empty() && !other.is_empty() && self.min <= other.max && other.min <= self.max
+    }
+
     /// Whether `time` lies in it.
     pub const fn contains(self, time: i64) -> bool {
         self.min <= time && time <= self.max
@@ -49,11 +60,16 @@ mod tests {
         assert_eq!(range, TimeRange::at(7));
         range.include(-3);
         assert_eq!(range, TimeRange { min: -3, max: 7 });
+        assert_eq!(range.union(TimeRange::EMPTY), range);
+        assert_eq!(range.union(TimeRange::at(9)), TimeRange { min: -3, max: 9 });
     }
 
     #[test]
     fn both_ends_belong_to_the_range() {
         let range = TimeRange { min: 1, max: 3 };
         assert!(range.contains(1) && range.contains(3) && !range.contains(0) && !range.contains(4));
+        assert!(range.overlaps(TimeRange::at(3)) && !range.overlaps(TimeRange::at(4)));
+        assert!(!range.overlaps(TimeRange::EMPTY) && range.overlaps(TimeRange::ALL));
+        assert!(!TimeRange::EMPTY.overlaps(TimeRange::EMPTY));
     }
 }

@@ -1,6 +1,6 @@
-//! Compressors of pages, by their numbers in files; the codecs are those of the wire.
+//! Compressors of pages, by their numbers in files; the codecs are shared with the wire.
 
-use crate::wire::compressed::{CompressedError, Compressor};
+use crate::data::compressor::{Compressor, CompressorError};
 
 /// How the pages of a chunk are compressed (`CompressionType` of tsfile).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,7 +62,7 @@ impl Compression {
         stored: &'a [u8],
         bytes: usize,
         out: &'a mut Vec<u8>,
-    ) -> Result<&'a [u8], CompressedError> {
+    ) -> Result<&'a [u8], CompressorError> {
         match self {
             Self::None => Ok(stored),
             Self::By(compressor) => {
@@ -80,7 +80,7 @@ impl Compression {
         self,
         body: &'a [u8],
         out: &'a mut Vec<u8>,
-    ) -> Result<&'a [u8], CompressedError> {
+    ) -> Result<&'a [u8], CompressorError> {
         match self {
             Self::None => Ok(body),
             Self::By(compressor) => {

@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use super::encoding::CodecError;
 use crate::data::ReadAt;
+use crate::data::compressor::CompressorError;
 use crate::limits::{KIB, NAME_BYTES_MAX, TSFILE_PAGE_BYTES_MAX};
-use crate::wire::compressed::CompressedError;
 
 /// Bytes that are read at once where little is expected.
 pub(super) const WINDOW_BYTES: usize = 4096;
@@ -129,7 +129,7 @@ pub enum TsFileError {
         /// Where the page's header stands.
         offset: u64,
         /// What is wrong.
-        source: CompressedError,
+        source: CompressorError,
     },
     /// Bytes of the metadata block after its last field.
     #[error("{left} bytes left at byte {offset} of the metadata block")]

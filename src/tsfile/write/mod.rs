@@ -44,7 +44,7 @@ use super::encoding::{CodecError, Encoding, Values};
 use super::statistics::Statistics;
 use super::window::TsFileError;
 use crate::data::DataType;
-use crate::wire::compressed::CompressedError;
+use crate::data::compressor::CompressorError;
 
 /// Marker of a chunk group.
 const GROUP: u8 = 0;
@@ -147,7 +147,7 @@ pub enum WriteError {
     Codec(#[from] CodecError),
     /// A compressor failed.
     #[error(transparent)]
-    Compressed(#[from] CompressedError),
+    Compressed(#[from] CompressorError),
 }
 
 /// What was written.

@@ -1,0 +1,71 @@
+//! What holds for any bytes taken for a `TsFile`, or for a column of one: shared as `checks.rs` is.
+
+use penstock::data::DataType;
+use penstock::tsfile::check::{Depth, check};
+use penstock::tsfile::cut::{Selection, cut};
+use penstock::tsfile::encoding::{Encoding, Values, decode, decode_times, encode};
+use penstock::tsfile::read::{Deletions, Points, TsFile};
+use penstock::tsfile::write::{MemoryScratch, Settings, Version, Writer};
+
+/// A file that is sound reads to the end, and to as many points as the check counts; what is cut out of it
+/// is sound, too. Of any other file nothing is expected but an end.
+pub(crate) fn ts_file(bytes: &[u8]) {
+    let mut flaws = 0;
+    let checked = check(&bytes, Depth::Pages, &mut |_| flaws += 1).expect("memory does not fail");
+    assert_eq!(checked.flaws, flaws);
+    let Ok(file) = TsFile::open(bytes) else { return };
+    let read = points_of(&file);
+    if flaws > 0 {
+        return;
+    }
+    assert_eq!(read, Some(checked.points));
+    let version = if file.summary().version == 3 { Version::V3 } else { Version::V4 };
+    let settings =
+        Settings { version, both_orders: false, chunk_points: usize::MAX, ..Settings::default() };
+    let scratches: [MemoryScratch; 3] = Default::default();
+    let mut writer = Writer::new(Vec::new(), scratches, settings).expect("memory");
+    if cut(&file, &Deletions::default(), &Selection::ALL, &mut writer).is_ok() {
+        let (made, written) = writer.finish().expect("memory");
+        assert_eq!(written.points, checked.points);
+        let again = check(&&made[..], Depth::Pages, &mut |flaw| assert_eq!(flaw.to_string(), ""));
+        assert_eq!(again.expect("memory").points, checked.points);
+    }
+}
+
+/// Points of all devices; `None` if some cannot be read.
+fn points_of(file: &TsFile<&[u8]>) -> Option<u64> {
+    let mut points = Points::new(file, None);
+    let mut devices = file.devices().ok()?;
+    let mut count = 0;
+    while let Some(device) = devices.next().ok()? {
+        points.start(&device).ok()?;
+        while let Some(piece) = points.next(|_| true).ok()? {
+            assert_eq!(piece.times.len(), piece.values.len());
+            count += piece.times.len() as u64;
+        }
+    }
+    Some(count)
+}
+
+/// A column decodes to as many values as asked for or to an error, and what it decoded to is encoded to
+/// something that decodes to the same. The first two bytes choose type, encoding and count.
+pub(crate) fn column(bytes: &[u8]) {
+    let [kind, count, input @ ..] = bytes else { return };
+    let data_type = DataType::ALL[usize::from(*kind) % DataType::ALL.len()];
+    let encoding = Encoding::ALL[usize::from(kind / 16) % Encoding::ALL.len()];
+    let count = usize::from(*count) * 7;
+    let mut values = Values::of(data_type);
+    if decode(data_type, encoding, input, count, &mut values).is_ok() {
+        assert_eq!(values.len(), count);
+        let (mut out, mut again) = (Vec::new(), Values::of(data_type));
+        if encode(encoding, &values, &mut out).is_ok() {
+            decode(data_type, encoding, &out, count, &mut again).expect("it was encoded");
+            let mut third = Vec::new();
+            encode(encoding, &again, &mut third).expect("it was encoded");
+            assert_eq!(out, third, "NaN does not equal itself, its bytes do");
+        }
+    }
+    let mut times = Vec::new();
+    let _outcome = decode_times(encoding, input, 1000, &mut times);
+    assert!(times.len() <= 1001);
+}
