@@ -145,10 +145,12 @@ fn copy<R: ReadAt, W: io::Write>(
     let bytes = header.end - header.start;
     let form = (header.value_type, header.compression, header.encoding);
     out.put(&head(header.marker, &header.name, bytes, form))?;
-    let mut buffer = vec![0; TSFILE_COPY_BYTES];
+    let most = |left: u64| usize::try_from(left).unwrap_or(usize::MAX).min(TSFILE_COPY_BYTES);
+    // Many chunks are a few KiB: no more than that is cleared for them.
+    let mut buffer = vec![0; most(bytes)];
     let mut at = header.start;
     while at < header.end {
-        let most = usize::try_from(header.end - at).unwrap_or(usize::MAX).min(TSFILE_COPY_BYTES);
+        let most = most(header.end - at);
         let part = buffer.get_mut(..most).unwrap_or_default();
         if read_fully(file, at, part)? < most {
             let source = io::ErrorKind::UnexpectedEof.into();
