@@ -1,8 +1,9 @@
 //! Receivers, stage and spool over a simulated disk, without threads: connections end, the node crashes at
-//! any moment, and every answered request lies in the spool, once.
+//! any moment, the disk fails behind an answer, and every answered request lies in the spool, once.
 
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "what is out of range fails the test")]
 
+use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,8 @@ use penstock::keep::stage::Record;
 use penstock::link::receiver::Receiver;
 use penstock::ops::board::Board;
 use penstock::ops::clock::{self, EpochMillis};
-use penstock::spool::{Kind, LinkId, SimDisk, Spool};
+use penstock::spool::{Fault, Kind, LinkId, SimDisk, Spool};
+use penstock::wire::answer::Answer;
 use penstock_test_support::chance::Chance;
 use penstock_test_support::frames;
 use tokio::sync::watch;
@@ -57,6 +59,54 @@ struct Node {
 #[test]
 fn what_was_answered_is_there_once_after_any_crash() {
     penstock_test_support::parallel::run(SEEDS, play);
+}
+
+/// The answer to a piece does not wait for its write; that of the seal does, whatever call of the disk fails.
+#[test]
+fn a_write_that_fails_behind_the_answer_to_its_piece_leaves_the_seal_without_one() {
+    let mut failed = 0;
+    for call in 0.. {
+        let (mut node, mut sender) = answered_but_not_written();
+        let before = node.disk.calls().all;
+        node.disk.schedule(call, Fault::Io, false);
+        let stepped = node.thread.step(node.now, EpochMillis(0));
+        let mut reports = Vec::new();
+        node.handle.stage().take_reports(&mut reports);
+        if stepped.is_err() {
+            failed += 1;
+            assert_eq!((reports, sender.machine.poll_answer()), (Vec::new(), None), "call {call}");
+        } else if node.disk.calls().all - before <= call {
+            break;
+        }
+    }
+    assert!(failed >= 5, "making, writing, syncing, renaming and appending: {failed}");
+}
+
+#[test]
+fn a_disk_that_is_full_behind_the_answer_to_a_piece_holds_that_of_the_seal() {
+    let (mut node, mut sender) = answered_but_not_written();
+    node.disk.schedule(0, Fault::NoSpace, true);
+    node.step(slice::from_mut(&mut sender));
+    assert_eq!((sender.machine.poll_answer(), sender.machine.poll_reset()), (None, None));
+    node.disk.heal();
+    node.step(slice::from_mut(&mut sender));
+    assert_eq!(sender.machine.poll_answer(), Some(Answer::Accepted));
+}
+
+/// All pieces of a file are answered, its seal is sent, and the spool's thread has seen none of it.
+fn answered_but_not_written() -> (Node, Sender) {
+    let mut node = Node::open(SimDisk::new(1, 1 << 30), clock::now());
+    let machine = node.machine();
+    let mut sender = Sender::new(0, 1, machine);
+    let before = node.disk.calls().writes;
+    for _ in 0..100 {
+        if sender.frame == sender.units[0].payloads.len() - 1 && sender.rest.is_empty() {
+            assert_eq!(node.disk.calls().writes, before);
+            return (node, sender);
+        }
+        sender.send(usize::MAX, &mut node);
+    }
+    panic!("a piece has no answer");
 }
 
 fn play(seed: u64) {
