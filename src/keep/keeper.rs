@@ -228,14 +228,18 @@ impl Keeper {
     }
 
     /// Shows the first bytes of a file.
-    pub fn show<D: Disk>(&self, spool: &Spool<D>, key: FileKey) -> Kept {
-        let shown = self.find(key).and_then(|file| {
-            let mut head = [0; HEAD_BYTES];
-            let reader = spool.partial_reader(file.partial).ok()?;
-            reader.read_at(0, &mut head).ok()?;
-            Some(Outcome::Unwrapped { file: key, bytes: file.bytes, head })
-        });
-        Kept::Done(shown.unwrap_or(Outcome::Undecodable))
+    ///
+    /// # Errors
+    /// The disk failed: no reason to find fault with what was sent.
+    pub fn show<D: Disk>(&self, spool: &Spool<D>, key: FileKey) -> Result<Kept, Fatal> {
+        let Some(file) = self.find(key) else { return Ok(Kept::Done(Outcome::Undecodable)) };
+        let reader = match spool.partial_reader(file.partial) {
+            Ok(reader) => reader,
+            Err(error) => return file_refused(error),
+        };
+        let mut head = [0; HEAD_BYTES];
+        reader.read_at(0, &mut head).map_err(unreadable)?;
+        Ok(Kept::Done(Outcome::Unwrapped { file: key, bytes: file.bytes, head }))
     }
 
     /// Seals files: the last one first looked at, all of them then made an entry.
@@ -449,7 +453,7 @@ pub(super) fn unreadable(source: io::Error) -> Fatal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spool::{Settings, SimDisk};
+    use crate::spool::{Fault, Settings, SimDisk};
 
     #[test]
     fn flawed_files_go_to_quarantine_together_or_not_at_all() {
@@ -469,6 +473,23 @@ mod tests {
         let kept = keeper.quarantine(&mut spool, mods, Case::FlawedFile).unwrap();
         assert!(matches!(kept, Kept::Done(Outcome::Quarantined(Case::FlawedFile))), "{kept:?}");
         assert_eq!((keeper.open_files(), spool.stats().quarantine_things), (0, 2));
+    }
+
+    #[test]
+    fn a_disk_that_cannot_read_a_file_is_not_the_senders_fault() {
+        let disk = SimDisk::new(1, 1 << 30);
+        let now = crate::ops::clock::now();
+        let (mut spool, _) = Spool::open(disk.clone(), Settings::default(), now, 0).unwrap();
+        let mut keeper = Keeper::new(u32::MAX);
+        let key = FileKey { link: LinkId(1), number: 1 };
+        keeper.write(&mut spool, key, &[7; 100]).unwrap();
+        // It is opened and read.
+        for call in 0..2 {
+            disk.schedule(call, Fault::Io, false);
+            assert!(keeper.show(&spool, key).is_err(), "call {call}");
+        }
+        let shown = keeper.show(&spool, key).unwrap();
+        assert!(matches!(shown, Kept::Done(Outcome::Unwrapped { bytes: 100, .. })), "{shown:?}");
     }
 
     const NAMED: &str = "P1-00112233445566778899aabbccddeeff-00000000000000000042-x.tsfile";

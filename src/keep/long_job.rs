@@ -228,7 +228,7 @@ fn inflate<D: Disk>(
     drop(inner);
     let (keeper, spool) = host.parts();
     keeper.discard(spool, file)?;
-    Ok(Some(keeper.show(spool, into)))
+    keeper.show(spool, into).map(Some)
 }
 
 /// The request in a compressed one; `None` if it makes no sense.

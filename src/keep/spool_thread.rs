@@ -280,7 +280,7 @@ impl<D: Disk> SpoolThread<D> {
             Record::Job(Job::Quarantine { file, case }) => {
                 keeper.quarantine(spool, *file, *case)?
             }
-            Record::Job(Job::Show { file }) => keeper.show(spool, *file),
+            Record::Job(Job::Show { file }) => keeper.show(spool, *file)?,
             Record::Job(job) => {
                 self.jobs.extend(LongJob::of(job));
                 return Ok(None);
