@@ -137,6 +137,15 @@ pub trait DiskFile: Debug + Send + Sync + 'static {
     /// What the medium says. Nothing is known then about what was written since the last success, and a second call
     /// that succeeds proves nothing.
     fn sync_data(&self) -> io::Result<()>;
+
+    /// Makes what an earlier run has written durable, and has later reads look at the medium: what a failed sync of
+    /// that run left in memory only, is not there. As far as the system can.
+    ///
+    /// # Errors
+    /// As [`DiskFile::sync_data`].
+    fn recover(&self) -> io::Result<()> {
+        self.sync_data()
+    }
 }
 
 /// Reads until `into` is full or the file ends; returns the bytes read.

@@ -94,11 +94,14 @@ impl<F: DiskFile> Log<F> {
         Ok(())
     }
 
-    /// Closes the segment: durable, and cut to its length. Returns that length.
+    /// Closes the segment: durable, then cut to its length. Returns that length. In this order: recovery takes
+    /// whatever is missing in a segment that was cut for damage. The cut is durable, too, so that a crash does not
+    /// bring back bytes that no quota has counted.
     pub(super) fn end(&mut self) -> Result<u64, Fatal> {
         self.sync()?;
         let Some(open) = self.open.take() else { return Ok(0) };
         open.file.truncate(open.offset).map_err(Fatal::at("truncate", &open.path))?;
+        open.file.sync_data().map_err(Fatal::at("sync", &open.path))?;
         Ok(open.offset)
     }
 }

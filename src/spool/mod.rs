@@ -99,7 +99,8 @@
 //!
 //! # Durability
 //!
-//! `append` writes, `sync` makes durable; what `sync` returned is never lost by a crash. A file is synced, renamed, its
+//! `append` writes, `sync` makes durable; what `sync` returned is never lost by a crash. A start counts only on what is on
+//! the medium: what an earlier run left in the system's memory it syncs first, or forgets if that run's sync failed. A file is synced, renamed, its
 //! directory synced, and only then named by an entry. Nothing that was cut or given up gives its sequence to other data
 //! once a consumer can have seen it.
 

@@ -185,7 +185,7 @@ impl<D: Disk> Spool<D> {
             Found::Damaged | Found::Later(_) => self.origin,
         };
         if writable {
-            last.repair(self.origin, lost)?;
+            last.repair(self.origin, lost, proved)?;
             self.log = last.into_log(self.clock.now);
         } else {
             self.log = Log { open: None, next: last.end, synced: last.end };
@@ -275,7 +275,7 @@ fn make_dirs<D: Disk>(disk: &D) -> Result<(), Fatal> {
     for dir in [segment::DIR, FILES, PARTIALS, cursor::DIR, quarantine::DIR].map(Path::new) {
         disk.create_dir(dir).map_err(Fatal::at("make", dir))?;
     }
-    for dir in [segment::DIR, "."].map(Path::new) {
+    for dir in [segment::DIR, cursor::DIR, "."].map(Path::new) {
         disk.sync_dir(dir).map_err(Fatal::at("sync", dir))?;
     }
     Ok(())

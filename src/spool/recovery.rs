@@ -80,7 +80,8 @@ pub(super) fn look<D: Disk>(
     mode: OpenMode,
 ) -> Result<Survey<D::File>, SpoolError> {
     let index = list(disk)?;
-    let opened = Snapshots::open(disk).map_err(Fatal::at("read", Path::new("spool/snapshot")))?;
+    let opened =
+        Snapshots::open(disk, mode).map_err(Fatal::at("read", Path::new("spool/snapshot")))?;
     let (snapshots, newest) = opened;
     let (dedup, through) = newest.unwrap_or_default();
     let proved = proved.max(through).max(1);
@@ -132,6 +133,10 @@ fn open_walk<D: Disk>(
 ) -> Result<(Walk<D::File>, Found), SpoolError> {
     let path = segment::path(first);
     let file = disk.open(&path, mode).map_err(Fatal::at("open", &path))?;
+    if mode == OpenMode::Write {
+        // What is found here counts as durable, for repetitions too; after a kill it need not be yet.
+        file.recover().map_err(Fatal::at("sync", &path))?;
+    }
     let found = SegmentHeader::read(&file).map_err(Fatal::at("read", &path))?;
     let id = match found {
         Found::Header(header) => Some(header.id),
@@ -246,9 +251,14 @@ impl<F: DiskFile> Last<F> {
         matches!(self.header, Found::Damaged) && self.end == self.first && proved <= self.first
     }
 
-    /// Lays voids over the holes and over a lost tail, repairs the header; durable on return. Returns the end of the
-    /// log, and whether the segment can be filled further.
-    pub(super) fn repair(&mut self, origin: OriginId, lost: Option<Flaw>) -> Result<(), Fatal> {
+    /// Lays voids over the holes and over a lost tail, repairs the header; durable on return. `proved` is what is known
+    /// to have been durable: no void says more, since a crash may take one and leave a later one.
+    pub(super) fn repair(
+        &mut self,
+        origin: OriginId,
+        lost: Option<Flaw>,
+        proved: u64,
+    ) -> Result<(), Fatal> {
         let path = segment::path(self.first);
         let mut id = self.id.unwrap_or_default();
         let mut changed = false;
@@ -266,7 +276,7 @@ impl<F: DiskFile> Last<F> {
         let fits = |flaw: &&Flaw| flaw.offset + ENTRY_HEADER_BYTES as u64 <= self.bytes;
         for flaw in self.holes.iter().chain(lost.as_ref().filter(fits)) {
             let is_tail = flaw.first == self.end;
-            let void = void(origin, id, flaw, is_tail);
+            let void = void(origin, id, flaw, (is_tail, proved));
             write_all_at(&self.file, flaw.offset, &mut [IoSlice::new(&void.encode())])
                 .map_err(Fatal::at("repair", &path))?;
             changed = true;
@@ -303,12 +313,17 @@ impl<F: DiskFile> Last<F> {
 }
 
 /// A void over a flaw; over a tail it has no payload, so that the log goes on right behind it.
-fn void(origin: OriginId, segment: u64, flaw: &Flaw, is_tail: bool) -> EntryHeader {
+fn void(
+    origin: OriginId,
+    segment: u64,
+    flaw: &Flaw,
+    (is_tail, proved): (bool, u64),
+) -> EntryHeader {
     let payload = if is_tail { 0 } else { flaw.bytes.saturating_sub(ENTRY_HEADER_BYTES as u64) };
     EntryHeader {
         segment,
         sequence: Sequence(flaw.first),
-        synced: Sequence(flaw.first),
+        synced: Sequence(flaw.first.min(proved)),
         arrival: Arrival { wall_ms: 0, trusted: false },
         kind: Kind::Void,
         source: Source::Own,

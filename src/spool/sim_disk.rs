@@ -122,6 +122,12 @@ impl SimDisk {
         self.lock_state().crash();
     }
 
+    /// The process dies, and the system lives on: open files are dead, everything written can be read, and what was
+    /// not synced is still not durable.
+    pub fn kill(&self) {
+        self.lock_state().kill();
+    }
+
     /// Another disk with the same files, all durable.
     #[must_use]
     pub fn fork(&self) -> Self {
@@ -449,6 +455,15 @@ impl DiskFile for SimFile {
         let time = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
         let time = state.sync_time + time;
         state.elapsed += time;
+        Ok(())
+    }
+
+    fn recover(&self) -> io::Result<()> {
+        self.sync_data()?;
+        let mut state = self.enter()?;
+        if let Some(inode) = state.inodes.get_mut(&self.inode) {
+            inode.current.clone_from(&inode.durable);
+        }
         Ok(())
     }
 }

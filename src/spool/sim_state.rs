@@ -140,10 +140,14 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn crash(&mut self) {
+    pub(super) fn kill(&mut self) {
         self.epoch += 1;
         self.locks.clear();
         self.denied.clear();
+    }
+
+    pub(super) fn crash(&mut self) {
+        self.kill();
         self.crash_names();
         let mut inodes = std::mem::take(&mut self.inodes);
         inodes.retain(|number, _| self.names.values().any(|linked| linked == number));

@@ -56,6 +56,10 @@ impl<F: DiskFile> Slots<F> {
         body: &mut Vec<u8>,
     ) -> io::Result<Self> {
         let file = disk.open(path, mode)?;
+        if mode == OpenMode::Write {
+            // The next record takes the place of the one before the newest, which has to be durable by then.
+            file.recover()?;
+        }
         let mut slots = Self { file, generation: 0 };
         body.clear();
         let mut record = [0; SLOT_BYTES];

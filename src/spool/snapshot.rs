@@ -36,11 +36,14 @@ pub(super) struct Snapshots {
 
 impl Snapshots {
     /// Reads the newest whole snapshot, if there is one: the tables, and the sequence that they go through.
-    pub(super) fn open<D: Disk>(disk: &D) -> io::Result<(Self, Option<(Dedup, u64)>)> {
+    pub(super) fn open<D: Disk>(
+        disk: &D,
+        mode: OpenMode,
+    ) -> io::Result<(Self, Option<(Dedup, u64)>)> {
         let mut snapshots = Self::default();
         let mut newest = None;
         for number in 0..2 {
-            if let Some((generation, tables, through)) = read(disk, number)?
+            if let Some((generation, tables, through)) = read(disk, number, mode)?
                 && generation > snapshots.generation
             {
                 snapshots.generation = generation;
@@ -82,12 +85,16 @@ fn path(number: u64) -> PathBuf {
     PathBuf::from(format!("spool/snapshot-{number}"))
 }
 
-fn read<D: Disk>(disk: &D, number: u64) -> io::Result<Option<(u64, Dedup, u64)>> {
+fn read<D: Disk>(disk: &D, number: u64, mode: OpenMode) -> io::Result<Option<(u64, Dedup, u64)>> {
     let file = match disk.open(&path(number), OpenMode::Read) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
+    if mode == OpenMode::Write {
+        // As with slots: the next one takes the place of the older one.
+        file.recover()?;
+    }
     let bytes = usize::try_from(file.bytes()?).unwrap_or(usize::MAX);
     if bytes > BYTES_MAX {
         return Ok(None);

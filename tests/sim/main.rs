@@ -9,6 +9,7 @@
 //! an entry that was answered or durable is missing, or has changed; one is there twice, or out of its
 //! order; a node does not start; something has not arrived a while after the faults have stopped.
 //!
+//! A node ends by a kill, which leaves what was written and not synced where it was, or with the power, which need not.
 //! Besides, each call of each disk in one quiet run fails in each way.
 //!
 //! `cargo test --test sim` plays 20,000 schedules; `-- --seeds N` plays N, `-- --seed S` plays one and tells

@@ -2,12 +2,15 @@
 
 use penstock::spool::{Fault, SimDisk};
 
+use crate::random::Random;
+
 /// A disk that may be told to fail.
 #[derive(Debug)]
 pub(crate) struct Plug {
     pub(crate) disk: SimDisk,
     /// The call at which it fails, how, and whether all later calls fail too.
     armed: Option<(u64, Fault, bool)>,
+    random: Random,
 }
 
 /// Bytes of a disk that is not full.
@@ -15,7 +18,7 @@ const CAPACITY: u64 = 1 << 30;
 
 impl Plug {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { disk: SimDisk::new(seed, CAPACITY), armed: None }
+        Self { disk: SimDisk::new(seed, CAPACITY), armed: None, random: Random::new(seed) }
     }
 
     /// Lets the `call`-th call from now fail.
@@ -41,9 +44,13 @@ impl Plug {
         self.armed = None;
     }
 
-    /// Everything that was not synced may go.
+    /// The node is over: its process was killed, or the power went, and with it whatever was not synced.
     pub(crate) fn crash(&mut self) {
-        self.disk.crash();
+        if self.random.once_in(2) {
+            self.disk.kill();
+        } else {
+            self.disk.crash();
+        }
         self.heal();
     }
 

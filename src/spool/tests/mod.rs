@@ -4,6 +4,7 @@ mod basics;
 mod faults;
 mod flips;
 mod model;
+mod restarts;
 mod room;
 mod starts;
 

@@ -211,7 +211,11 @@ impl Run {
 
     fn crash(&mut self) {
         drop(self.spool.take());
-        self.disk.crash();
+        if self.dice.number_below(2) == 0 {
+            self.disk.kill();
+        } else {
+            self.disk.crash();
+        }
         self.reopen(true);
     }
 
