@@ -1,19 +1,21 @@
-//! The inner node: a spool that fills, and one pipe that empties it through the gate.
+//! The inner node: a spool that fills, and pipes that empty it through the gate, with the sink's own feed and frames.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use penstock::data::{Identity, OriginId, Precision, ReadAt, Sequence};
-use penstock::link::sender::Settings as SenderSettings;
-use penstock::link::sender::{Command, Delivery, Event, FileLengths, Frame, Sender};
+use penstock::config::NodeUrls;
+use penstock::data::{OriginId, Precision, Sequence};
+use penstock::limits::{PARTIALS_MAX, SEGMENTS_MAX};
+use penstock::link::sender::{Command, Event, Sender};
 use penstock::ops::clock::EpochMillis;
+use penstock::sink::air_gap::{AirGapSettings, Done, Load, Orders, SpoolFeed};
 use penstock::spool::{
-    Arrival, ConsumerId, Cursor, Entry, Kind, NewEntry, NewFileEntry, Outcome, Reader, SealedFile,
-    Settings, SimDisk, Source, Spool, Start,
+    Arrival, ConsumerId, Cursor, EntryHeader, Kind, NewEntry, NewFileEntry, Outcome, Reader,
+    SealedFile, Settings, SimDisk, Source, Spool, Start,
 };
-use penstock_test_support::frames;
+use tokio::sync::watch;
 
 use crate::line::{End, Line};
 use crate::outer::Outer;
@@ -33,32 +35,29 @@ pub(crate) struct Inner {
     taken: Vec<u64>,
     /// Those that a crash took: their owner brings them again.
     pub(crate) lost: Vec<u64>,
-    /// Everything below was answered.
-    answered: u64,
+    /// By pipe: everything below was answered.
+    answered: Vec<u64>,
     settings: Settings,
-    sender: SenderSettings,
-    e_language: bool,
+    sink: AirGapSettings,
 }
 
 /// What a crash takes.
 struct Node {
     spool: Spool<SimDisk>,
-    reader: Reader<SimDisk>,
     observer: Reader<SimDisk>,
+    pipes: Vec<Pipe>,
+}
+
+/// One consumer, its machine and its connection.
+struct Pipe {
     consumer: ConsumerId,
-    cursor: Cursor,
+    /// As far as the sink has said to have come.
+    cursor: Arc<Mutex<Cursor>>,
+    load: Load<SpoolFeed<SimDisk>>,
     sender: Sender,
     line: Option<usize>,
     /// Bytes of the frame that have not left.
     rest: Vec<u8>,
-    current: Option<Current>,
-}
-
-struct Current {
-    entry: Entry,
-    unit: u64,
-    files: Vec<(String, Vec<u8>)>,
-    payload: Vec<u8>,
 }
 
 /// What came of a step.
@@ -72,9 +71,12 @@ pub(crate) enum Did {
 
 impl Inner {
     pub(crate) fn new(seed: u64, settings: Settings, random: &mut Random) -> Self {
-        let mut sender = SenderSettings::new(NonZeroUsize::MIN);
-        sender.piece_bytes = usize::try_from(random.between(50, 400)).unwrap_or(100);
-        sender.seal_timeout = Duration::from_secs(120);
+        let gate = NodeUrls::parse("127.0.0.1:9780").expect("an address");
+        let mut sink = AirGapSettings::new(gate, "inner");
+        sink.piece_bytes = usize::try_from(random.between(50, 400)).unwrap_or(100);
+        sink.seal_timeout = Duration::from_secs(120);
+        sink.e_language = random.once_in(4);
+        let pipes = if random.once_in(4) { 2 } else { 1 };
         Self {
             plug: Plug::new(seed),
             node: None,
@@ -82,26 +84,38 @@ impl Inner {
             durable: BTreeMap::new(),
             taken: Vec::new(),
             lost: Vec::new(),
-            answered: 0,
+            answered: vec![0; pipes],
             settings,
-            sender,
-            e_language: random.once_in(4),
+            sink,
         }
+    }
+
+    /// How many pipes there are.
+    pub(crate) const fn pipes(&self) -> usize {
+        self.answered.len()
     }
 
     pub(crate) const fn is_up(&self) -> bool {
         self.node.is_some()
     }
 
-    /// The line of its connection.
-    pub(crate) fn line(&self) -> Option<usize> {
-        self.node.as_ref()?.line
+    fn pipe(&self, index: usize) -> Option<&Pipe> {
+        self.node.as_ref()?.pipes.get(index)
+    }
+
+    fn pipe_mut(&mut self, index: usize) -> Option<&mut Pipe> {
+        self.node.as_mut()?.pipes.get_mut(index)
+    }
+
+    /// The pipe whose connection this line is.
+    pub(crate) fn pipe_on(&self, line: usize) -> Option<usize> {
+        self.node.as_ref()?.pipes.iter().position(|pipe| pipe.line == Some(line))
     }
 
     /// A 0x00 that nobody owes can be told from an answer now.
-    pub(crate) fn can_tell_unasked(&self) -> bool {
-        let Some(node) = &self.node else { return false };
-        node.sender.is_writing() || (node.sender.is_connected() && node.current.is_none())
+    pub(crate) fn can_tell_unasked(&self, pipe: usize) -> bool {
+        let Some(pipe) = self.pipe(pipe) else { return false };
+        pipe.sender.is_writing() || (pipe.sender.is_connected() && pipe.sender.is_free())
     }
 
     /// Starts the node. Without a fault of the disk it has to start.
@@ -126,22 +140,14 @@ impl Inner {
         let disk = self.plug.disk.clone();
         let (mut spool, recovery) = Spool::open(disk, self.settings.clone(), now, wall.0)
             .map_err(|error| error.to_string())?;
-        assert_eq!(recovery.corrupt_entries, 0, "a crash makes no flaws");
+        assert_eq!(recovery.corrupt_entries, 0, "a crash makes no flaws: {recovery:?}");
         assert_eq!(recovery.cursors_lost, 0, "a crash takes no cursors");
-        let consumer =
-            spool.create_consumer("gate", Start::Oldest).map_err(|error| error.to_string())?;
-        let cursor = spool.cursor(consumer).cloned().unwrap_or_default();
-        Ok(Node {
-            reader: spool.reader(cursor.position),
-            observer: spool.reader(Sequence(1)),
-            spool,
-            consumer,
-            cursor,
-            sender: Sender::new(self.sender.clone(), seed),
-            line: None,
-            rest: Vec::new(),
-            current: None,
-        })
+        let mut pipes = Vec::new();
+        for index in 0..self.pipes() {
+            let seed = seed ^ index as u64;
+            pipes.push(Pipe::open(&mut spool, (&self.plug.disk, &self.sink), index, seed)?);
+        }
+        Ok(Node { observer: spool.reader(Sequence(1)), spool, pipes })
     }
 
     fn check_again(&mut self) {
@@ -149,8 +155,12 @@ impl Inner {
         let origin = *self.origin.get_or_insert_with(|| node.spool.origin());
         assert!(origin == node.spool.origin() || self.durable.is_empty(), "it has a new identity");
         self.origin = Some(node.spool.origin());
-        let position = node.cursor.position.0;
-        assert!(position <= self.answered.max(1), "the cursor has passed what was not answered");
+        let mut position = u64::MAX;
+        for (pipe, answered) in node.pipes.iter().zip(&self.answered) {
+            let own = pipe.position();
+            assert!(own <= (*answered).max(1), "the cursor has passed what was not answered");
+            position = position.min(own);
+        }
         let mut found = BTreeMap::new();
         let observer = &mut node.observer;
         self.plug.undisturbed(|_| {
@@ -185,10 +195,12 @@ impl Inner {
                 };
                 node.spool.append(entry, arrival).map_err(|error| error.to_string())
             }
+            Content::Flawed(_) => return Ok(true),
             Content::File { mods, bytes } => {
                 node.take_in_file(unit, mods.as_deref(), bytes, arrival)
             }
         };
+        node.check_limits(&self.settings);
         match outcome {
             Ok(Outcome::Appended(_)) => {
                 self.taken.push(unit.number);
@@ -226,85 +238,86 @@ impl Inner {
     }
 
     pub(crate) fn crash(&mut self, lines: &mut [Line], random: &mut Random) {
-        if let Some(line) = self.node.take().and_then(|node| node.line)
-            && let Some(line) = lines.get_mut(line)
-        {
-            line.drop_sender(random);
+        let pipes = self.node.take().map(|node| node.pipes).unwrap_or_default();
+        for line in pipes.into_iter().filter_map(|pipe| pipe.line) {
+            if let Some(line) = lines.get_mut(line) {
+                line.drop_sender(random);
+            }
         }
         self.plug.crash();
     }
 
     /// The dialled connection stands.
-    pub(crate) fn connected(&mut self, line: usize, now: Instant) {
-        if let Some(node) = &mut self.node {
-            node.line = Some(line);
-            node.sender.handle_connected(now);
+    pub(crate) fn connected(&mut self, pipe: usize, line: usize, now: Instant) {
+        if let Some(pipe) = self.pipe_mut(pipe) {
+            pipe.line = Some(line);
+            pipe.sender.handle_connected(now);
         }
     }
 
-    pub(crate) fn refused(&mut self, now: Instant) {
-        if let Some(node) = &mut self.node {
-            node.sender.handle_lost(now, ErrorKind::ConnectionRefused);
+    pub(crate) fn refused(&mut self, pipe: usize, now: Instant) {
+        if let Some(pipe) = self.pipe_mut(pipe) {
+            pipe.sender.handle_lost(now, ErrorKind::ConnectionRefused);
         }
     }
 
     pub(crate) fn timeout(&self) -> Option<Instant> {
-        self.node.as_ref()?.sender.poll_timeout()
+        let pipes = &self.node.as_ref()?.pipes;
+        pipes.iter().filter_map(|pipe| pipe.sender.poll_timeout()).min()
     }
 
-    /// Everything durable was answered.
+    /// Everything durable was answered to every pipe.
     pub(crate) fn is_done(&self) -> bool {
         let Some(node) = &self.node else { return false };
-        self.durable.keys().next_back().is_none_or(|last| *last < node.cursor.position.0)
+        let last = self.durable.keys().next_back().copied().unwrap_or(0);
+        node.pipes.iter().all(|pipe| last == 0 || last < pipe.position())
     }
 
-    /// The machine, for people.
+    /// The machines, for people.
     pub(crate) fn show(&self) -> String {
-        self.node.as_ref().map_or_else(String::new, |node| format!("{:?}", node.sender))
+        let pipes = self.node.iter().flat_map(|node| &node.pipes);
+        pipes.fold(String::new(), |shown, pipe| format!("{shown}{:?} ", pipe.sender))
     }
 
-    /// One step of the pipe.
+    /// One step of a pipe.
     pub(crate) fn step(
         &mut self,
+        index: usize,
         now: Instant,
         lines: &mut [Line],
         random: &mut Random,
         outer: &Outer,
     ) -> Did {
-        let Some(node) = &mut self.node else { return Did::Nothing };
-        if node.sender.poll_timeout().is_some_and(|at| at <= now) {
-            node.sender.handle_timeout(now);
-        }
-        if node.sender.is_free() {
-            node.take_on(now);
-        }
-        let did = match node.sender.poll(now) {
-            Some(Command::Connect { .. }) => Did::Connect,
-            Some(Command::Look) => {
-                node.look(now, lines);
-                Did::Something
-            }
-            Some(Command::Send(frame)) => {
-                node.rest = node.frame(frame, self.e_language);
-                Did::Something
-            }
-            Some(Command::Close) => {
-                if let Some(line) = node.line.take().and_then(|line| lines.get_mut(line)) {
-                    line.drop_sender(random);
-                }
-                node.rest.clear();
-                Did::Something
-            }
-            None if node.talk(now, lines, random) => Did::Something,
-            None => Did::Nothing,
-        };
-        while let Some(event) = node.sender.poll_event() {
+        let Some(pipe) = self.pipe_mut(index) else { return Did::Nothing };
+        let did = pipe.step(now, lines, random);
+        while let Some(event) = pipe.sender.poll_event() {
             if event == Event::Delivered {
-                let entry = node.delivered(outer);
-                self.answered = self.answered.max(entry + 1);
+                let header = pipe.load.delivered().expect("something was carried");
+                self.delivered(index, &header, outer);
+                break;
             }
         }
         did
+    }
+
+    /// The far side has accepted an entry: then it has to have it.
+    fn delivered(&mut self, index: usize, header: &EntryHeader, outer: &Outer) {
+        let sequence = header.sequence.0;
+        let unit = self.durable.get(&sequence).expect("it was durable here").unit;
+        let local = outer.record.by_unit.get(&unit);
+        let seen = local.and_then(|local| outer.record.entries.get(local));
+        let identity = seen.map(|seen| seen.identity);
+        assert_eq!(
+            identity,
+            Some(header.identity),
+            "unit {unit} was answered, and is not durable over there"
+        );
+        self.answered[index] = self.answered[index].max(sequence + 1);
+        let Some(Node { spool, pipes, .. }) = &mut self.node else { return };
+        let pipe = &pipes[index];
+        let cursor = pipe.cursor.lock().unwrap().clone();
+        assert_eq!(cursor.position, header.sequence.next());
+        spool.advance(pipe.consumer, &cursor).expect("the cursor moves on");
     }
 }
 
@@ -322,10 +335,18 @@ impl Node {
             mods.map(|mods| (mods_name.as_str(), mods)).into_iter().chain([(name.as_str(), bytes)])
         {
             let partial = self.spool.create_partial().map_err(|error| error.to_string())?;
-            self.spool.write_partial(partial, 0, bytes).map_err(|error| error.to_string())?;
             let hash = *blake3::hash(bytes).as_bytes();
-            let (partial, bytes) = (Some(partial), bytes.len() as u64);
-            files.push(SealedFile { name: Some(name), partial, bytes, hash });
+            let file = SealedFile {
+                name: Some(name),
+                partial: Some(partial),
+                bytes: bytes.len() as u64,
+                hash,
+            };
+            files.push(file);
+            if let Err(error) = self.spool.write_partial(partial, 0, bytes) {
+                self.discard(&files);
+                return Err(error.to_string());
+            }
         }
         let entry = NewFileEntry {
             source: Source::Own,
@@ -336,76 +357,97 @@ impl Node {
             files: &files,
             parameters: &[],
         };
-        self.spool.seal(entry, arrival).map_err(|error| error.to_string())
+        let sealed = self.spool.seal(entry, arrival).map_err(|error| error.to_string());
+        sealed.inspect_err(|_| self.discard(&files))
     }
 
-    fn take_on(&mut self, now: Instant) {
-        if self.current.is_none() {
+    /// Without room the file is brought again, as a whole.
+    fn discard(&mut self, files: &[SealedFile<'_>]) {
+        for partial in files.iter().filter_map(|file| file.partial) {
+            // After a failure of the disk the node ends anyway.
+            let _gone = self.spool.discard_partial(partial);
+        }
+    }
+
+    /// Whatever happens, nothing grows beyond its limit.
+    fn check_limits(&self, settings: &Settings) {
+        let stats = self.spool.stats();
+        let bytes = stats.segment_bytes + stats.file_bytes + stats.partial_bytes;
+        assert!(
+            bytes <= settings.max_bytes,
+            "{bytes} bytes of {} in the spool",
+            settings.max_bytes
+        );
+        assert!(stats.quarantine_bytes <= settings.quarantine_max_bytes);
+        assert!(stats.partials <= PARTIALS_MAX && stats.segments <= SEGMENTS_MAX);
+    }
+}
+
+impl Pipe {
+    fn open(
+        spool: &mut Spool<SimDisk>,
+        (disk, sink): (&SimDisk, &AirGapSettings),
+        index: usize,
+        seed: u64,
+    ) -> Result<Self, String> {
+        let name = format!("pipe {index}");
+        let consumer =
+            spool.create_consumer(&name, Start::Oldest).map_err(|error| error.to_string())?;
+        let start = spool.cursor(consumer).cloned().unwrap_or_default();
+        let cursor = Arc::new(Mutex::new(start.clone()));
+        let told = Arc::clone(&cursor);
+        let orders = Orders {
+            advance: Box::new(move |cursor| told.lock().unwrap().clone_from(cursor)),
+            quarantine: Box::new(|sequence, why| -> Done {
+                panic!("entry {sequence} has rotted: {why}")
+            }),
+        };
+        let (reader, disk) = (spool.reader(start.position), disk.clone());
+        // Nobody waits here: the world asks whenever it likes.
+        let synced = watch::channel(spool.synced()).1;
+        let feed = SpoolFeed::new(reader, start, synced, orders, (disk, &name));
+        let load = Load::new(sink.clone(), feed);
+        let sender = Sender::new(load.sender_settings(), seed);
+        Ok(Self { consumer, cursor, load, sender, line: None, rest: Vec::new() })
+    }
+
+    fn position(&self) -> u64 {
+        self.cursor.lock().unwrap().position.0
+    }
+
+    fn step(&mut self, now: Instant, lines: &mut [Line], random: &mut Random) -> Did {
+        if self.sender.poll_timeout().is_some_and(|at| at <= now) {
+            self.sender.handle_timeout(now);
+        }
+        if self.sender.is_free() {
             // What the disk cannot read now it reads later.
-            let Ok(Some(entry)) = self.reader.next_entry() else { return };
-            match self.load(&entry) {
-                Some(current) => self.current = Some(current),
-                None => return self.reader.seek(entry.header.sequence),
+            if let Ok(Some((_, delivery))) = self.load.entry() {
+                self.sender.deliver(now, delivery);
             }
         }
-        let Some(current) = &self.current else { return };
-        let delivery = match current.entry.header.kind {
-            Kind::File => {
-                let lengths: FileLengths =
-                    current.files.iter().map(|(_, bytes)| bytes.len() as u64).collect();
-                Delivery::Files(lengths)
+        match self.sender.poll(now) {
+            Some(Command::Connect { .. }) => Did::Connect,
+            Some(Command::Look) => {
+                self.look(now, lines);
+                Did::Something
             }
-            Kind::Tablet | Kind::Opaque | Kind::Void => Delivery::Whole,
-        };
-        self.sender.deliver(now, delivery);
-    }
-
-    fn load(&self, entry: &Entry) -> Option<Current> {
-        let mut payload = vec![0; entry.header.payload_bytes as usize];
-        self.reader.read_payload(entry, 0, &mut payload).ok()?;
-        let identity = entry.header.identity;
-        let mut files = Vec::new();
-        let mut unit = crate::units::number_in(&payload);
-        if entry.header.kind == Kind::File {
-            let list = penstock::spool::FileList::parse(&payload)?;
-            for (index, file) in list.files().enumerate() {
-                let content = self.reader.open_file(entry, &list, index).ok()?;
-                let mut bytes = vec![0; file.bytes as usize];
-                content.read_at(0, &mut bytes).ok()?;
-                unit = crate::units::number_of(file.name?);
-                files.push((wire_name(identity, file.name?), bytes));
-            }
-        }
-        Some(Current { entry: *entry, unit: unit?, files, payload })
-    }
-
-    /// The bytes of a frame.
-    fn frame(&self, frame: Frame, e_language: bool) -> Vec<u8> {
-        let payload = match (frame, &self.current) {
-            (Frame::Whole, Some(current)) => current.payload.clone(),
-            (Frame::Piece { file, start, bytes }, Some(current)) => {
-                let kind =
-                    if current.files.len() > 1 { frames::PIECE_WITH_MODS } else { frames::PIECE };
-                let (name, content) = &current.files[file];
-                let from = usize::try_from(start).unwrap_or_default();
-                frames::piece(kind, name, start, &content[from..from + bytes])
-            }
-            (Frame::Seal, Some(current)) => {
-                let lengths: Vec<_> = current
-                    .files
-                    .iter()
-                    .map(|(name, bytes)| (name.as_str(), bytes.len() as u64))
-                    .collect();
-                match lengths[..] {
-                    [(name, bytes)] => frames::seal(name, bytes),
-                    _ => frames::seal_with_mods(&lengths),
+            Some(Command::Send(frame)) => {
+                match self.load.frame(frame) {
+                    Ok(bytes) => self.rest = bytes,
+                    Err(_) => self.sender.abandon(),
                 }
+                Did::Something
             }
-            (Frame::HandshakeV1, _) => frames::handshake_v1("ms"),
-            (Frame::HandshakeV2, _) => frames::handshake("inner", "ms"),
-            (frame, None) => panic!("{frame} of nothing"),
-        };
-        if e_language { frames::wrapped(&payload) } else { frames::frame(&payload) }
+            Some(Command::Close) => {
+                if let Some(line) = self.line.take().and_then(|line| lines.get_mut(line)) {
+                    line.drop_sender(random);
+                }
+                self.rest.clear();
+                Did::Something
+            }
+            None if self.talk(now, lines, random) => Did::Something,
+            None => Did::Nothing,
+        }
     }
 
     fn look(&mut self, now: Instant, lines: &mut [Line]) {
@@ -450,26 +492,4 @@ impl Node {
         }
         true
     }
-
-    /// The far side has accepted an entry: then it has to have it.
-    fn delivered(&mut self, outer: &Outer) -> u64 {
-        let current = self.current.take().expect("something was carried");
-        let header = current.entry.header;
-        let local = outer.record.by_unit.get(&current.unit);
-        let seen = local.and_then(|local| outer.record.entries.get(local));
-        let identity = seen.map(|seen| seen.identity);
-        assert_eq!(
-            identity,
-            Some(header.identity),
-            "unit {} was answered, and is not durable over there",
-            current.unit
-        );
-        self.cursor = Cursor::at(header.sequence.next());
-        self.spool.advance(self.consumer, &self.cursor).expect("the cursor moves on");
-        header.sequence.0
-    }
-}
-
-fn wire_name(identity: Identity, name: &str) -> String {
-    format!("{}{name}", identity.file_prefix().as_str())
 }

@@ -8,7 +8,7 @@ use penstock_test_support::frames;
 use crate::line::{End, Line};
 use crate::outer::Outer;
 use crate::random::Random;
-use crate::units::Unit;
+use crate::units::{Content, Unit};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(1);
@@ -31,7 +31,10 @@ pub(crate) struct Lane {
 impl Lane {
     pub(crate) fn new(units: &[Unit], now: Instant, random: &mut Random) -> Self {
         let piece_bytes = usize::try_from(random.between(50, 400)).unwrap_or(100);
-        let payloads = units.iter().map(|unit| (unit.number, unit.payloads(piece_bytes)));
+        let slice_bytes = u32::try_from(random.between(20, 200)).ok();
+        let slice_bytes = slice_bytes.filter(|_| random.once_in(3));
+        let payloads =
+            units.iter().map(|unit| (unit.number, unit.payloads(piece_bytes, slice_bytes)));
         Self {
             payloads: payloads.collect(),
             unit: 0,
@@ -124,9 +127,16 @@ impl Lane {
         if let Some((number, payloads)) = self.payloads.get(self.unit)
             && self.frame == payloads.len()
         {
+            let is_there = match &units.get(number).expect("a unit").content {
+                Content::Flawed(bytes) => outer.has_in_quarantine(bytes),
+                Content::Tablet(_) | Content::File { .. } => {
+                    outer.record.by_unit.contains_key(number)
+                }
+            };
             assert!(
-                outer.record.by_unit.contains_key(number) && units.contains_key(number),
-                "unit {number} was answered, and is not durable over there"
+                is_there,
+                "{:?} was answered, and is not durable over there",
+                units.get(number)
             );
             (self.unit, self.frame) = (self.unit + 1, 0);
         }

@@ -1,5 +1,7 @@
 //! What crosses: tablets and files that tell their number wherever they are found.
 
+use penstock::wire::bytes::Writer;
+use penstock::wire::slice::{self, Slice};
 use penstock_test_support::frames::{self, TabletShape};
 
 use crate::random::Random;
@@ -12,6 +14,8 @@ const NUMBER_AT: std::ops::Range<usize> = 40..48;
 const TAIL_BYTES: usize = 9;
 const DEVICE: &str = "root.sim.u";
 const DIGITS: usize = 6;
+/// Version and type in front of a request's body.
+const HEAD_BYTES: usize = 3;
 
 /// One thing that has to arrive, whole and once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +31,23 @@ pub(crate) enum Content {
     Tablet(Vec<u8>),
     /// A `TsFile`, and its mods.
     File { mods: Option<Vec<u8>>, bytes: Vec<u8> },
+    /// A file that is no `TsFile`: it goes to quarantine, and nowhere else.
+    Flawed(Vec<u8>),
 }
 
 impl Unit {
     pub(crate) fn new(number: u64, random: &mut Random) -> Self {
         let content = if random.once_in(3) { file(number, random) } else { tablet(number, random) };
         Self { number, content }
+    }
+
+    /// The same, or something that can never be accepted: a stock peer checks nothing.
+    pub(crate) fn of_stock(number: u64, random: &mut Random) -> Self {
+        if random.once_in(10) {
+            let bytes = format!("no TsFile at all, but file number {number}").into_bytes();
+            return Self { number, content: Content::Flawed(bytes) };
+        }
+        Self::new(number, random)
     }
 
     /// Name of its file.
@@ -45,10 +60,11 @@ impl Unit {
     }
 
     /// The frames' payloads, as a stock peer sends them.
-    pub(crate) fn payloads(&self, piece_bytes: usize) -> Vec<Vec<u8>> {
+    pub(crate) fn payloads(&self, piece_bytes: usize, slice_bytes: Option<u32>) -> Vec<Vec<u8>> {
         let (mods, bytes) = match &self.content {
-            Content::Tablet(payload) => return vec![payload.clone()],
+            Content::Tablet(payload) => return self.slices(payload, slice_bytes),
             Content::File { mods, bytes } => (mods, bytes),
+            Content::Flawed(bytes) => (&None, bytes),
         };
         let kind = if mods.is_some() { frames::PIECE_WITH_MODS } else { frames::PIECE };
         let (name, mods_name) = (self.name(), self.mods_name());
@@ -68,6 +84,25 @@ impl Unit {
             None => frames::seal(&name, bytes.len() as u64),
         });
         payloads
+    }
+}
+
+impl Unit {
+    /// A request as it is, or in slices.
+    fn slices(&self, payload: &[u8], slice_bytes: Option<u32>) -> Vec<Vec<u8>> {
+        let Some(slice_bytes) = slice_bytes else { return vec![payload.to_vec()] };
+        let (head, body) = payload.split_at(HEAD_BYTES);
+        let code = i16::from_be_bytes([head[1], head[2]]);
+        let order = i32::try_from(self.number).expect("units are few");
+        let slices = slice::cut(order, code, body, slice_bytes).expect("a small request");
+        let write = |slice: Slice<'_>| {
+            let mut body = Vec::new();
+            let mut writer = Writer::into_vec(&mut body, 1 << 20);
+            slice.write(&mut writer);
+            writer.finish().expect("it has room");
+            frames::payload(frames::SLICE, &body)
+        };
+        slices.map(write).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use penstock::ops::clock::EpochMillis;
-use penstock::spool::Fault;
+use penstock::spool::{Fault, Settings};
 
 use crate::inner::{Did, Inner};
 use crate::line::{End, Line};
@@ -92,7 +92,8 @@ impl World {
         let units_of = |lane: u64, most: u64, random: &mut Random| {
             let first = lane * LANE_UNITS;
             let count = random.between(1, most);
-            (first..first + count).map(|number| Unit::new(number, random)).collect::<Vec<_>>()
+            let new = if lane == 0 { Unit::new } else { Unit::of_stock };
+            (first..first + count).map(|number| new(number, random)).collect::<Vec<_>>()
         };
         let mut supply = if kind == 0 { Vec::new() } else { units_of(0, 14, &mut random) };
         let lanes: Vec<_> = match kind {
@@ -104,7 +105,7 @@ impl World {
         let units = units.map(|unit| (unit.number, unit.clone())).collect();
         supply.reverse();
         Self {
-            inner: Inner::new(seed ^ 1, small_spool(), &mut random),
+            inner: Inner::new(seed ^ 1, tight(&small_spool(), &mut random), &mut random),
             outer: Outer::new(seed ^ 2, small_spool()),
             lanes: lanes.iter().map(|units| Lane::new(units, start, &mut random)).collect(),
             lines: Vec::new(),
@@ -163,7 +164,8 @@ impl World {
             80..120 => self.sync_inner(),
             120..150 => self.maintain_inner(),
             150..400 => {
-                self.step_inner();
+                let pipe = self.random.below(self.inner.pipes() as u64);
+                self.step_inner(usize::try_from(pipe).unwrap_or_default());
             }
             400..650 => {
                 let count = self.outer.connections() as u64;
@@ -260,20 +262,24 @@ impl World {
         }
     }
 
-    fn step_inner(&mut self) -> bool {
-        let before = self.inner.line();
-        let did = self.inner.step(self.now, &mut self.lines, &mut self.random, &self.outer);
+    /// Lets each pipe do something.
+    fn step_pipes(&mut self) -> bool {
+        (0..self.inner.pipes()).fold(false, |worked, pipe| worked | self.step_inner(pipe))
+    }
+
+    fn step_inner(&mut self, pipe: usize) -> bool {
+        let did = self.inner.step(pipe, self.now, &mut self.lines, &mut self.random, &self.outer);
         if self.trace && (did != Did::Nothing) {
-            self.tell(format_args!("inner: {did:?}, line {before:?}, {}", self.inner.show()));
+            self.tell(format_args!("pipe {pipe}: {did:?}, {}", self.inner.show()));
         }
         if did == Did::Connect {
             match self.random.below(12) {
-                0 => self.inner.refused(self.now),
+                0 => self.inner.refused(pipe, self.now),
                 // Nobody ever answers.
                 1 => {}
                 _ => match self.dial() {
-                    Some(line) => self.inner.connected(line, self.now),
-                    None => self.inner.refused(self.now),
+                    Some(line) => self.inner.connected(pipe, line, self.now),
+                    None => self.inner.refused(pipe, self.now),
                 },
             }
         }
@@ -352,8 +358,8 @@ impl World {
             (0..self.lines.len()).filter(|index| !self.lines[*index].is_over()).collect();
         let chosen = usize::try_from(self.random.below(alive.len() as u64)).unwrap_or_default();
         let Some(&index) = alive.get(chosen) else { return };
-        let is_inner = self.inner.line() == Some(index);
-        let can_tell = is_inner && self.inner.can_tell_unasked();
+        let pipe = self.inner.pipe_on(index);
+        let can_tell = pipe.is_some_and(|pipe| self.inner.can_tell_unasked(pipe));
         let what = self.random.below(9);
         self.tell(format_args!("the gate disturbs line {index}: {what}"));
         let line = &mut self.lines[index];
@@ -365,7 +371,7 @@ impl World {
             5 => line.answer_unasked(0xff),
             // At any other time nobody could tell it from an answer.
             6 if can_tell => line.answer_unasked(0x00),
-            7 if is_inner => line.double = true,
+            7 if pipe.is_some() => line.double = true,
             8 => line.wrong = Some(u8::try_from(self.random.between(1, 255)).unwrap_or(0xff)),
             _ => {}
         }
@@ -412,7 +418,7 @@ impl World {
         for _ in 0..CALM_STEPS {
             self.take_in();
             self.sync_inner();
-            let mut worked = self.step_inner() | self.step_lanes();
+            let mut worked = self.step_pipes() | self.step_lanes();
             for index in (0..self.outer.connections()).rev() {
                 worked |= self.serve(index);
             }
@@ -459,4 +465,10 @@ impl World {
         let open = self.lines.iter().filter(|line| line.receiver == End::Open).count();
         assert_eq!(open, 0, "seed {}: a dead node has connections", self.seed);
     }
+}
+
+/// A spool that is now and then full of what has not crossed yet.
+fn tight(settings: &Settings, random: &mut Random) -> Settings {
+    let segments = if random.once_in(4) { random.between(3, 5) } else { 128 };
+    Settings { max_bytes: segments * settings.segment_bytes, ..settings.clone() }
 }

@@ -16,11 +16,14 @@
 //! One task on the main loop; nothing in it takes longer than reading 1 MiB, but for the check of a
 //! TsFile's metadata before it is sent.
 
+mod builder;
 mod checking;
 mod dead_letters;
 mod feed;
 mod frame_buffer;
 mod line;
+#[cfg(feature = "simulation")]
+mod load;
 mod named;
 mod outgoing;
 mod settings;
@@ -36,11 +39,14 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
+use self::builder::{Builder, transfer_of};
 use self::checking::Checking;
 pub use self::dead_letters::count as count_dead_letters;
 pub use self::feed::{Feed, StoredFile, StoredFiles};
 use self::frame_buffer::{BuildError, FrameBuffer};
 use self::line::Line;
+#[cfg(feature = "simulation")]
+pub use self::load::{Load, LoadError};
 pub use self::named::{Named, NamedFile};
 use self::outgoing::Outgoing;
 pub use self::settings::{AirGapSettings, Packing};
@@ -50,8 +56,7 @@ use crate::data::Precision;
 use crate::link::sender::{Command, Event, Failure, Frame, Sender};
 use crate::ops::board::{Board, Crossing, PipeRow, Report, TroubleKind};
 use crate::ops::clock;
-use crate::spool::{EntryHeader, Kind, ReadError};
-use crate::tsfile::{self, TsFileError};
+use crate::spool::{EntryHeader, ReadError};
 
 /// Pause after something of our own failed.
 const OWN_PAUSE: Duration = Duration::from_secs(1);
@@ -238,7 +243,7 @@ impl<F: Feed> AirGapSink<F> {
             self.recover();
             return Ok(());
         };
-        match self.transfer_of(&header)? {
+        match transfer_of(&mut self.feed, &header)? {
             Ok(transfer) => {
                 let crossing = transfer.shown().map(|(name, total)| {
                     self.board.crossings.begin(&self.pipe, name, Some(total), now)
@@ -249,32 +254,6 @@ impl<F: Feed> AirGapSink<F> {
             }
             Err(why) if self.set_aside(&header, &why).await => Ok(()),
             Err(why) => Err(OwnTrouble::PutAside { sequence: header.sequence.0, why }),
-        }
-    }
-
-    /// The inner error says why the entry can never be sent.
-    fn transfer_of(
-        &mut self,
-        header: &EntryHeader,
-    ) -> Result<Result<Transfer<F::File>, String>, OwnTrouble> {
-        if header.kind != Kind::File {
-            return Ok(Ok(Transfer::stored(header)));
-        }
-        let files = match self.feed.open_files() {
-            Ok(files) => files,
-            Err(gone @ ReadError::File { .. }) => return Ok(Err(gone.to_string())),
-            Err(error) => return Err(error.into()),
-        };
-        let transfer = match Transfer::of_files(header.identity, files) {
-            Ok(transfer) => transfer,
-            Err(unsendable) => return Ok(Err(unsendable.to_string())),
-        };
-        match transfer.ts_file().map(tsfile::tail::check) {
-            None | Some(Ok(_)) => Ok(Ok(transfer)),
-            Some(Err(TsFileError::Read { source, offset })) => {
-                Err(BuildError::Read { offset, wanted: 1, source }.into())
-            }
-            Some(Err(flaw)) => Ok(Err(format!("not a whole TsFile: {flaw}"))),
         }
     }
 
@@ -353,12 +332,14 @@ impl<F: Feed> AirGapSink<F> {
     fn outgoing(&mut self) -> Outgoing<'_, F> {
         let current = self.current.as_ref();
         Outgoing {
-            offer: self.settings.offer(self.precision),
-            transfer: current.map(|current| &current.transfer),
+            builder: Builder {
+                offer: self.settings.offer(self.precision),
+                transfer: current.map(|current| &current.transfer),
+                feed: &mut self.feed,
+                buffer: &mut self.buffer,
+                checking: &mut self.checking,
+            },
             crossing: current.and_then(|current| current.crossing.as_ref()),
-            feed: &mut self.feed,
-            buffer: &mut self.buffer,
-            checking: &mut self.checking,
             line: &mut self.line,
         }
     }

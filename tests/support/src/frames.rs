@@ -19,6 +19,8 @@ pub const PIECE: u16 = 4;
 pub const SEAL: u16 = 5;
 /// `TRANSFER_TS_FILE_PIECE_WITH_MOD`.
 pub const PIECE_WITH_MODS: u16 = 8;
+/// Type of a slice of a request.
+pub const SLICE: u16 = 400;
 /// `TRANSFER_TS_FILE_SEAL_WITH_MOD`.
 pub const SEAL_WITH_MODS: u16 = 9;
 /// `HANDSHAKE_DATANODE_V2`.

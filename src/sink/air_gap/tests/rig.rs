@@ -14,7 +14,7 @@ use super::super::*;
 use crate::config::NodeUrls;
 use crate::config::Role;
 use crate::data::{Identity, OriginId, Sequence};
-use crate::spool::{Arrival, Source};
+use crate::spool::{Arrival, Kind, Source};
 
 pub(super) const WRAP_PREFIX: &[u8] =
     b"<!System=IoTDB Version=1.0 Code=UTF-8 Data=1.0!>\n<block:=Free>\n";

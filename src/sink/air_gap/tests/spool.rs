@@ -7,7 +7,8 @@ use super::rig::{FAIL, FarSide, OK, Running, Seen, ts_file};
 use super::*;
 use crate::data::{Identity, OriginId, Sequence};
 use crate::spool::{
-    Arrival, Cursor, NewEntry, NewFileEntry, Outcome, SealedFile, Settings, SimDisk, Source, Spool,
+    Arrival, Cursor, Kind, NewEntry, NewFileEntry, Outcome, SealedFile, Settings, SimDisk, Source,
+    Spool,
 };
 
 const ARRIVAL: Arrival = Arrival { wall_ms: 1, trusted: true };
