@@ -83,6 +83,11 @@ impl Job {
 }
 
 impl JobFile {
+    /// Why it is held: the spool does not have it as it was taken in.
+    pub(super) fn gone(&self) -> Held {
+        Held::Gone { name: self.name.clone(), bytes: self.bytes }
+    }
+
     pub(super) fn line(&self) -> LedgerFile {
         let blake3 = self.hash.map(|hash| hash.to_hex().to_string()).unwrap_or_default();
         LedgerFile { name: self.name.clone(), bytes: self.bytes, blake3 }

@@ -20,7 +20,8 @@
 //!
 //! [`Landing`] is driven by [`Landing::step`], each of which does a bounded amount of work, on the worker
 //! thread. It owns a copy buffer and nothing that grows. Entries that are no `TsFile` (tablets, plans,
-//! snapshots) and files that are flawed are *held*: they stay in the spool, and pin the cursor.
+//! snapshots) and files that are flawed, cut short or gone are *held*: they stay in the spool, and pin the
+//! cursor.
 
 mod age;
 mod error;
@@ -31,18 +32,16 @@ mod progress;
 mod room;
 mod source;
 
+mod step;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use thiserror::Error;
-
 use crate::data::{OriginId, ReadAt, Sequence};
 use crate::limits;
 use crate::ops::clock::EpochMillis;
-use crate::spool::{Cursor, Disk, DiskFile, OpenMode, lock_dir, write_all_at};
+use crate::spool::{Cursor, Disk, DiskFile, OpenMode, ReadError, lock_dir, write_all_at};
 use crate::tsfile::{TsFileError, tail};
-use crate::wire::piece::FileNameError;
 pub use error::LandingError;
 use job::{Copied, Copy, Job, JobFile, compare, job};
 use ledger::Ledger;
@@ -53,6 +52,7 @@ pub use room::{Limits, WhenFull};
 pub use source::{Item, ItemFile, Source, SpoolSource};
 
 /// Bytes read and written at once.
+pub use step::{Held, Step};
 const CHUNK_BYTES: usize = 64 * limits::KIB;
 /// Chunks copied in one step: 1 MiB, so that a step on a disk of 20 MB/s takes 50 ms.
 const CHUNKS_A_STEP: usize = 16;
@@ -71,64 +71,6 @@ pub struct Settings {
     pub next_sequence: Sequence,
     /// How much may lie there.
     pub limits: Limits,
-}
-
-/// What a step did.
-#[derive(Debug)]
-pub enum Step {
-    /// There is nothing to do now.
-    Idle,
-    /// A part of something; there is more.
-    Worked,
-    /// A file lies under its name, for good.
-    Landed {
-        /// The entry.
-        sequence: Sequence,
-        /// Path below the landing directory.
-        name: String,
-        /// Bytes, with those of its mods.
-        bytes: u64,
-    },
-    /// An entry stays in the spool.
-    Held {
-        /// The entry.
-        sequence: Sequence,
-        /// Why.
-        why: Held,
-    },
-    /// The directory's limit is reached: nothing happens before files were fetched.
-    Full {
-        /// Bytes of the entry that waits.
-        needed: u64,
-        /// Bytes that lie there.
-        present: u64,
-        /// The limit.
-        max_bytes: u64,
-    },
-}
-
-/// Why an entry is not landed.
-#[derive(Debug, Error)]
-pub enum Held {
-    /// A tablet, a plan or a snapshot: no file that could lie here.
-    #[error("not a TsFile: for pipes")]
-    NotAFile,
-    /// Its name cannot be a file's name.
-    #[error(transparent)]
-    Name(#[from] FileNameError),
-    /// Its bytes are not those of a complete `TsFile`.
-    #[error("flawed: {0}")]
-    Flawed(TsFileError),
-    /// The spool's copy is not what was taken in.
-    #[error("{name}: blake3 is {got}, was {expected} when it was taken in")]
-    Hash {
-        /// The file.
-        name: String,
-        /// What was taken in.
-        expected: blake3::Hash,
-        /// What is read now.
-        got: blake3::Hash,
-    },
 }
 
 /// Lands entries, one after the other.
@@ -311,7 +253,10 @@ impl<D: Disk, S: Source> Landing<D, S> {
         let Some(file) = job.files.iter().find(|file| file.hash.is_none()) else {
             return Ok(Copied::File);
         };
-        let from = self.source.open(file.index)?;
+        let from = match self.source.open(file.index) {
+            Err(ReadError::File { .. }) => return Ok(Copied::Unfit(file.gone())),
+            opened => opened?,
+        };
         let is_ts_file = job.files.last().is_some_and(|last| last.index == file.index);
         if is_ts_file && let Err(flaw) = tail::check(&from) {
             return self.unfit(file, flaw);

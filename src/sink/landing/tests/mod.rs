@@ -554,3 +554,20 @@ fn a_spool_lands_exactly_once_wherever_a_crash_falls() {
         assert_eq!(fetched, expected, "call {call}");
     }
 }
+
+#[test]
+fn a_file_that_the_spool_lost_is_held_and_the_others_land() {
+    for left in [None, Some(0), Some(100)] {
+        let disk = disk();
+        let mut spool = filled_spool(&disk);
+        let stored = disk.files().into_iter().map(|(path, _)| path);
+        let stored: Vec<_> = stored.filter(|path| path.starts_with("spool/files")).collect();
+        match left {
+            None => disk.remove(&stored[0]).expect("removed"),
+            Some(bytes) => disk.place(&stored[0], &TS_FILE[..bytes]),
+        }
+        land_spool(&disk, &mut spool).expect("lands");
+        assert_eq!(landed(&disk).len(), 3, "{left:?}: b with its mods, and c");
+        assert_eq!(hidden_files(&disk), [""; 0], "{left:?}");
+    }
+}
