@@ -20,6 +20,7 @@
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::LandingError;
@@ -31,9 +32,9 @@ const NAME: &str = "landing.jsonl";
 /// A ledger that reached this size is put aside.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Full ledgers that are kept.
-pub(super) const KEPT_MAX: usize = 8;
+const KEPT_MAX: usize = 8;
 /// Bytes looked at for the last line, and for lines at one time; a line has less than 8 KiB.
-pub(super) const WINDOW_BYTES: usize = 64 * 1024;
+const WINDOW_BYTES: usize = 64 * 1024;
 
 /// One file of a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +64,16 @@ pub(super) struct Line {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) with: Vec<LedgerFile>,
 }
+
+/// A place in the ledger: age of the file, offset in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spot {
+    age: usize,
+    offset: u64,
+}
+
+/// Where the oldest line that is kept may be.
+pub(super) const OLDEST: Spot = Spot { age: KEPT_MAX, offset: 0 };
 
 /// The open ledger.
 #[derive(Debug)]
@@ -134,32 +145,6 @@ impl<D: Disk> Ledger<D> {
         self.last
     }
 
-    /// Whether there is a line for this entry of `node`'s spool. Reads the whole ledger, window by window: for the
-    /// few entries that a cursor has no room for.
-    pub(super) fn has(&self, node: OriginId, sequence: Sequence) -> Result<bool, LandingError> {
-        let node = node.to_string();
-        let names = |line: &Line| {
-            line.node == node && (line.sequences.0..=line.sequences.1).contains(&sequence.0)
-        };
-        for age in 0..=KEPT_MAX {
-            if self.any_line(age, names)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn any_line(&self, age: usize, wanted: impl Fn(&Line) -> bool) -> Result<bool, LandingError> {
-        let mut offset = 0;
-        while let Some((lines, end)) = self.lines_at(age, offset)? {
-            if lines.iter().any(&wanted) {
-                return Ok(true);
-            }
-            offset = end;
-        }
-        Ok(false)
-    }
-
     /// Changes whenever the files get other names.
     pub(super) const fn rotations(&self) -> u64 {
         self.rotations
@@ -220,13 +205,28 @@ impl<D: Disk> Ledger<D> {
         self.disk.sync_dir(&self.dir).map_err(LandingError::disk("sync", &self.dir))
     }
 
-    /// Reads up to a window of whole lines of the `age`-th file from `offset`; `None` at its end, or if
-    /// there is no such file. Returns the offset behind them.
-    pub(super) fn lines_at(
+    /// Reads up to a window of whole lines at or behind a spot, from the oldest file to the newest; `None` at
+    /// the end. Returns the spot behind them. Lines that cannot be read are left out.
+    pub(super) fn next_lines<L: DeserializeOwned>(
         &self,
-        age: usize,
-        offset: u64,
-    ) -> Result<Option<(Vec<Line>, u64)>, LandingError> {
+        mut spot: Spot,
+    ) -> Result<Option<(Vec<L>, Spot)>, LandingError> {
+        loop {
+            if let Some((lines, offset)) = self.lines_at(spot)? {
+                return Ok(Some((lines, Spot { offset, ..spot })));
+            }
+            match spot.age.checked_sub(1) {
+                Some(age) => spot = Spot { age, offset: 0 },
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The same within one file; `None` if there is no such file, too.
+    fn lines_at<L: DeserializeOwned>(
+        &self,
+        Spot { age, offset }: Spot,
+    ) -> Result<Option<(Vec<L>, u64)>, LandingError> {
         let Some(file) = self.open_file(age)? else { return Ok(None) };
         let mut window = vec![0; WINDOW_BYTES];
         let count = read_full_at(&file, offset, &mut window).map_err(self.failed("read", age))?;

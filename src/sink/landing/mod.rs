@@ -29,10 +29,11 @@ mod job;
 mod ledger;
 mod names;
 mod progress;
+mod recorded;
 mod room;
 mod source;
-
 mod step;
+
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -47,12 +48,13 @@ use job::{Copied, Copy, Job, JobFile, compare, job};
 use ledger::Ledger;
 use names::hidden;
 use progress::Progress;
+use recorded::{NAMED_MAX, Recorded};
 use room::{Admission, Room};
 pub use room::{Limits, WhenFull};
 pub use source::{Item, ItemFile, Source, SpoolSource};
+pub use step::{Held, Step};
 
 /// Bytes read and written at once.
-pub use step::{Held, Step};
 const CHUNK_BYTES: usize = 64 * limits::KIB;
 /// Chunks copied in one step: 1 MiB, so that a step on a disk of 20 MB/s takes 50 ms.
 const CHUNKS_A_STEP: usize = 16;
@@ -81,6 +83,7 @@ pub struct Landing<D: Disk, S: Source> {
     node: OriginId,
     source: S,
     ledger: Ledger<D>,
+    recorded: Recorded,
     room: Room,
     max_bytes: u64,
     progress: Progress,
@@ -95,6 +98,8 @@ pub struct Landing<D: Disk, S: Source> {
 enum Work<T, F> {
     /// Takes the next entry.
     Next,
+    /// Finds out whether this one was landed before.
+    Finding(Item),
     /// Waits for room for this one.
     Waiting(Job),
     /// Copies its files.
@@ -132,6 +137,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
             node,
             source,
             ledger,
+            recorded: Recorded::new(node, NAMED_MAX),
             room: Room::open(&disk, limits, &dir),
             max_bytes: limits.max_bytes,
             progress: Progress::new(cursor),
@@ -159,7 +165,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
     }
 
     /// Does the next bounded part: one entry is looked at, or 1 MiB copied, or 64 KiB of the ledger
-    /// counted. `wall` is for `keep_days`.
+    /// read. `wall` is for `keep_days`.
     ///
     /// # Errors
     /// [`LandingError`]; the next call tries the same again, so wait before it.
@@ -169,6 +175,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
         }
         match std::mem::replace(&mut self.work, Work::Next) {
             Work::Next => self.take_next(),
+            Work::Finding(item) => self.find(item),
             Work::Waiting(job) => self.admit(job),
             Work::Copying(job, copy) => self.copy(job, copy),
             Work::Recording(job) => self.record(job),
@@ -183,21 +190,44 @@ impl<D: Disk, S: Source> Landing<D, S> {
         if !is_file {
             return Ok(self.hold(sequence, Held::NotAFile));
         }
-        if self.progress.is_finished(sequence) || self.is_recorded(sequence)? {
+        if self.progress.is_finished(sequence) {
             self.progress.finish(sequence);
             return Ok(Step::Worked);
         }
+        self.find(item)
+    }
+
+    /// Goes on with an entry unless the ledger names it. One that was held has no line, though later ones
+    /// have.
+    fn find(&mut self, item: Item) -> Result<Step, LandingError> {
+        let sequence = item.header.sequence;
+        let may_be = self.ledger.last().is_some_and(|last| sequence <= last);
+        let is_recorded = if may_be {
+            self.recorded.ask(&self.ledger, sequence)
+        } else {
+            self.recorded.forget();
+            Ok(Some(false))
+        };
+        match is_recorded {
+            Ok(Some(true)) => {
+                self.progress.finish(sequence);
+                Ok(Step::Worked)
+            }
+            Ok(Some(false)) => self.begin_job(item),
+            undecided => {
+                self.work = Work::Finding(item);
+                undecided.map(|_| Step::Worked)
+            }
+        }
+    }
+
+    fn begin_job(&mut self, item: Item) -> Result<Step, LandingError> {
+        let sequence = item.header.sequence;
         match job(item) {
             Ok(job) if job.files.is_empty() => Ok(self.hold(sequence, Held::NotAFile)),
             Ok(job) => self.admit(job),
             Err(error) => Ok(self.hold(sequence, error.into())),
         }
-    }
-
-    /// Whether the ledger names the entry. One that was held has no line, though later ones have.
-    fn is_recorded(&self, sequence: Sequence) -> Result<bool, LandingError> {
-        let may_be = self.ledger.last().is_some_and(|last| sequence <= last);
-        Ok(may_be && self.ledger.has(self.node, sequence)?)
     }
 
     fn hold(&mut self, sequence: Sequence, why: Held) -> Step {

@@ -13,7 +13,7 @@ use crate::spool::Cursor;
 ///
 /// An entry that is held pins the position; what is landed behind it becomes a finished range. When there
 /// are more ranges than a cursor has room for, the further ones are not noted: that delays their release,
-/// and after a restart the ledger knows them.
+/// and after a restart the ledger knows them (`recorded.rs`).
 #[derive(Debug, Clone)]
 pub(super) struct Progress {
     cursor: Cursor,

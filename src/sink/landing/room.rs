@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::age::Age;
 use super::error::LandingError;
-use super::ledger::{KEPT_MAX, Ledger, Line};
+use super::ledger::{Ledger, Line, OLDEST, Spot};
 use super::names::date;
 use crate::ops::clock::EpochMillis;
 use crate::spool::Disk;
@@ -39,15 +39,6 @@ pub struct Limits {
 const COUNT_INTERVAL: Duration = Duration::from_secs(600);
 /// The same while landing waits for room: a fetched file is noticed within this.
 const COUNT_INTERVAL_FULL: Duration = Duration::from_secs(10);
-
-/// A place in the ledger: age of the file, offset in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Spot {
-    age: usize,
-    offset: u64,
-}
-
-const OLDEST: Spot = Spot { age: KEPT_MAX, offset: 0 };
 
 /// Whether a file may be landed now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +118,7 @@ impl Room {
             return Ok(false);
         }
         let mut count = self.count.take().unwrap_or(Count::new());
-        let Some((lines, next)) = next_lines(ledger, count.spot)? else {
+        let Some((lines, next)) = ledger.next_lines::<Line>(count.spot)? else {
             self.age.is_at_least(&count.oldest, wall);
             (self.present, self.counted_at) = (Some(count.bytes), Some(now));
             if self.limits.keep_days > 0 {
@@ -166,7 +157,7 @@ impl Room {
         if self.limits.when_full == WhenFull::Block {
             return Ok(Admission::Full(present));
         }
-        let Some((lines, next)) = next_lines(ledger, self.oldest)? else {
+        let Some((lines, next)) = ledger.next_lines::<Line>(self.oldest)? else {
             return Ok(Admission::Full(present));
         };
         let target = self.limits.max_bytes.saturating_sub(needed);
@@ -227,21 +218,4 @@ impl Room {
 /// The date of a landed file, or "undated".
 fn date_of(name: &str) -> &str {
     name.split('/').next().unwrap_or_default()
-}
-
-/// The next lines at or behind a spot, from the oldest file to the newest.
-fn next_lines<D: Disk>(
-    ledger: &Ledger<D>,
-    spot: Spot,
-) -> Result<Option<(Vec<Line>, Spot)>, LandingError> {
-    let mut spot = spot;
-    loop {
-        if let Some((lines, offset)) = ledger.lines_at(spot.age, spot.offset)? {
-            return Ok(Some((lines, Spot { age: spot.age, offset })));
-        }
-        match spot.age.checked_sub(1) {
-            Some(age) => spot = Spot { age, offset: 0 },
-            None => return Ok(None),
-        }
-    }
 }

@@ -86,7 +86,9 @@ impl<D: Disk> Source for SpoolSource<D> {
         if entry.header.kind != Kind::File {
             return Ok(Some(item));
         }
-        self.list_bytes = self.reader.read_payload(&entry, 0, &mut self.list)?;
+        let list_bytes = self.reader.read_payload(&entry, 0, &mut self.list);
+        // After an error the same entry comes again: it would be taken for one that never was.
+        self.list_bytes = list_bytes.inspect_err(|_| self.reader.seek(entry.header.sequence))?;
         // A list that cannot be parsed leaves an item without files, which is held.
         if let Some(list) = self.file_list() {
             item.request_type = Some(list.request_type);

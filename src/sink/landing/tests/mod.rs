@@ -305,6 +305,29 @@ fn a_torn_line_is_cut_and_its_file_lands_again() {
 }
 
 #[test]
+fn what_a_cursor_has_no_room_for_is_found_in_one_walk_over_the_ledger() {
+    let disk = disk();
+    let mut entries = Entries::default();
+    for sequence in (1..=600).step_by(2) {
+        entries.push(sequence, None, &[]);
+        entries.push(sequence + 1, Some(5), &[("a.tsfile", TS_FILE)]);
+    }
+    let mut landing = open(&disk, &entries, 1, Limits::default()).expect("opens");
+    run(&mut landing, start()).expect("lands");
+    assert_eq!(landed(&disk).len(), 300);
+    let cursor = landing.cursor().clone();
+    drop(landing);
+    let mut landing =
+        Landing::open(disk.clone(), settings(Limits::default()), entries, cursor).expect("opens");
+    let before = disk.calls().all;
+    let steps = run(&mut landing, start()).expect("finds them");
+    assert!(steps.iter().all(|step| matches!(step, Step::Held { .. })));
+    assert_eq!(steps.len(), 300);
+    let calls = disk.calls().all - before;
+    assert!(calls < 100, "{calls} calls for 300 files");
+}
+
+#[test]
 fn a_directory_that_a_script_removed_is_no_hindrance() {
     let root = tempfile::tempdir().expect("a directory");
     let dated = root.path().join("2026-11-22");
