@@ -31,6 +31,18 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     /// What the medium says; `NotFound` if the mode wants a file that is not there.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Self::File>;
 
+    /// Whether a path still names this open file: no longer once that was removed, or replaced by another.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn is_at(&self, _file: &Self::File, path: &Path) -> io::Result<bool> {
+        // For a medium on which nobody else replaces files.
+        match self.file_bytes(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            found => found.map(|_| true),
+        }
+    }
+
     /// Opens a file, made if missing, and locks it against other processes until the handle is dropped.
     ///
     /// # Errors
@@ -205,6 +217,15 @@ pub fn lock_dir<D: Disk>(disk: &D, dir: &Path) -> io::Result<Option<D::File>> {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
         locked => locked.map(Some),
     }
+}
+
+/// Whether the lock that [`lock_dir`] returned still keeps others out of the directory; it does not once somebody
+/// removed the directory, or the lock's file.
+///
+/// # Errors
+/// What the medium says.
+pub fn is_dir_locked<D: Disk>(disk: &D, dir: &Path, lock: Option<&D::File>) -> io::Result<bool> {
+    lock.map_or(Ok(true), |lock| disk.is_at(lock, &dir.join(LOCK)))
 }
 
 /// Whether an error says that the medium is full.

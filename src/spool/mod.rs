@@ -145,7 +145,7 @@ mod tests;
 
 pub use crate::data::Sequence;
 pub use cursor::{ConsumerId, Cursor, Start};
-pub use disk::{Disk, DiskFile, OpenMode, lock_dir, read_full_at, write_all_at};
+pub use disk::{Disk, DiskFile, OpenMode, is_dir_locked, lock_dir, read_full_at, write_all_at};
 pub use entry::{
     Arrival, ENTRY_HEADER_BYTES, EntryHeader, Kind, LinkId, NewEntry, RequestKey, Source,
 };

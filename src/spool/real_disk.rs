@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, IoSlice};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,6 +47,15 @@ impl Disk for RealDisk {
             OpenMode::Create => options.write(true).create(true).truncate(true),
         };
         options.open(self.full(path))
+    }
+
+    fn is_at(&self, file: &File, path: &Path) -> io::Result<bool> {
+        let named = match std::fs::metadata(self.full(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            named => named?,
+        };
+        let open = file.metadata()?;
+        Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
     }
 
     fn lock(&self, path: &Path) -> io::Result<File> {

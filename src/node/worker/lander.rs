@@ -65,6 +65,11 @@ impl<D: Disk> Lander<D> {
             }
             Err(error) => {
                 self.complain(&error);
+                if matches!(error, LandingError::Removed { .. })
+                    && let Err(error) = self.reopen()
+                {
+                    self.complain(&error);
+                }
                 Next::At(clock::now() + TROUBLE_PAUSE)
             }
         }
@@ -77,15 +82,27 @@ impl<D: Disk> Lander<D> {
             (spool.reader(cursor.position), cursor, spool.next_sequence())
         });
         let (reader, cursor, next_sequence) = known.map_err(|Ended| NotOpened::Ended)?;
+        self.make_dir().map_err(NotOpened::Failed)?;
         let dir = self.config.dir.clone();
-        shared_dir::make(&dir, LANDING_MODE).map_err(|source| {
-            let path = dir.clone();
-            NotOpened::Failed(LandingError::Disk { operation: "make", path, source })
-        })?;
         let settings =
             Settings { dir, node: self.parts.origin, next_sequence, limits: limits(&self.config) };
         let source = SpoolSource::new(reader);
         Landing::open(self.parts.disk.clone(), settings, source, cursor).map_err(NotOpened::Failed)
+    }
+
+    /// Goes on in the directory that has the name now.
+    fn reopen(&mut self) -> Result<(), LandingError> {
+        self.make_dir()?;
+        self.landing.as_mut().map_or(Ok(()), Landing::reopen)
+    }
+
+    fn make_dir(&self) -> Result<(), LandingError> {
+        let path = &self.config.dir;
+        shared_dir::make(path, LANDING_MODE).map_err(|source| LandingError::Disk {
+            operation: "make",
+            path: path.clone(),
+            source,
+        })
     }
 
     fn settle(&self, step: Step) -> Next {

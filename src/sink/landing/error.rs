@@ -26,6 +26,12 @@ pub enum LandingError {
         /// The landing directory.
         dir: PathBuf,
     },
+    /// Somebody removed the directory, or its lock. It is taken anew by [`super::Landing::reopen`].
+    #[error("{dir} was removed or replaced while it was used")]
+    Removed {
+        /// The landing directory.
+        dir: PathBuf,
+    },
     /// The spool could not be read.
     #[error(transparent)]
     Spool(#[from] ReadError),
@@ -56,7 +62,7 @@ impl LandingError {
             Self::Disk { source, .. } => {
                 matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             }
-            Self::Spool(_) | Self::Locked { .. } => false,
+            Self::Spool(_) | Self::Locked { .. } | Self::Removed { .. } => false,
         }
     }
 }

@@ -86,7 +86,7 @@ pub(super) struct Ledger<D: Disk> {
     suspect: bool,
     /// Everything up to here was recorded.
     last: Option<Sequence>,
-    /// Counts changes of the files' names.
+    /// Counts changes of what the files' names stand for.
     rotations: u64,
 }
 
@@ -152,6 +152,7 @@ impl<D: Disk> Ledger<D> {
 
     /// Records a line; it is on disk on return.
     pub(super) fn append(&mut self, line: &Line) -> Result<(), LandingError> {
+        self.follow()?;
         if self.suspect || self.bytes >= FILE_BYTES_MAX {
             self.rotate()?;
         }
@@ -176,6 +177,19 @@ impl<D: Disk> Ledger<D> {
         self.bytes += text.len() as u64;
         self.last = Some(Sequence(line.sequences.1));
         Ok(())
+    }
+
+    /// Somebody may have removed the file, or put another one in its place: a line in a file without a name
+    /// would prove nothing.
+    fn follow(&mut self) -> Result<(), LandingError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let is_there = self.disk.is_at(file, &self.path(0));
+        if is_there.map_err(self.failed("look at", 0))? {
+            return Ok(());
+        }
+        self.rotations += 1;
+        (self.file, self.bytes) = (None, 0);
+        self.open_newest().map(drop)
     }
 
     fn create(&self) -> Result<D::File, LandingError> {

@@ -15,7 +15,8 @@
 //! | after the rename | finds none, and goes on behind the last line |
 //!
 //! A dated directory that somebody removes while a file of it is on the way is made again, and the file
-//! copied anew. So a file that the ledger names lies there, is about to, or was already fetched. Entries are landed in
+//! copied anew. If the landing directory itself goes, its ledger goes with it: it is locked anew and gets a new
+//! one before anything else lands. So a file that the ledger names lies there, is about to, or was already fetched. Entries are landed in
 //! ascending order, one after the other, which is why the last line tells what is done.
 //!
 //! [`Landing`] is driven by [`Landing::step`], each of which does a bounded amount of work, on the worker
@@ -41,7 +42,9 @@ use std::time::Instant;
 use crate::data::{OriginId, ReadAt, Sequence};
 use crate::limits;
 use crate::ops::clock::EpochMillis;
-use crate::spool::{Cursor, Disk, DiskFile, OpenMode, ReadError, lock_dir, write_all_at};
+use crate::spool::{
+    Cursor, Disk, DiskFile, OpenMode, ReadError, is_dir_locked, lock_dir, write_all_at,
+};
 use crate::tsfile::{TsFileError, tail};
 pub use error::LandingError;
 use job::{Copied, Copy, Job, JobFile, compare, job};
@@ -90,7 +93,6 @@ pub struct Landing<D: Disk, S: Source> {
     work: Work<D::File, S::File>,
     chunk: Box<[u8]>,
     /// Held as long as the directory is used.
-    #[expect(dead_code, reason = "it is held, not used")]
     lock: Option<D::File>,
 }
 
@@ -147,6 +149,40 @@ impl<D: Disk, S: Source> Landing<D, S> {
             disk,
             lock,
         })
+    }
+
+    /// Takes the directory anew, which exists, after [`LandingError::Removed`]. What was landed is not landed
+    /// again; the entry under way is copied anew, and its line goes into the ledger that is there now.
+    ///
+    /// # Errors
+    /// As for [`Landing::open`]; then nothing has changed.
+    pub fn reopen(&mut self) -> Result<(), LandingError> {
+        let lock = lock_dir(&self.disk, &self.dir).map_err(LandingError::lock(&self.dir))?;
+        // The spool is the same one: no line of this node is too new for it.
+        let next = Sequence(u64::MAX);
+        let (ledger, _) = Ledger::open(self.disk.clone(), &self.dir, self.node, next)?;
+        let last = ledger.last();
+        (self.lock, self.ledger) = (lock, ledger);
+        self.room.reopen(&self.disk);
+        self.work = match std::mem::replace(&mut self.work, Work::Next) {
+            Work::Naming(job) if job.naming => Work::Naming(job),
+            Work::Copying(mut job, _) | Work::Recording(mut job) | Work::Naming(mut job) => {
+                job.begin_anew();
+                job.recorded = last == Some(job.sequence());
+                Work::Copying(job, None)
+            }
+            work @ (Work::Next | Work::Finding(_) | Work::Waiting(_)) => work,
+        };
+        Ok(())
+    }
+
+    /// Whether the directory of that name is still the one that this node has locked.
+    fn check_lock(&self) -> Result<(), LandingError> {
+        let is_locked = is_dir_locked(&self.disk, &self.dir, self.lock.as_ref());
+        if is_locked.map_err(LandingError::disk("look at the lock of", &self.dir))? {
+            return Ok(());
+        }
+        Err(LandingError::Removed { dir: self.dir.clone() })
     }
 
     /// How far the consumer has come: what is landed and durable.
@@ -283,6 +319,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
         let Some(file) = job.files.iter().find(|file| file.hash.is_none()) else {
             return Ok(Copied::File);
         };
+        self.check_lock()?;
         let from = match self.source.open(file.index) {
             Err(ReadError::File { .. }) => return Ok(Copied::Unfit(file.gone())),
             opened => opened?,
@@ -354,7 +391,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
 
     /// Writes the line. An error leaves it unwritten, or nobody knows: it is written again.
     fn record(&mut self, mut job: Job) -> Result<Step, LandingError> {
-        match self.is_there(&job) {
+        match self.check_lock().and_then(|()| self.is_there(&job)) {
             Ok(true) => {}
             Ok(false) => {
                 job.begin_anew();

@@ -99,6 +99,11 @@ impl Room {
         }
     }
 
+    /// Everything is counted anew: another directory has the name.
+    pub(super) fn reopen<D: Disk>(&mut self, disk: &D) {
+        *self = Self::open(disk, self.limits, &self.dir);
+    }
+
     /// Counts on, if a count is due or under way. Returns whether there is more to do.
     pub(super) fn step<D: Disk>(
         &mut self,
