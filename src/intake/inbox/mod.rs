@@ -11,7 +11,7 @@
 //! | what | rule |
 //! |---|---|
 //! | when a file is finished | see `scan.rs`: at once after a rename, else when two scans see it equal; and its tail has to be complete |
-//! | mods | belong to the `TsFile` whose name they begin with; put them there first. Both kinds beside one file contradict each other: quarantine |
+//! | mods | belong to the `TsFile` whose name they begin with; put them there first. Without it they stay, and are reported. Both kinds beside one file contradict each other: quarantine |
 //! | move or copy | moved only if it was put here by a rename, nobody has another name for it, and nothing is archived; else somebody may still write to it |
 //! | afterwards | removed, or renamed into the archive directory; an older file of that name there stays, and the new one gets its sequence in front |
 //! | a crash | a moved file is in the spool and is sealed at the next start; a copied one is found by its journal: each is taken once |
@@ -41,6 +41,7 @@ use crate::data::Sequence;
 use crate::limits;
 use crate::spool::{Disk, Full, PartialError, lock_dir};
 use job::{Job, Part};
+pub use scan::Orphans;
 use scan::{MODS, TS_FILE, Watch, Watched};
 pub use spool_store::{OnSpool, SpoolStore};
 pub use store::{AdoptedFile, Store, StoreError, TakenFile};
@@ -267,6 +268,11 @@ where
             failed: None,
             lock,
         })
+    }
+
+    /// Mods that have waited for their `TsFile` for longer than it takes to put both there.
+    pub fn orphans(&self, now: Instant) -> Option<&Orphans> {
+        self.watch.orphans().filter(|orphans| orphans.quiet(now) >= self.settings.flawed_after)
     }
 
     /// Does the next bounded part: a scan, or a MiB hashed, or 8 MiB copied and synced, or one file

@@ -9,7 +9,8 @@
 //! that is taken for finished too early is found out by its check, and is looked at again. Where a file
 //! system does not count a rename as a change, its files are taken one scan later, and copied.
 
-use std::collections::BinaryHeap;
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -18,9 +19,12 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::Access;
 
-/// Files that are watched at one time, the longest unchanged ones first; the others wait until some of
-/// these are gone.
+/// `TsFile`s that are watched at one time, the longest unchanged ones first; the others wait until some of
+/// these are gone. Mods are watched beside their `TsFile`.
 const WATCHED_MAX: usize = 1024;
+/// `TsFile`s that are remembered besides because they are left alone for now: they take no place of one that
+/// may go. Some 1 MiB.
+const PUT_OFF_MAX: usize = 4096;
 
 /// What shows that a file has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -102,36 +106,100 @@ impl Watched {
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     files: Vec<Watched>,
+    orphans: Option<Orphans>,
+}
+
+/// Mods that lie in the inbox without their `TsFile`: nothing becomes of them.
+#[derive(Debug, Clone)]
+pub struct Orphans {
+    /// How many there are.
+    pub count: usize,
+    /// The name of the one that was written first.
+    pub oldest: String,
+    /// Of that one.
+    modified: i64,
+    /// Since when it has been the oldest.
+    since: Instant,
+}
+
+impl Orphans {
+    /// How long the oldest one has waited.
+    pub(super) fn quiet(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
 }
 
 impl Watch {
-    /// Looks through the directory, after a check that files may be taken out of it. Hidden files, directories, links, and names that are not UTF-8 are
-    /// left alone.
+    /// Looks through the directory, after a check that files may be taken out of it. Hidden files,
+    /// directories, links, and names that are not UTF-8 are left alone.
     pub(super) fn scan(&mut self, dir: &Path, now: Instant) -> io::Result<()> {
         // Else the spool would take the refusal of a rename for a failing disk.
         rustix::fs::access(dir, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)?;
-        let mut found = BinaryHeap::with_capacity(WATCHED_MAX + 1);
-        for entry in std::fs::read_dir(dir)? {
-            let name = entry?.file_name();
-            let Some(name) = name.to_str().filter(|name| is_wanted(name)) else { continue };
-            // What has gone since is not there.
-            let Ok(stamp) = Stamp::of(&dir.join(name)) else { continue };
-            found.push((stamp.modified, name.to_owned(), Put(stamp)));
-            if found.len() > WATCHED_MAX {
-                found.pop();
+        let before = std::mem::take(&mut self.files);
+        let before: Before<'_> = before.iter().map(|file| (file.name.as_str(), file)).collect();
+        let (mut ready, mut put_off) = (Oldest::new(WATCHED_MAX), Oldest::new(PUT_OFF_MAX));
+        let mut has_mods = false;
+        each_name(dir, |name| {
+            has_mods |= ts_file_of(name).is_some();
+            if !name.ends_with(TS_FILE) {
+                return;
             }
+            let Some(file) = seen(&before, dir, name, now) else { return };
+            let is_put_off = file.put_off.is_some_and(|until| until > now);
+            if is_put_off { &mut put_off } else { &mut ready }.push(file);
+        })?;
+        self.files = ready.into_files().chain(put_off.into_files()).collect();
+        let mods = if has_mods { self.find_mods(&before, dir, now)? } else { Vec::new() };
+        self.files.extend(mods);
+        if !has_mods {
+            self.orphans = None;
         }
-        let found = found.into_sorted_vec();
-        self.files =
-            found.into_iter().map(|(_, name, Put(stamp))| self.seen(name, stamp, now)).collect();
         Ok(())
     }
 
-    fn seen(&self, name: String, stamp: Stamp, now: Instant) -> Watched {
-        match self.file(&name).filter(|before| before.stamp == stamp) {
-            Some(before) => Watched { settled: true, ..before.clone() },
-            None => Watched { name, stamp, since: now, settled: false, put_off: None },
+    /// The mods of what is watched. Others have a `TsFile` that waits for its turn, or are orphans.
+    fn find_mods(
+        &mut self,
+        before: &Before<'_>,
+        dir: &Path,
+        now: Instant,
+    ) -> io::Result<Vec<Watched>> {
+        let watched: HashSet<&str> = self.files.iter().map(|file| file.name.as_str()).collect();
+        let mut mods = Vec::new();
+        let mut orphans: Option<Orphans> = None;
+        each_name(dir, |name| {
+            let Some(ts_file) = ts_file_of(name) else { return };
+            if watched.contains(ts_file) {
+                mods.extend(seen(before, dir, name, now));
+                return;
+            }
+            let is_there = |error: io::Error| error.kind() != io::ErrorKind::NotFound;
+            if Stamp::of(&dir.join(ts_file)).map_or_else(is_there, |_| true) {
+                return;
+            }
+            let Ok(Stamp { modified, .. }) = Stamp::of(&dir.join(name)) else { return };
+            let count = orphans.as_ref().map_or(0, |orphans| orphans.count);
+            let older = orphans.take().filter(|known| known.modified <= modified);
+            let oldest = older.unwrap_or_else(|| Orphans {
+                count,
+                oldest: name.to_owned(),
+                modified,
+                since: now,
+            });
+            orphans = Some(Orphans { count: count + 1, ..oldest });
+        })?;
+        if let (Some(known), Some(found)) = (&self.orphans, &mut orphans)
+            && (&known.oldest, known.modified) == (&found.oldest, found.modified)
+        {
+            found.since = known.since;
         }
+        self.orphans = orphans;
+        Ok(mods)
+    }
+
+    /// Mods that the last scan found without their `TsFile`.
+    pub(super) const fn orphans(&self) -> Option<&Orphans> {
+        self.orphans.as_ref()
     }
 
     /// The file of this name.
@@ -159,9 +227,34 @@ impl Watch {
     }
 }
 
-fn is_wanted(name: &str) -> bool {
-    !name.starts_with('.')
-        && (name.ends_with(TS_FILE) || MODS.iter().any(|end| name.ends_with(end)))
+/// What the scan before has seen.
+type Before<'a> = HashMap<&'a str, &'a Watched>;
+
+/// A file as it is now; `None` if it has gone since, or is none.
+fn seen(before: &Before<'_>, dir: &Path, name: &str, now: Instant) -> Option<Watched> {
+    let stamp = Stamp::of(&dir.join(name)).ok()?;
+    let same = before.get(name).filter(|before| before.stamp == stamp);
+    Some(match same {
+        Some(before) => Watched { settled: true, ..(*before).clone() },
+        None => Watched { name: name.to_owned(), stamp, since: now, settled: false, put_off: None },
+    })
+}
+
+/// Every name that is not hidden and is UTF-8.
+fn each_name(dir: &Path, mut found: impl FnMut(&str)) -> io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        if let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) {
+            found(name);
+        }
+    }
+    Ok(())
+}
+
+/// The name of the `TsFile` to which mods of this name belong.
+fn ts_file_of(name: &str) -> Option<&str> {
+    let ts_file = MODS.iter().find_map(|end| name.strip_suffix(end));
+    ts_file.filter(|name| name.ends_with(TS_FILE))
 }
 
 /// How a `TsFile`'s name ends.
@@ -169,28 +262,53 @@ pub(super) const TS_FILE: &str = ".tsfile";
 /// What is added to it for its deletions: of 1.3, of 2.0.
 pub(super) const MODS: [&str; 2] = [".mods", ".mods2"];
 
-/// Takes no part in the order.
-struct Put(Stamp);
+/// The files that were written first, up to a limit.
+struct Oldest {
+    files: BinaryHeap<Aged>,
+    limit: usize,
+}
 
-impl PartialEq for Put {
-    fn eq(&self, _other: &Self) -> bool {
-        true
+impl Oldest {
+    fn new(limit: usize) -> Self {
+        Self { files: BinaryHeap::new(), limit }
+    }
+
+    fn push(&mut self, file: Watched) {
+        self.files.push(Aged(file));
+        if self.files.len() > self.limit {
+            self.files.pop();
+        }
+    }
+
+    /// The oldest first.
+    fn into_files(self) -> impl Iterator<Item = Watched> {
+        self.files.into_sorted_vec().into_iter().map(|Aged(file)| file)
     }
 }
 
-impl Eq for Put {}
+/// A file in the order of last writes, and of names.
+struct Aged(Watched);
 
-impl PartialOrd for Put {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+impl Ord for Aged {
+    fn cmp(&self, Self(other): &Self) -> Ordering {
+        let Self(file) = self;
+        (file.stamp.modified, &file.name).cmp(&(other.stamp.modified, &other.name))
+    }
+}
+
+impl PartialOrd for Aged {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Put {
-    fn cmp(&self, _other: &Self) -> std::cmp::Ordering {
-        std::cmp::Ordering::Equal
+impl PartialEq for Aged {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
     }
 }
+
+impl Eq for Aged {}
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests play the people who fill the inbox")]
@@ -278,5 +396,40 @@ mod tests {
         assert!(Stamp::of(&path).unwrap().is_ours_alone());
         fs::hard_link(&path, dir.path().join("b")).unwrap();
         assert!(!Stamp::of(&path).unwrap().is_ours_alone());
+    }
+
+    #[test]
+    fn what_cannot_go_takes_no_place_of_what_can() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |name: &str, seconds| {
+            let path = dir.path().join(name);
+            fs::write(&path, b"x").unwrap();
+            set_modified(&path, SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        };
+        for number in 0..WATCHED_MAX as u64 {
+            put(&format!("orphan{number}.tsfile.mods"), number);
+            put(&format!("bad{number}.tsfile"), number);
+        }
+        put("new.tsfile.mods", 9000);
+        put("new.tsfile", 9000);
+        let (mut watch, now) = (Watch::default(), Instant::now());
+        watch.scan(dir.path(), now).unwrap();
+        assert!(watch.file("new.tsfile").is_none());
+        for number in 0..WATCHED_MAX {
+            watch.put_off(&format!("bad{number}.tsfile"), now + Duration::from_mins(1));
+        }
+        let later = now + Duration::from_secs(1);
+        watch.scan(dir.path(), later).unwrap();
+        assert_eq!(names(&watch, later), ["new.tsfile", "new.tsfile.mods"]);
+        let bad = watch.file("bad0.tsfile").unwrap();
+        assert_eq!(bad.quiet(later).as_secs(), 1, "it is remembered");
+        let orphans = watch.orphans().unwrap();
+        assert_eq!((orphans.count, orphans.oldest.as_str()), (WATCHED_MAX, "orphan0.tsfile.mods"));
+        assert_eq!(orphans.quiet(later).as_secs(), 1);
+        put("orphan0.tsfile", 9000);
+        watch.scan(dir.path(), later).unwrap();
+        let orphans = watch.orphans().unwrap();
+        assert_eq!((orphans.count, orphans.oldest.as_str()), (1023, "orphan1.tsfile.mods"));
+        assert_eq!(orphans.quiet(later).as_secs(), 0);
     }
 }

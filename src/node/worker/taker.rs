@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::{Next, Parts, TROUBLE_PAUSE};
 use crate::config::InboxConfig;
-use crate::intake::inbox::{Inbox, InboxError, OnSpool, Settings, SpoolStore, Step, StoreError};
+use crate::intake::inbox::{
+    Inbox, InboxError, OnSpool, Orphans, Settings, SpoolStore, Step, StoreError,
+};
 use crate::intake::shared_dir::{self, INBOX_MODE};
 use crate::keep::spool_handle::{Ended, SpoolHandle};
 use crate::ops::board::{IntakeKind, Report, TroubleKind};
@@ -19,6 +21,9 @@ const STAGING: &str = "staging";
 
 /// Flawed files that are looked after at one time; trouble about others stays until it is acknowledged.
 const LEFT_MAX: usize = 64;
+
+/// What trouble about mods without their `TsFile` is about: no file's name.
+const ORPHANS: &str = "mods";
 
 /// Takes the inbox in, and tells the board.
 #[derive(Debug)]
@@ -78,6 +83,7 @@ impl<D: Disk> Taker<D> {
             Step::Idle(until) => {
                 self.recovered();
                 self.forget_left();
+                self.show_orphans();
                 return Next::At(until);
             }
             Step::Worked => {}
@@ -147,6 +153,22 @@ impl<D: Disk> Taker<D> {
             }
             stays
         });
+    }
+
+    /// Deletions without the file that they belong to do not cross: a person has to know.
+    fn show_orphans(&self) {
+        let board = &self.parts.board;
+        let orphans = self.inbox.as_ref().and_then(|inbox| inbox.orphans(clock::now()));
+        let Some(Orphans { count, oldest, .. }) = orphans else {
+            board.clear(TroubleKind::InboxBlocked, ORPHANS);
+            return;
+        };
+        let what = format!(
+            "deletions lie in the inbox without their TsFile and do not go: {count}, the oldest is {oldest}"
+        );
+        let remedy = "put their TsFiles there, or take them away";
+        let report = Report::new(TroubleKind::InboxBlocked, what).about(ORPHANS).remedy(remedy);
+        board.raise(report, clock::wall());
     }
 
     fn complain(&mut self, name: &str, error: &InboxError) {
