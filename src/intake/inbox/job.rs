@@ -89,6 +89,11 @@ impl Job {
         Self { name, parts, by_copy: true, flaw: None, stage }
     }
 
+    /// Only its bytes are looked at: it can be left as it is.
+    pub(super) const fn is_read(&self) -> bool {
+        matches!(self.stage, Stage::Check | Stage::Hash(_))
+    }
+
     /// Its entry is durable.
     pub(super) const fn is_safe(&self) -> bool {
         matches!(self.stage, Stage::PutAway(_))

@@ -18,6 +18,7 @@
 //! | another kind of file | left alone, as are hidden files, links and directories |
 //! | a flawed file without room in quarantine | stays, is reported, and is tried again later; the others go on |
 //! | another node has the inbox | an error; the lock is `.penstock.lock` in the directory |
+//! | a file whose bytes cannot be read | stays where it is, in the inbox or in the spool, is reported, and is tried again later; the others go on |
 //! | no room | waits; a file that could never fit is reported and left, and the others go on |
 //!
 //! [`Inbox`] is driven by [`Inbox::step`] on a thread that may block. Paths of the inbox are absolute; what
@@ -122,6 +123,13 @@ pub enum Step {
         /// What is needed, and what quarantine has.
         full: Full,
     },
+    /// The disk cannot read a file: it is left alone for now, and the others go on.
+    Unreadable {
+        /// Its name.
+        name: String,
+        /// Why.
+        error: InboxError,
+    },
     /// A file that cannot be put away is tried again at this moment.
     Waiting(Instant),
     /// A file cannot be taken or put away now. Wait before the next step.
@@ -157,6 +165,14 @@ pub enum InboxError {
     Store(#[from] StoreError),
 }
 
+impl InboxError {
+    /// The bytes of one file cannot be had; others may be sound.
+    const fn is_of_a_file(&self) -> bool {
+        use PartialError::Unreadable;
+        matches!(self, Self::Disk { .. } | Self::Store(StoreError::Partial(Unreadable { .. })))
+    }
+}
+
 fn not_locked(dir: &Path) -> impl FnOnce(io::Error) -> InboxError {
     move |source| {
         if source.kind() == io::ErrorKind::WouldBlock {
@@ -179,15 +195,21 @@ pub struct Inbox<D: Disk, S: Store> {
     watch: Watch,
     scan_at: Option<Instant>,
     /// Adopted by the run before: `TsFile`s to go on with, and mods whose `TsFile` is still in the inbox.
-    adopted: Vec<AdoptedFile>,
-    /// What is adopted is left alone until then.
-    adopted_at: Option<Instant>,
+    adopted: Vec<Adopted>,
     job: Option<Job>,
     /// How often the job failed in a row, and when it goes on.
     failed: Option<(u32, Instant)>,
     /// Held as long as the inbox is used.
     #[expect(dead_code, reason = "it is held, not used")]
     lock: Option<D::File>,
+}
+
+/// A file in the spool that is not sealed.
+#[derive(Debug)]
+struct Adopted {
+    file: AdoptedFile,
+    /// It is left alone until then.
+    put_off: Option<Instant>,
 }
 
 /// Why a step did not do its part.
@@ -254,7 +276,8 @@ where
                 journal::remove(&disk_).map_err(disk("remove journal of", &settings.dir))?;
             }
         }
-        let adopted = store.adopted()?;
+        let adopted = store.adopted()?.into_iter();
+        let adopted = adopted.map(|file| Adopted { file, put_off: None }).collect();
         let watch = Watch::default();
         Ok(Self {
             disk: disk_,
@@ -263,11 +286,16 @@ where
             watch,
             scan_at: None,
             adopted,
-            adopted_at: None,
             job,
             failed: None,
             lock,
         })
+    }
+
+    /// Whether a file of this name is still to be taken.
+    pub fn awaits(&self, name: &str) -> bool {
+        self.adopted.iter().any(|adopted| adopted.file.name == name)
+            || self.settings.dir.join(name).exists()
     }
 
     /// Mods that have waited for their `TsFile` for longer than it takes to put both there.
@@ -298,16 +326,17 @@ where
     /// Keeps a job that is safe or has begun to enter the spool; any other is left until later.
     fn stopped(&mut self, job: Job, stop: Stop, now: Instant) -> Step {
         let (name, flaw) = (job.name.clone(), job.flaw.clone().unwrap_or_default());
+        let mut is_unreadable = false;
         let keep = match &stop {
             Stop::Again => job.is_safe(),
             // What the run before had adopted of a flawed file waits without being in the way.
-            Stop::Full(_) if job.flaw.is_some() && job.is_adopted() => {
-                self.adopted_at = Some(now + limits::INBOX_PUT_OFF);
-                false
-            }
+            Stop::Full(_) if job.flaw.is_some() && job.is_adopted() => false,
             Stop::Full(full) => job.has_entered() || full.needed <= full.limit,
             Stop::NoQuarantine(_) => false,
-            Stop::Failed(_) => job.has_entered() || job.is_safe(),
+            Stop::Failed(error) => {
+                is_unreadable = job.is_read() && error.is_of_a_file();
+                !is_unreadable && (job.has_entered() || job.is_safe())
+            }
         };
         if keep {
             if matches!(stop, Stop::Failed(_)) {
@@ -325,6 +354,7 @@ where
             Stop::Again => Step::Worked,
             Stop::Full(full) if flaw.is_empty() => Step::Full { name, full },
             Stop::Full(full) | Stop::NoQuarantine(full) => Step::Left { name, why: flaw, full },
+            Stop::Failed(error) if is_unreadable => Step::Unreadable { name, error },
             Stop::Failed(error) => Step::Blocked { name, error },
         }
     }
@@ -332,7 +362,8 @@ where
     /// Leaves a file alone for now; what of it lies in the spool is taken up with it again.
     fn give_up(&mut self, job: Job, until: Instant) {
         self.watch.put_off(&job.name, until);
-        self.adopted.extend(job.parts.into_iter().filter_map(Part::into_adopted));
+        let adopted = job.parts.into_iter().filter_map(Part::into_adopted);
+        self.adopted.extend(adopted.map(|file| Adopted { file, put_off: Some(until) }));
     }
 
     /// Finds the next file, or scans.
@@ -357,25 +388,25 @@ where
 
     /// A file that the run before moved into the spool.
     fn next_adopted(&mut self, now: Instant) -> Option<Job> {
-        if self.adopted_at.is_some_and(|at| now < at) {
-            return None;
-        }
-        let at = self.adopted.iter().position(|file| file.name.ends_with(TS_FILE))?;
-        let name = self.adopted.remove(at);
-        let mut parts = self.adopted_mods(&name.name);
-        let job_name = name.name.clone();
-        parts.push(Part::adopted(name));
-        Some(Job::new(job_name, parts, false))
+        let is_ready = |adopted: &Adopted| {
+            adopted.file.name.ends_with(TS_FILE) && adopted.put_off.is_none_or(|until| until <= now)
+        };
+        let at = self.adopted.iter().position(is_ready)?;
+        let Adopted { file, .. } = self.adopted.remove(at);
+        let name = file.name.clone();
+        let mut parts = self.adopted_mods(&name);
+        parts.push(Part::adopted(file));
+        Some(Job::new(name, parts, false))
     }
 
     fn adopted_mods(&mut self, name: &str) -> Vec<Part> {
-        let is_of = |file: &AdoptedFile| {
-            file.name.strip_prefix(name).is_some_and(|end| MODS.contains(&end))
+        let is_of = |adopted: &Adopted| {
+            adopted.file.name.strip_prefix(name).is_some_and(|end| MODS.contains(&end))
         };
         let (mods, others) = std::mem::take(&mut self.adopted).into_iter().partition(is_of);
         self.adopted = others;
-        let mods: Vec<AdoptedFile> = mods;
-        mods.into_iter().map(Part::adopted).collect()
+        let mods: Vec<Adopted> = mods;
+        mods.into_iter().map(|adopted| Part::adopted(adopted.file)).collect()
     }
 
     fn next_finished(&mut self, now: Instant) -> Option<Job> {

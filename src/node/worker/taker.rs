@@ -19,7 +19,7 @@ use crate::spool::{Disk, Full, Spool};
 /// Where copies into the spool are made: on its file system, out of everybody's way.
 const STAGING: &str = "staging";
 
-/// Flawed files that are looked after at one time; trouble about others stays until it is acknowledged.
+/// Files that stay and are looked after at one time; trouble about others stays until it is acknowledged.
 const LEFT_MAX: usize = 64;
 
 /// What trouble about mods without their `TsFile` is about: no file's name.
@@ -33,7 +33,7 @@ pub(super) struct Taker<D: Disk> {
     /// None until the directory could be opened.
     inbox: Option<Inbox<D, SpoolStore<SpoolHandle<D>>>>,
     failures: Repeating,
-    /// Flawed files that stay in the inbox, of which a person was told.
+    /// Files that stay where they are, of which a person was told.
     left: Vec<String>,
 }
 
@@ -100,6 +100,10 @@ impl<D: Disk> Taker<D> {
                 self.is_not_left(&name);
             }
             Step::Left { name, why, full } => self.leave(name, &why, full),
+            Step::Unreadable { name, error } => {
+                self.step_over(name, &error);
+                return Next::At(clock::now() + TROUBLE_PAUSE);
+            }
             Step::Waiting(until) => return Next::At(until),
             Step::Full { name, full } => return self.wait_for_room(&name, full),
             Step::Blocked { name, error } => {
@@ -131,8 +135,21 @@ impl<D: Disk> Taker<D> {
              quarantine, which has {available} of {limit} left"
         );
         let remedy = "take the file away, or empty the quarantine or raise its limit";
-        let report = Report::new(TroubleKind::InboxBlocked, what).about(&name).remedy(remedy);
-        self.parts.board.raise(report, clock::wall());
+        self.tell_of_left(name, Report::new(TroubleKind::InboxBlocked, what).remedy(remedy));
+    }
+
+    /// The disk cannot read a file, which may be one that the run before moved into the spool.
+    fn step_over(&mut self, name: String, error: &InboxError) {
+        if !self.left.contains(&name) {
+            log::error!("event=unreadable name={name:?} error=\"{error}\"");
+        }
+        let what = format!("{name} cannot be read and is not taken, the others are: {error}");
+        let remedy = "look after the disk, and put the file there again from its source";
+        self.tell_of_left(name, Report::new(TroubleKind::InboxBlocked, what).remedy(remedy));
+    }
+
+    fn tell_of_left(&mut self, name: String, report: Report) {
+        self.parts.board.raise(report.about(&name), clock::wall());
         if !self.left.contains(&name) && self.left.len() < LEFT_MAX {
             self.left.push(name);
         }
@@ -145,9 +162,9 @@ impl<D: Disk> Taker<D> {
 
     /// Somebody may have taken away what was left.
     fn forget_left(&mut self) {
-        let (dir, board) = (&self.settings.dir, &self.parts.board);
+        let (inbox, board) = (&self.inbox, &self.parts.board);
         self.left.retain(|name| {
-            let stays = dir.join(name).exists();
+            let stays = inbox.as_ref().is_some_and(|inbox| inbox.awaits(name));
             if !stays {
                 board.clear(TroubleKind::InboxBlocked, name);
             }

@@ -121,6 +121,33 @@ fn a_flawed_file_without_room_in_quarantine_stays_and_the_others_go_on() {
 }
 
 #[test]
+fn an_adopted_file_that_cannot_be_read_is_stepped_over_and_taken_later() {
+    let machine = Machine::new();
+    for name in ["evil.tsfile", "other.tsfile"] {
+        machine.put(name, TS_FILE_BYTES);
+        machine.start();
+        let path = machine.path("inbox").join(name);
+        machine.world().spool.as_mut().expect("open").adopt(&path).expect("adopted");
+    }
+    machine.put("new.tsfile", TS_FILE_BYTES);
+    machine.world().unreadable = Some("evil.tsfile");
+    let mut inbox = machine.open(false).expect("opens");
+    let mut now = Instant::now();
+    let steps = run(&mut inbox, &mut now, 3);
+    let is_evil =
+        |step: &&Step| matches!(step, Step::Unreadable { name, .. } if name == "evil.tsfile");
+    assert_eq!((steps.iter().filter(is_evil).count(), steps.len()), (1, 3), "{steps:?}");
+    assert_eq!(machine.entries(), [["other.tsfile"], ["new.tsfile"]]);
+    assert!(inbox.awaits("evil.tsfile") && !inbox.awaits("other.tsfile"));
+    let again = run(&mut inbox, &mut now, 300);
+    assert!((4..=6).contains(&again.len()), "{again:?}");
+    machine.world().unreadable = None;
+    let steps = run(&mut inbox, &mut now, 61);
+    assert!(matches!(&steps[..], [Step::Taken { name, .. }] if name == "evil.tsfile"));
+    assert!(!inbox.awaits("evil.tsfile"));
+}
+
+#[test]
 fn a_second_node_is_kept_out_of_the_inbox() {
     let machine = Machine::new();
     let inbox = machine.open(false).expect("opens");

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::scan::Stamp;
 use super::*;
+use crate::data::ReadAt;
 use crate::spool::{self, FileList, FileReader, OpenMode, PartialId, RealDisk, Spool};
 
 const TS_FILE_BYTES: &[u8] = include_bytes!("../../../../tests/samples/v3_tiny.tsfile");
@@ -37,6 +38,8 @@ struct World {
     archive: Option<io::ErrorKind>,
     quarantine_bytes: Option<u64>,
     room: Option<u64>,
+    /// A file of this name cannot be read once it lies in the spool.
+    unreadable: Option<&'static str>,
     spool: Option<Spool<RealDisk>>,
 }
 
@@ -175,9 +178,10 @@ fn run(inbox: &mut Inbox<Machine, Fussy>, now: &mut Instant, seconds: u64) -> Ve
                 *now += Duration::from_secs(1);
                 steps.push(step);
             }
-            step @ (Step::Taken { .. } | Step::Quarantined { .. } | Step::Left { .. }) => {
-                steps.push(step);
-            }
+            step @ (Step::Taken { .. }
+            | Step::Quarantined { .. }
+            | Step::Left { .. }
+            | Step::Unreadable { .. }) => steps.push(step),
         }
     }
     steps
@@ -456,6 +460,26 @@ impl OnSpool for Machine {
     }
 }
 
+/// A file that the medium may not give back.
+#[derive(Debug)]
+struct Rotten<F> {
+    file: F,
+    is_rotten: bool,
+}
+
+impl<F: ReadAt> ReadAt for Rotten<F> {
+    fn len(&self) -> u64 {
+        self.file.len()
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        if self.is_rotten {
+            return Err(io::Error::other("input/output error"));
+        }
+        self.file.read_at(offset, into)
+    }
+}
+
 /// The spool, with answers that are hard to bring about.
 #[derive(Debug)]
 struct Fussy {
@@ -464,7 +488,7 @@ struct Fussy {
 }
 
 impl Store for Fussy {
-    type File = FileReader<File>;
+    type File = Rotten<FileReader<File>>;
 
     fn room_for(&mut self, bytes: u64) -> Result<(), StoreError> {
         let room = self.machine.world().room;
@@ -491,7 +515,11 @@ impl Store for Fussy {
     }
 
     fn open(&mut self, partial: PartialId) -> Result<Self::File, StoreError> {
-        self.store.open(partial)
+        let is_this = |file: &AdoptedFile, name| file.partial == partial && file.name == name;
+        let name = self.machine.world().unreadable;
+        let adopted = self.store.adopted()?;
+        let is_rotten = name.is_some_and(|name| adopted.iter().any(|file| is_this(file, name)));
+        self.store.open(partial).map(|file| Rotten { file, is_rotten })
     }
 
     fn discard(&mut self, partial: PartialId) -> Result<(), StoreError> {
