@@ -150,6 +150,15 @@ pub trait DiskFile: Debug + Send + Sync + 'static {
     /// that succeeds proves nothing.
     fn sync_data(&self) -> io::Result<()>;
 
+    /// As [`DiskFile::sync_data`], and fails where nobody could find the file again: what is synced into a file
+    /// that was removed is gone with the process.
+    ///
+    /// # Errors
+    /// As [`DiskFile::sync_data`], and [`io::ErrorKind::NotFound`].
+    fn sync_named(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+
     /// Makes what an earlier run has written durable, and has later reads look at the medium: what a failed sync of
     /// that run left in memory only, is not there. As far as the system can.
     ///

@@ -88,7 +88,7 @@ impl<F: DiskFile> Log<F> {
             return Ok(());
         }
         if let Some(open) = &self.open {
-            open.file.sync_data().map_err(Fatal::at("sync", &open.path))?;
+            open.file.sync_named().map_err(Fatal::at("sync", &open.path))?;
         }
         self.synced = self.next;
         Ok(())
@@ -101,7 +101,7 @@ impl<F: DiskFile> Log<F> {
         self.sync()?;
         let Some(open) = self.open.take() else { return Ok(0) };
         open.file.truncate(open.offset).map_err(Fatal::at("truncate", &open.path))?;
-        open.file.sync_data().map_err(Fatal::at("sync", &open.path))?;
+        open.file.sync_named().map_err(Fatal::at("sync", &open.path))?;
         Ok(open.offset)
     }
 }

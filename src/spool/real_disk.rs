@@ -156,6 +156,14 @@ impl DiskFile for File {
         Self::sync_data(self)
     }
 
+    fn sync_named(&self) -> io::Result<()> {
+        Self::sync_data(self)?;
+        if rustix::fs::fstat(self)?.st_nlink == 0 {
+            return Err(io::Error::new(io::ErrorKind::NotFound, REMOVED));
+        }
+        Ok(())
+    }
+
     fn recover(&self) -> io::Result<()> {
         Self::sync_data(self)?;
         // After a failed sync Linux counts pages as clean that are not on the medium: forgotten, they are read from it.
@@ -164,5 +172,23 @@ impl DiskFile for File {
             Ok(()) | Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+const REMOVED: &str = "somebody removed the file while it was open";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_synced_into_a_removed_file_is_not_kept() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("1.seg");
+        let file = File::create(&path).unwrap();
+        DiskFile::sync_named(&file).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let error = DiskFile::sync_named(&file).unwrap_err();
+        assert!(error.to_string().contains("removed"), "{error}");
     }
 }
