@@ -121,6 +121,28 @@ fn what_another_node_took_in_first_keeps_its_identity_and_is_taken_once() {
 }
 
 #[test]
+fn a_connection_goes_on_after_an_entry_that_is_refused_as_a_clones() {
+    let world = World::new();
+    let ours = world.spool.call_blocking(|spool| spool.origin()).unwrap();
+    let mut peer = world.peer("theirs");
+    let mut cloned = tablet(1);
+    // Its plan node id and its child count make way for an identity that we never gave.
+    cloned.truncate(cloned.len() - 9);
+    let id = format!("P1:{}:00000000000000000999", ours.text().as_str());
+    cloned.extend(u32::try_from(id.len()).unwrap().to_be_bytes());
+    cloned.extend(id.as_bytes());
+    cloned.extend([0; 4]);
+    assert_eq!(peer.ask(&cloned).unwrap(), 0xff);
+    // All of these go on in files: nothing of them is a new request in memory.
+    let file = ts_file(100_000);
+    assert_eq!(peer.send_file("a.tsfile", &file, 30_000).unwrap(), 0);
+    assert_eq!(peer.ask(&frames::tablet_of("root.sg.d1", 3 << 20, 0, 1)).unwrap(), 0);
+    assert!(world.entries()[0].files == [("a.tsfile".to_owned(), file)]);
+    assert!(world.entries().len() > 2);
+    world.stop();
+}
+
+#[test]
 fn a_large_request_goes_over_disk_and_is_cut_into_entries() {
     let world = World::new();
     let mut peer = world.peer("theirs");

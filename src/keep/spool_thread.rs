@@ -44,6 +44,24 @@ pub struct Settings {
     pub max_frame_bytes: u32,
 }
 
+/// A link of which something was left out.
+#[derive(Debug)]
+struct Broken {
+    link: LinkId,
+    /// What each that waits on it is told; nothing if the gate has given the link up.
+    outcome: Option<Outcome>,
+    left: Left,
+}
+
+/// What is left out after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// The rest of the request.
+    Request,
+    /// All until the link closes.
+    Link,
+}
+
 /// The thread's own side; [`SpoolThread::run`] is its body.
 pub struct SpoolThread<D: Disk> {
     disk: D,
@@ -60,7 +78,7 @@ pub struct SpoolThread<D: Disk> {
     /// The link whose job runs, and whether it was closed meanwhile.
     running: Option<(LinkId, bool)>,
     /// Links of which something was left out: everything that follows is, too.
-    broken: Vec<LinkId>,
+    broken: Vec<Broken>,
     reports: Vec<Report>,
     replies: Vec<Reply>,
     /// Something was appended, or may have been.
@@ -262,9 +280,13 @@ impl<D: Disk> SpoolThread<D> {
         }
         if matches!(record, Record::Part(part) if part.part == 0) {
             // A new request.
-            self.broken.retain(|other| *other != link);
+            self.broken.retain(|broken| broken.link != link || broken.left == Left::Link);
         }
-        if self.broken.contains(&link) {
+        let awaited = record.is_awaited();
+        if let Some(broken) = self.broken.iter().find(|broken| broken.link == link) {
+            if let Some(outcome) = broken.outcome.filter(|_| awaited) {
+                self.report(link, &outcome);
+            }
             return Ok(None);
         }
         let (spool, keeper) = (&mut self.spool, &mut self.keeper);
@@ -287,13 +309,19 @@ impl<D: Disk> SpoolThread<D> {
             }
             Record::Close(_) => return Ok(None),
         };
-        let awaited = matches!(record, Record::Job(_));
-        Ok(self.settle(link, &kept, awaited))
+        let left = if awaited {
+            None
+        } else if matches!(record, Record::Part(_)) {
+            Some(Left::Request)
+        } else {
+            Some(Left::Link)
+        };
+        Ok(self.settle(link, &kept, left))
     }
 
-    /// Notes what came of a record. `awaited`: its link waits for an outcome; any other record that
-    /// fails takes what follows on its link along.
-    fn settle(&mut self, link: LinkId, kept: &Kept, awaited: bool) -> Option<Full> {
+    /// Notes what came of a record. `left`: what a failure takes along of what follows on the link;
+    /// nothing if the link waits for the outcome.
+    fn settle(&mut self, link: LinkId, kept: &Kept, left: Option<Left>) -> Option<Full> {
         match kept {
             Kept::Silent => self.dirty = true,
             Kept::Durable(outcome) => {
@@ -301,14 +329,17 @@ impl<D: Disk> SpoolThread<D> {
                 self.report(link, outcome);
             }
             Kept::Done(outcome) => {
-                if !awaited {
-                    self.broken.push(link);
+                if let Some(left) = left {
+                    self.broken.push(Broken { link, outcome: Some(*outcome), left });
                 }
-                self.report(link, outcome);
+                // Of a request the link hears when it has sent all of it, and not before.
+                if left != Some(Left::Request) {
+                    self.report(link, outcome);
+                }
             }
             Kept::Full(full) if self.is_given_up(link) => {
                 log::debug!("event=left_out link={link:?} needed={}", full.needed);
-                self.broken.push(link);
+                self.broken.push(Broken { link, outcome: None, left: Left::Link });
             }
             Kept::Full(full) => return Some(*full),
         }
@@ -330,7 +361,7 @@ impl<D: Disk> SpoolThread<D> {
         }
         self.jobs.retain(|job| job.link() != link);
         self.keeper.close(&mut self.spool, link)?;
-        self.broken.retain(|other| *other != link);
+        self.broken.retain(|broken| broken.link != link);
         self.shared.stage.closed(link);
         self.reports.push(Report { link, outcome: None });
         Ok(())
@@ -366,7 +397,7 @@ impl<D: Disk> SpoolThread<D> {
         let is_full = self.job_full.take().is_some();
         match ended {
             Some(kept) => {
-                self.settle(link, &kept, true);
+                self.settle(link, &kept, None);
             }
             None if is_full && !closed && !self.is_stopping() && !self.is_given_up(link) => {
                 self.jobs.push_front(job);

@@ -80,6 +80,15 @@ impl Record {
             Self::Close(link) => *link,
         }
     }
+
+    /// Whether its link waits for what comes of it.
+    pub(super) const fn is_awaited(&self) -> bool {
+        match self {
+            Self::Job(_) => true,
+            Self::Part(part) => part.last,
+            Self::Cut { .. } | Self::Write { .. } | Self::Discard { .. } | Self::Close(_) => false,
+        }
+    }
 }
 
 /// What the spool thread reports to the gate thread.
