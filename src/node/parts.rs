@@ -218,6 +218,17 @@ fn show_recovery(recovery: &Recovery, board: &Board) {
             recovery.leftovers
         );
     }
+    if recovery.copied {
+        let what = "the data directory is a copy: the node took a new identity, so that nothing new \
+                    counts as a repetition";
+        log::error!("event=data_dir_copied");
+        let remedy =
+            "nothing is to be done; if the other copy runs, see that its data is not this one's";
+        board.raise(
+            Report::new(TroubleKind::ClonedBox, what).about("data_dir").remedy(remedy),
+            wall,
+        );
+    }
     if recovery.corrupt_entries > 0 {
         let what = format!(
             "{} entries of the spool could not be read after the start",

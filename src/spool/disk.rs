@@ -143,6 +143,15 @@ pub trait DiskFile: Debug + Send + Sync + 'static {
         self.sync_data()
     }
 
+    /// A number for this very file on this very machine, the same over restarts and renames, and another one for a copy.
+    /// `None` if the medium has no such thing, as without a call of its own.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn mark(&self) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Returns when everything written so far is durable.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ use crate::spool::entry::ENTRY_HEADER_BYTES;
 use crate::spool::files::{FILES, PARTIALS};
 use crate::spool::index::Shared;
 use crate::spool::log::Log;
+use crate::spool::origin::Marked;
 use crate::spool::owner::{Clock, Counts};
 use crate::spool::partials::Partials;
 use crate::spool::quarantine::{self, Quarantine};
@@ -37,6 +38,8 @@ const BLOCK_BYTES: u64 = 4096;
 pub struct Recovery {
     /// The spool was made just now.
     pub created: bool,
+    /// The data directory is a copy of another one, so the node has a new identity.
+    pub copied: bool,
     /// The last run did not close it.
     pub crashed: bool,
     /// Bytes at the log's end that a crash had left unfinished, and that were cut or stepped over.
@@ -62,6 +65,7 @@ struct Known<D: Disk> {
     state_file: Option<Slots<D::File>>,
     consumers: Consumers<D::File>,
     created: bool,
+    copied: bool,
 }
 
 impl<D: Disk> Spool<D> {
@@ -84,6 +88,7 @@ impl<D: Disk> Spool<D> {
         let mut survey = recovery::look(&disk, proved, mode)?;
         let mut recovery = Recovery {
             created: known.created,
+            copied: known.copied,
             crashed: !known.created && !known.state.clean,
             cursors_lost: known.consumers.lost,
             failing,
@@ -319,21 +324,27 @@ fn prepare<D: Disk>(disk: &D) -> Result<Known<D>, SpoolError> {
     let consumers = Consumers::open(disk, OpenMode::Write)?;
     // Whoever removed the spool begins at sequence 1 again: under the old identity the far side would know
     // these numbers, and take new data for repetitions.
-    let origin = match origin {
-        Some(id) if !created || has_segments(disk)? => id,
-        _ => origin::make(disk)?,
+    let kept = if created && !has_segments(disk)? { None } else { origin };
+    let copied = kept.is_some_and(|kept| kept.marked == Marked::Other);
+    let origin = match kept {
+        Some(origin::Found { id, marked: Marked::Same }) => id,
+        Some(origin::Found { id, marked: Marked::No }) => {
+            origin::keep(disk, id)?;
+            id
+        }
+        Some(origin::Found { marked: Marked::Other, .. }) | None => origin::make(disk)?,
     };
-    Ok(Known { lock, origin, state, state_file: Some(state_file), consumers, created })
+    Ok(Known { lock, origin, state, state_file: Some(state_file), consumers, created, copied })
 }
 
 /// The same for a disk that is left alone.
 fn read_known<D: Disk>(disk: &D) -> Result<Known<D>, SpoolError> {
     let lock = None;
-    let origin = origin::load(disk)?.unwrap_or(OriginId([0; 16]));
+    let origin = origin::load(disk)?.map_or(OriginId([0; 16]), |found| found.id);
     let mut body = Vec::new();
     let path = Path::new(state::PATH);
     Slots::open(disk, path, OpenMode::Read, &mut body).map_err(Fatal::at("open", path))?;
     let state = State::decode(&body).unwrap_or_default();
     let consumers = Consumers::open(disk, OpenMode::Read)?;
-    Ok(Known { lock, origin, state, state_file: None, consumers, created: false })
+    Ok(Known { lock, origin, state, state_file: None, consumers, created: false, copied: false })
 }

@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::Errno;
@@ -12,6 +13,8 @@ use rustix::io::Errno;
 use crate::spool::write_out;
 use crate::spool::{Disk, DiskFile, OpenMode};
 
+/// Written when a system is first started, and kept.
+const MACHINE_ID: &str = "/etc/machine-id";
 /// Files are for the owner, and for the group to read.
 const FILE_MODE: u32 = 0o640;
 /// So are directories.
@@ -152,6 +155,18 @@ impl DiskFile for File {
         write_out::wait(self, offset, bytes)
     }
 
+    /// Of the machine id, the inode and, where the file system knows it, the time of birth. Not of the device's
+    /// number, which another boot may change.
+    fn mark(&self) -> io::Result<Option<u64>> {
+        let metadata = self.metadata()?;
+        let mut hash = blake3::Hasher::new();
+        hash.update(&machine_id());
+        hash.update(&metadata.ino().to_le_bytes());
+        let born = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        hash.update(&born.map_or(0, |time| time.as_nanos()).to_le_bytes());
+        Ok(hash.finalize().as_bytes().first_chunk().map(|mark| u64::from_le_bytes(*mark)))
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         Self::sync_data(self)
     }
@@ -176,6 +191,14 @@ impl DiskFile for File {
 }
 
 const REMOVED: &str = "somebody removed the file while it was open";
+
+/// What the system calls this machine, up to 64 bytes; empty where it has no name for it.
+fn machine_id() -> [u8; 64] {
+    let mut id = [0; 64];
+    let file = File::open(MACHINE_ID);
+    let _read = file.and_then(|file| crate::spool::read_full_at(&file, 0, &mut id));
+    id
+}
 
 #[cfg(test)]
 mod tests {

@@ -239,3 +239,49 @@ fn the_real_disk_keeps_promises_too() {
     assert_eq!(read(&spool).len(), 41);
     assert_eq!(read_files(&spool), [(1, "a.tsfile".to_owned(), b"own".to_vec())]);
 }
+
+#[test]
+fn a_copy_of_the_data_directory_has_an_identity_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, copy, moved) =
+        (dir.path().join("first"), dir.path().join("copy"), dir.path().join("moved"));
+    let open = |path: &Path| Spool::open(RealDisk::new(path), settings(), beginning(), 0).unwrap();
+    let (mut spool, recovery) = open(&first);
+    assert!(!recovery.copied);
+    append(&mut spool, b"x");
+    let origin = spool.origin();
+    spool.close(beginning()).unwrap();
+    copy_dir(&first, &copy);
+
+    RealDisk::new(dir.path()).rename(&first, &moved).unwrap();
+    let (spool, recovery) = open(&moved);
+    assert!(!recovery.copied);
+    assert_eq!(spool.origin(), origin);
+
+    let (mut spool, recovery) = open(&copy);
+    assert!(recovery.copied);
+    let new = spool.origin();
+    assert_ne!(new, origin);
+    append(&mut spool, b"y");
+    spool.sync().unwrap();
+    let mut reader = spool.reader(Sequence(1));
+    let mut next = || reader.next_entry().unwrap().unwrap().header.identity;
+    assert_eq!(next(), Identity { origin, sequence: Sequence(1) });
+    assert_eq!(next(), Identity { origin: new, sequence: Sequence(2) });
+    spool.close(beginning()).unwrap();
+    let (spool, recovery) = open(&copy);
+    assert!(!recovery.copied);
+    assert_eq!(spool.origin(), new);
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if from.is_dir() {
+            copy_dir(&from, &to);
+        } else {
+            std::fs::copy(from, to).unwrap();
+        }
+    }
+}
