@@ -119,8 +119,9 @@ fn create<D: Disk>(
         .and_then(|()| file.sync_data())
         .and_then(|()| disk.sync_dir(Path::new(segment::DIR)));
     if let Err(error) = made {
-        // An empty segment is harmless; the next attempt or the next start takes its place.
-        drop(disk.remove(path));
+        // An empty segment is harmless; the next attempt or the next start takes its place. Its name stays: it may have
+        // been there before, as the only thing that says which sequence comes next.
+        drop(file.truncate(0));
         return Err(error);
     }
     Ok(file)

@@ -162,9 +162,12 @@ impl<D: Disk> Spool<D> {
         let proved = self.log.next.max(known);
         let writable = recovery.failing.is_none();
         if writable && last.is_stillborn(proved) {
-            let path = segment::path(last.first);
-            self.disk.remove(&path).map_err(Fatal::at("remove", &path))?;
-            self.shared.index().segments.pop_back();
+            // The only one stays as it is: its name says which sequence comes next.
+            if self.shared.index().segments.len() > 1 {
+                let path = segment::path(last.first);
+                self.disk.remove(&path).map_err(Fatal::at("remove", &path))?;
+                self.shared.index().segments.pop_back();
+            }
             self.log.next = last.first;
             self.log.synced = last.first;
             return Ok(Torn::new());

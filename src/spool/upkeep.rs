@@ -5,6 +5,9 @@
 //!  | retained | retained | released |  held by a consumer  | ... | open or last |
 //!   `-- given up first, when room is needed  `-- waits, or is dropped (`drop-oldest`)
 //! ```
+//!
+//! The last segment goes, too, when it is the only one left: its files may take more than all segments together. An
+//! empty one, of a header only, is made durable first and says which sequence comes next.
 
 use std::io::{self, IoSlice};
 use std::path::Path;
@@ -163,10 +166,14 @@ impl<D: Disk> Spool<D> {
             self.end_segment()?;
         }
         self.released = self.consumers.floor().map_or(self.log.synced, |floor| floor.0);
-        while self.front_end().is_some_and(|end| end <= self.released) {
-            self.remove_front()?;
+        loop {
+            while self.front_end().is_some_and(|end| end <= self.released) {
+                self.remove_front()?;
+            }
+            if !(self.is_all_released() && self.succeed_last()?) {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Makes changed cursors durable. Without room they stay as they are, and are tried again.
@@ -208,7 +215,7 @@ impl<D: Disk> Spool<D> {
         open.opened.checked_add(self.settings.segment_max_age)
     }
 
-    /// Sequence where the oldest segment ends; `None` if it is the last one, which always stays.
+    /// Sequence where the oldest segment ends; `None` if it is the last one.
     fn front_end(&self) -> Option<u64> {
         self.shared.index().segments.get(1).map(|segment| segment.first)
     }
@@ -217,6 +224,9 @@ impl<D: Disk> Spool<D> {
     fn release(&mut self) -> Result<bool, Fatal> {
         if let Some(floor) = self.consumers.floor() {
             self.released = floor.0;
+        }
+        if self.is_last_spent() {
+            self.succeed_last()?;
         }
         let mut any = false;
         while let Some(end) = self.front_end().filter(|end| *end <= self.released) {
@@ -231,6 +241,65 @@ impl<D: Disk> Spool<D> {
             any = true;
         }
         Ok(any)
+    }
+
+    /// Whether there is nothing that a consumer still needs.
+    const fn is_all_released(&self) -> bool {
+        self.released >= self.log.next
+    }
+
+    /// The last segment, if it is the only one and has entries.
+    fn only_segment(&self) -> Option<Segment> {
+        let index = self.shared.index();
+        let only = index.segments.front().filter(|_| index.segments.len() == 1).copied();
+        only.filter(|only| only.first < self.log.next)
+    }
+
+    /// Whether the only segment goes without need: released, not kept by retention, and either closed or with files
+    /// that make the cost of one more segment small.
+    fn is_last_spent(&self) -> bool {
+        let is_worth = |only: &Segment| {
+            self.log.open.is_none() || only.file_bytes >= self.settings.segment_bytes
+        };
+        !self.retains()
+            && self.is_all_released()
+            && self.only_segment().is_some_and(|only| is_worth(&only))
+    }
+
+    const fn retains(&self) -> bool {
+        self.settings.retain_bytes > 0 || !self.settings.retain.is_zero()
+    }
+
+    /// Whether the only segment goes to make room: released, or, if the operator wrote so, for the sake of its files.
+    fn is_last_expendable(&self, only: &Segment) -> bool {
+        let drops = self.settings.when_full == WhenFull::DropOldest && only.files > 0;
+        self.is_all_released() || drops
+    }
+
+    /// Ends the only segment and puts an empty one behind it, so that it can be removed: the empty one keeps the next
+    /// sequence, and is begun anew under its name by the next entry. Returns false if there is nothing to end, or no
+    /// room for a header.
+    fn succeed_last(&mut self) -> Result<bool, Fatal> {
+        if self.only_segment().is_none() {
+            return Ok(false);
+        }
+        self.sync()?;
+        self.end_segment()?;
+        let (first, bytes) = (self.log.next, SEGMENT_HEADER_BYTES);
+        let uptime_ms = self.state.uptime_ms;
+        let begun = self.log.begin(&self.disk, self.origin, bytes, uptime_ms, self.clock.now);
+        self.log.open = None;
+        match begun {
+            Ok(()) => {}
+            Err(fatal) if is_full(&fatal.source) => {
+                self.room.refused();
+                return Ok(false);
+            }
+            Err(fatal) => return Err(self.fail(fatal)),
+        }
+        let empty = Segment { first, bytes, file_bytes: 0, files: 0 };
+        self.shared.index().segments.push_back(empty);
+        Ok(true)
     }
 
     /// Whether retention keeps the oldest segment, which is released and ends here.
@@ -279,12 +348,14 @@ impl<D: Disk> Spool<D> {
 
     /// Bytes that could be given up for new data.
     pub(super) fn expendable_bytes(&self) -> u64 {
-        if self.settings.when_full == WhenFull::Block {
-            return self.retained_bytes();
+        if let Some(only) = self.only_segment() {
+            return if self.is_last_expendable(&only) { size(&only) } else { 0 };
         }
-        let index = self.shared.index();
-        let count = index.segments.len().saturating_sub(1);
-        index.segments.iter().take(count).map(size).sum()
+        if self.settings.when_full == WhenFull::Block {
+            let last = self.shared.index().segments.back().map_or(0, size);
+            return self.retained_bytes() + if self.is_all_released() { last } else { 0 };
+        }
+        self.shared.index().segments.iter().map(size).sum()
     }
 
     /// Removes the oldest segment and its files; it is not the last one.
@@ -311,9 +382,14 @@ impl<D: Disk> Spool<D> {
         if self.release()? {
             return Ok(true);
         }
+        if self.only_segment().is_some_and(|only| self.is_last_expendable(&only))
+            && !self.succeed_last()?
+        {
+            return Ok(false);
+        }
         let Some(end) = self.front_end() else { return Ok(false) };
         if end <= self.released {
-            self.counts.given_up += 1;
+            self.counts.given_up += u64::from(self.retains());
         } else if self.settings.when_full == WhenFull::DropOldest {
             self.note_drop(end)?;
         } else {

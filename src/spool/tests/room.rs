@@ -219,3 +219,105 @@ fn bytes_written_stay_near_bytes_accepted() {
     let accepted = 400 * 100 * 1024;
     assert!(written * 10 <= accepted * 12, "{written} for {accepted}");
 }
+
+/// Files of a third of the quota each, all in the segment that is open, are let go when their room is needed. `read`
+/// tells how far the consumer comes after each file.
+fn take_large_files(when_full: WhenFull, reads: bool) -> (SimDisk, Settings, Spool<SimDisk>) {
+    let disk = SimDisk::new(9, DISK_BYTES);
+    let quota = 32 * SEGMENT_BYTES;
+    let wish = Settings { max_bytes: quota, when_full, ..settings() };
+    let mut spool = open_with(&disk, wish.clone());
+    let consumer = spool.create_consumer("c", Start::Oldest).unwrap();
+    let bytes = vec![5; 10 * SEGMENT];
+    for count in 0..12 {
+        if reads {
+            let synced = spool.sync().unwrap();
+            spool.advance(consumer, &at(synced.0)).unwrap();
+            spool.maintain(beginning() + Duration::from_millis(count)).unwrap();
+        }
+        spool.room_for(10 * SEGMENT_BYTES).unwrap();
+        seal(&mut spool, "f", &bytes, Source::Own).unwrap();
+        let stats = spool.stats();
+        assert!(stats.segment_bytes + stats.file_bytes <= quota, "{stats:?}");
+    }
+    spool.sync().unwrap();
+    (disk, wish, spool)
+}
+
+#[test]
+fn released_files_of_the_last_segment_make_room_for_the_next() {
+    let (disk, wish, mut spool) = take_large_files(WhenFull::Block, true);
+    assert_eq!(spool.stats().dropped_entries, 0);
+    let files: Vec<_> = read_files(&spool).into_iter().map(|(sequence, ..)| sequence).collect();
+    assert_eq!(files.last(), Some(&12));
+    let consumer = spool.create_consumer("c", Start::Oldest).unwrap();
+    spool.advance(consumer, &at(13)).unwrap();
+    spool.maintain(beginning() + Duration::from_secs(1)).unwrap();
+    let stats = spool.stats();
+    assert_eq!((stats.file_bytes, stats.first_sequence), (0, Sequence(13)), "{stats:?}");
+    assert!(names_in(&disk, "spool/files").is_empty());
+    // What is left names the next sequence, crash after crash.
+    drop(spool);
+    for _ in 0..3 {
+        disk.crash();
+        let spool = open_with(&disk, wish.clone());
+        assert_eq!(spool.next_sequence(), Sequence(13));
+    }
+    let mut spool = open_with(&disk, wish);
+    assert_eq!(append(&mut spool, b"x"), Sequence(13));
+    spool.sync().unwrap();
+    assert_eq!(read(&spool), [(13, b"x".to_vec())]);
+}
+
+#[test]
+fn files_of_the_last_segment_wait_for_their_consumer() {
+    let disk = SimDisk::new(10, DISK_BYTES);
+    let mut spool = open_with(&disk, Settings { max_bytes: 32 * SEGMENT_BYTES, ..settings() });
+    spool.create_consumer("c", Start::Oldest).unwrap();
+    let bytes = vec![5; 20 * SEGMENT];
+    seal(&mut spool, "f", &bytes, Source::Own).unwrap();
+    spool.sync().unwrap();
+    assert!(spool.room_for(20 * SEGMENT_BYTES).is_err());
+    let refused = seal(&mut spool, "g", &bytes, Source::Own);
+    assert!(matches!(refused, Err(AppendError::Full(_))), "{refused:?}");
+    spool.release_unclaimed().unwrap();
+    assert_eq!(read_files(&spool).len(), 1);
+}
+
+#[test]
+fn unread_files_of_the_last_segment_are_dropped_if_the_operator_wrote_so() {
+    let (disk, wish, mut spool) = take_large_files(WhenFull::DropOldest, false);
+    let stats = spool.stats();
+    assert!(stats.dropped_entries >= 8, "{stats:?}");
+    assert_eq!(stats.dropped_entries + 1, stats.first_sequence.0);
+    assert_eq!(read_files(&spool).last().unwrap().0, 12);
+    let consumer = spool.create_consumer("c", Start::Oldest).unwrap();
+    assert_eq!(spool.cursor(consumer).unwrap().position, stats.first_sequence);
+    drop(spool);
+    disk.crash();
+    let spool = open_with(&disk, wish);
+    assert_eq!(
+        (spool.next_sequence(), spool.stats().dropped_entries),
+        (Sequence(13), stats.dropped_entries)
+    );
+}
+
+#[test]
+fn a_spool_without_consumers_gives_everything_up_when_asked() {
+    let (disk, mut spool) = fresh(11);
+    seal(&mut spool, "f", &[5; 3 * SEGMENT], Source::Own).unwrap();
+    append(&mut spool, b"x");
+    spool.release_unclaimed().unwrap();
+    let stats = spool.stats();
+    assert_eq!((stats.first_sequence, stats.next_sequence), (Sequence(3), Sequence(3)));
+    assert_eq!(stats.file_bytes, 0);
+    // The name of the empty segment is all that is left, even if beginning it anew finds no room.
+    for call in 0..4 {
+        disk.schedule(call, crate::spool::Fault::NoSpace, false);
+        let _full_or_taken = spool.append(opaque(b"y", Source::Own), ARRIVAL);
+        disk.heal();
+    }
+    drop(spool);
+    disk.crash();
+    assert!(open(&disk).0.next_sequence() >= Sequence(3));
+}
