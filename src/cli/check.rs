@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rustix::fs::{Access, access, statvfs};
 
-use super::{CheckArguments, CliError, Ending, Options, advice, load, probe, status};
+use super::{CheckArguments, CliError, Ending, Options, advice, load, owner, probe, status};
 use crate::config::{Config, Finding, Place, Role, Severity, Size};
 use crate::ops::human::{Age, Bytes, Rate};
 use crate::ops::secret;
@@ -157,6 +157,11 @@ fn present_rate(status: &Status) -> Option<u64> {
 fn look_at_machine(config: &Config, running: Option<&Status>, findings: &mut Vec<Finding>) {
     let mut look = Look { findings };
     look.directory("data_dir", &config.data_dir);
+    if let Some(owner) = owner::other_than_root(&config.data_dir) {
+        let message = format!("it belongs to user {owner}; root may write where that user may not");
+        let hint = format!("check as the user that runs the node: sudo -u '#{owner}' ...");
+        look.find(Severity::Warning, "data_dir", message, &hint);
+    }
     if let Some(inbox) = &config.inbox {
         look.directory("inbox.dir", &inbox.dir);
         if let Some(archive) = &inbox.archive_dir {

@@ -19,6 +19,7 @@ mod advice;
 mod allocator;
 mod check;
 mod load;
+mod owner;
 mod probe;
 mod run;
 mod screen;
@@ -180,6 +181,18 @@ enum CliError {
     Read(#[from] ReadError),
     #[error("{0}")]
     Fatal(#[from] Fatal),
+    /// Root would write where the node could not read it afterwards.
+    #[error(
+        "{dir} belongs to user {owner}, who could not open what root makes in it; nothing was done. \
+         Run it as that user: sudo -u '#{owner}' {program} ...",
+        dir = dir.display()
+    )]
+    NotTheOwner { dir: PathBuf, owner: u32, program: &'static str },
+    #[error(
+        "no node has run in {dir}; a new one makes an identity of its own at its first start",
+        dir = dir.display()
+    )]
+    NoNode { dir: PathBuf },
     /// A consumer cannot be dropped.
     #[error(transparent)]
     Partial(#[from] PartialError),
@@ -205,7 +218,11 @@ enum CliError {
 impl CliError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Mistakes | Self::Unreadable { .. } | Self::Usage(_) => ExitCode::from(USAGE),
+            Self::Mistakes
+            | Self::Unreadable { .. }
+            | Self::Usage(_)
+            | Self::NotTheOwner { .. }
+            | Self::NoNode { .. } => ExitCode::from(USAGE),
             Self::Control(_)
             | Self::Unexpected
             | Self::Spool(_)

@@ -2,7 +2,7 @@
 
 use log::LevelFilter;
 
-use super::{CliError, Ending, Options, load};
+use super::{CliError, Ending, Options, load, owner};
 use crate::config::{Config, Role, Severity};
 use crate::{node, ops};
 
@@ -13,7 +13,13 @@ pub(super) fn run(role: Role, options: &Options) -> Result<Ending, CliError> {
     let config = if loaded.has_errors() { loaded.usable()? } else { loaded.config };
     ops::log::init(level(config.log_level, options));
     for remark in remarks {
-        log::warn!("config {remark}");
+        log::warn!("event=config_remark {remark}");
+    }
+    if let Some(owner) = owner::other_than_root(&config.data_dir) {
+        let dir = config.data_dir.display();
+        log::warn!(
+            "event=run_as_root data_dir=\"{dir}\" owner={owner} remedy=\"run it as the owner\""
+        );
     }
     let reread = || reread(role, options);
     Ok(Ending::Node(node::run(config, &reread)))
@@ -24,14 +30,14 @@ fn reread(role: Role, options: &Options) -> Option<Config> {
     let loaded = match load::load(role, options) {
         Ok(loaded) => loaded,
         Err(error) => {
-            log::error!("config=unreadable error=\"{error}\"");
+            log::error!("event=config_unreadable error=\"{error}\"");
             return None;
         }
     };
     for finding in &loaded.findings {
         match finding.severity {
-            Severity::Error => log::error!("config {finding}"),
-            Severity::Warning => log::warn!("config {finding}"),
+            Severity::Error => log::error!("event=config_mistake {finding}"),
+            Severity::Warning => log::warn!("event=config_remark {finding}"),
         }
     }
     if loaded.has_errors() {

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::table::{Side, Table};
-use super::{CliError, Ending, Options, SpoolCommand, load, spool_files, status};
+use super::{CliError, Ending, Options, SpoolCommand, load, owner, spool_files, status};
 use crate::config::{Config, Role};
 use crate::data::Sequence;
 use crate::node;
@@ -41,8 +41,14 @@ pub(super) fn new_id(
     out: &mut impl Write,
 ) -> Result<Ending, CliError> {
     let config = load::load(role, options)?.usable()?;
-    let origin = Spool::new_id(&RealDisk::new(&config.data_dir))?;
-    writeln!(out, "the node in {} is now {}", config.data_dir.display(), origin.text().as_str())?;
+    let dir = &config.data_dir;
+    // A mistyped directory is not to become a spool.
+    if !dir.join("spool").is_dir() {
+        return Err(CliError::NoNode { dir: dir.clone() });
+    }
+    owner::refuse_root(role, dir)?;
+    let origin = Spool::new_id(&RealDisk::new(dir))?;
+    writeln!(out, "the node in {} is now {}", dir.display(), origin.text().as_str())?;
     Ok(Ending::Done)
 }
 
@@ -175,6 +181,7 @@ fn release(
     }
     let disk = RealDisk::new(&config.data_dir);
     drop(Reader::open_read_only(disk.clone())?); // nothing is made where there is no spool
+    owner::refuse_root(role, &config.data_dir)?;
     let (mut spool, _) =
         Spool::open(disk, node::spool_settings(config), clock::now(), clock::wall().0)?;
     let before = spool.stats();

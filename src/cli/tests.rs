@@ -267,6 +267,37 @@ fn a_clone_gets_an_identity_of_its_own() {
 }
 
 #[test]
+fn a_new_identity_needs_a_node_that_has_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let mistyped = dir.path().join("mistyped");
+    let (_, ending) = run(Role::Sender, &["--data-dir", mistyped.to_str().unwrap(), "new-id"]);
+    let error = ending.unwrap_err();
+    assert!(error.to_string().starts_with("no node has run in "), "{error}");
+    assert_eq!(error.exit_code(), ExitCode::from(USAGE));
+    assert!(!mistyped.exists());
+}
+
+#[test]
+fn root_leaves_nothing_behind_in_the_directory_of_another() {
+    const SOMEBODY: u32 = 65534;
+    let dir = tempfile::tempdir().unwrap();
+    make_spool(dir.path(), 1);
+    if std::os::unix::fs::chown(dir.path(), Some(SOMEBODY), None).is_err() {
+        return; // only root can be the wrong user: owner.rs tests the rule for all others
+    }
+    let before = fs::read(dir.path().join("origin")).unwrap();
+    for command in [&["new-id"][..], &["spool", "release"]] {
+        let error = run_in(dir.path(), command).1.unwrap_err();
+        assert!(error.to_string().contains("sudo -u '#65534' penstock-sender"), "{error}");
+        assert_eq!(error.exit_code(), ExitCode::from(USAGE));
+    }
+    assert_eq!(fs::read(dir.path().join("origin")).unwrap(), before);
+    let (text, ending) = run_in(dir.path(), &["check"]);
+    assert!(text.contains("warning: data_dir: it belongs to user 65534"), "{text}");
+    assert_eq!(ending.unwrap(), Ending::Done);
+}
+
+#[test]
 fn help_has_examples_and_version_has_facts() {
     for role in [Role::Sender, Role::Receiver] {
         command(role).debug_assert();

@@ -175,12 +175,14 @@ impl TroubleKind {
             Self::LandingFull => {
                 ("landing-full", "fetch and remove landed files, or raise [landing] max_bytes")
             }
-            Self::LandingFailed => {
-                ("landing-failed", "look at the landing directory's rights and free space")
-            }
-            Self::InboxBlocked => {
-                ("inbox-blocked", "look at the rights and owner of inbox and archive")
-            }
+            Self::LandingFailed => (
+                "landing-failed",
+                "look at the landing directory's rights and free space; it is missing: install -d -m 2750 -o penstock -g penstock DIR",
+            ),
+            Self::InboxBlocked => (
+                "inbox-blocked",
+                "look at rights and owner of inbox and archive; one is missing: install -d -m 2770 -o penstock -g penstock DIR",
+            ),
             Self::CertificateExpires => ("certificate-expires", "renew the certificate"),
             Self::Loop => ("loop", "set forwarding-pipe-requests=false on one pipe of the ring"),
             Self::PipeError => ("pipe-error", "correct what the pipe's message names"),
