@@ -78,13 +78,15 @@ pub async fn run(command: Vec<String>, board: Arc<Board>) {
         match sound(&command, &board, changes).await {
             Ok(()) => {
                 if let Some(times) = failures.ended() {
-                    log::info!("alarm=working failures={times}");
+                    log::info!("event=alarm_works failures={times}");
                 }
             }
             Err(error) => {
                 if let Some(times) = failures.failed() {
                     let program = command.first().map_or("", String::as_str);
-                    log::error!("alarm=failed command={program:?} error=\"{error}\" times={times}");
+                    log::error!(
+                        "event=alarm_failed command={program:?} error=\"{error}\" times={times}"
+                    );
                 }
             }
         }

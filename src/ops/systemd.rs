@@ -43,7 +43,7 @@ pub fn watchdog_period() -> Option<Duration> {
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        log::debug!("systemd=unreachable error={error:?}");
+        log::debug!("event=systemd_unreachable error={error:?}");
     }
 }
 

@@ -51,12 +51,12 @@ pub async fn serve(listener: Listener, service: Service) {
         match listener.accept_into(&service, place).await {
             Ok(()) => {
                 if let Some(times) = trouble.ended() {
-                    log::info!("status=accepting failures={times}");
+                    log::info!("event=status_accepts failures={times}");
                 }
             }
             Err(error) => {
                 if let Some(times) = trouble.failed() {
-                    log::warn!("status=accept-failed error={error:?} times={times}");
+                    log::warn!("event=status_not_accepted error={error:?} times={times}");
                 }
                 time::sleep(ACCEPT_PAUSE).await;
             }
@@ -108,8 +108,8 @@ where
             .serve_connection(TokioIo::new(stream), answer);
         match time::timeout(STATUS_DEADLINE, connection).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => log::debug!("status=connection-failed error={error:?}"),
-            Err(_) => log::debug!("status=connection-too-slow"),
+            Ok(Err(error)) => log::debug!("event=status_connection_failed error={error:?}"),
+            Err(_) => log::debug!("event=status_connection_too_slow"),
         }
         drop(place);
     });

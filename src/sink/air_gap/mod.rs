@@ -273,7 +273,7 @@ impl<F: Feed> AirGapSink<F> {
             let why = why.clone();
             return self.complain(now, &OwnTrouble::Quarantine { sequence: sequence.0, why });
         }
-        log::error!("pipe={} entry={sequence} quarantined: {why}", self.pipe);
+        log::error!("event=entry_quarantined pipe={} entry={sequence} why=\"{why}\"", self.pipe);
         self.recover();
         self.current = None;
         self.feed.advance(&header);
@@ -285,7 +285,11 @@ impl<F: Feed> AirGapSink<F> {
             return false;
         }
         self.put_aside += 1;
-        log::warn!("pipe={} entry={} put aside: {why}", self.pipe, header.sequence);
+        log::warn!(
+            "event=entry_put_aside pipe={} entry={} why=\"{why}\"",
+            self.pipe,
+            header.sequence
+        );
         let what = format!("entry {} was put aside: {why}", header.sequence);
         let report = Report::new(TroubleKind::DeadLetters, what).about(&self.pipe);
         self.board.raise(report.count(self.put_aside), clock::wall());
@@ -361,7 +365,7 @@ impl<F: Feed> AirGapSink<F> {
             self.complaining = false;
             self.row.say("");
             self.board.clear(TroubleKind::Refused, &self.pipe);
-            log::info!("pipe={} goes on", self.pipe);
+            log::info!("event=pipe_goes_on pipe={}", self.pipe);
         }
     }
 
@@ -389,7 +393,7 @@ impl<F: Feed> AirGapSink<F> {
         self.row.say(&message);
         self.complaining = true;
         if trouble.times.is_power_of_two() {
-            log::warn!("pipe={} {message}", self.pipe);
+            log::warn!("event=not_delivered pipe={} why=\"{message}\"", self.pipe);
         }
         if matches!(failure, Failure::Refused { .. } | Failure::HandshakeRefused { .. }) {
             self.row.refused(now);
@@ -422,7 +426,7 @@ impl<F: Feed> AirGapSink<F> {
             self.own_failures = 0;
             self.row.say("");
             self.board.clear(TroubleKind::PipeError, &self.pipe);
-            log::info!("pipe={} goes on", self.pipe);
+            log::info!("event=pipe_goes_on pipe={}", self.pipe);
         }
     }
 
@@ -435,7 +439,11 @@ impl<F: Feed> AirGapSink<F> {
         let message = trouble.to_string();
         self.row.say(&message);
         if self.own_failures.is_power_of_two() {
-            log::error!("pipe={} {message} ({} times)", self.pipe, self.own_failures);
+            log::error!(
+                "event=pipe_failed pipe={} why=\"{message}\" times={}",
+                self.pipe,
+                self.own_failures
+            );
         }
         let report = Report::new(TroubleKind::PipeError, message).about(&self.pipe);
         self.board.raise(report, clock::wall());

@@ -189,7 +189,7 @@ impl<D: Disk> Feed for SpoolFeed<D> {
         match self.keep(header, why).await {
             Ok(()) => true,
             Err(error) => {
-                log::error!("entry {} cannot be put aside: {error}", header.sequence);
+                log::error!("event=not_put_aside entry={} error=\"{error}\"", header.sequence);
                 false
             }
         }
