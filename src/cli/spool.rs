@@ -184,15 +184,10 @@ fn release(
     owner::refuse_root(role, &config.data_dir)?;
     let (mut spool, _) =
         Spool::open(disk, node::spool_settings(config), clock::now(), clock::wall().0)?;
-    let before = spool.stats();
     let stanzas: Vec<_> = config.pipes.iter().map(|pipe| pipe.name.clone()).collect();
-    node::release(&mut spool, &stanzas)?;
-    let after = spool.stats();
+    let released = node::release(&mut spool, &stanzas)?;
     spool.close(clock::now())?;
-    let entries = after.released_below.0.saturating_sub(before.released_below.0);
-    let bytes = |stats: &crate::spool::Stats| stats.segment_bytes + stats.file_bytes;
-    let freed = bytes(&before).saturating_sub(bytes(&after));
-    writeln!(out, "{entries} entries given free, {}", Bytes(freed))?;
+    writeln!(out, "{released}")?;
     Ok(Ending::Done)
 }
 

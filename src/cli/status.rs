@@ -10,6 +10,7 @@ use tokio::time;
 
 use super::{CliError, Ending, Options, StatusArguments, load, screen};
 use crate::config::Role;
+use crate::ops::board::TroubleKind;
 use crate::ops::status::{ControlError, Status, TroubleReport, control_path, request};
 
 /// `status`.
@@ -42,9 +43,13 @@ pub(super) fn acknowledge(
     out: &mut impl Write,
 ) -> Result<Ending, CliError> {
     let socket = socket(role, options)?;
-    let text = ask(&socket, "/ack", Some(what.unwrap_or_default()))?;
+    let text = ask(&socket, "/ack", Some(what.clone().unwrap_or_default()))?;
     let seen: Vec<TroubleReport> = serde_json::from_str(&text).map_err(|_| CliError::Unexpected)?;
     if seen.is_empty() {
+        let there = parse(&ask(&socket, "/status", None)?)?.trouble;
+        if let Some(what) = what.filter(|what| !is_name(what, &there)) {
+            return Err(no_such_trouble(&what, &there));
+        }
         writeln!(out, "nothing to acknowledge")?;
     }
     for trouble in seen {
@@ -52,6 +57,27 @@ pub(super) fn acknowledge(
         writeln!(out, "seen: {}{subject}{}  {}", trouble.kind, trouble.subject, trouble.what)?;
     }
     Ok(Ending::Done)
+}
+
+/// Whether `what` can name trouble: a kind, or the subject of what is there, as `kind:subject` too.
+fn is_name(what: &str, there: &[TroubleReport]) -> bool {
+    let (kind, subject) = what.split_once(':').unwrap_or((what, ""));
+    let is_kind = TroubleKind::from_name(kind).is_some() && subject.is_empty();
+    is_kind || there.iter().any(|one| one.subject == what || is_both(one, kind, subject))
+}
+
+fn is_both(one: &TroubleReport, kind: &str, subject: &str) -> bool {
+    one.kind == kind && one.subject == subject
+}
+
+fn no_such_trouble(what: &str, there: &[TroubleReport]) -> CliError {
+    let named = |one: &TroubleReport| match one.subject.as_str() {
+        "" => one.kind.clone(),
+        subject => format!("{}:{subject}", one.kind),
+    };
+    let there: Vec<_> = there.iter().map(named).collect();
+    let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+    CliError::Usage(format!("there is no trouble {what:?}; there is: {there}"))
 }
 
 /// Asks the node on `socket`.

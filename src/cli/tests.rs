@@ -13,7 +13,7 @@ use crate::limits::MIB;
 use crate::ops::board::{Board, Phase, Report, TroubleKind};
 use crate::ops::clock::{self, EpochMillis};
 use crate::ops::status::{Listener, Service, bind_control, control_path, serve};
-use crate::spool::{Arrival, Kind, NewEntry, RealDisk, Settings, Source, Spool};
+use crate::spool::{Arrival, Kind, NewEntry, RealDisk, Settings, Source, Spool, Start};
 
 /// What a command printed, and how it ended: the exit code of an error, or nothing.
 fn run(role: Role, arguments: &[&str]) -> (String, Result<Ending, CliError>) {
@@ -96,7 +96,18 @@ fn status_is_one_screen_and_check_finds_trouble() {
         assert_eq!(status["crossing"][0]["percent"], 25);
         let (text, _) = run_in(dir.path(), &["ack", "no-answer"]);
         assert_eq!(text, "seen: no-answer:to_zone_3  nothing for 12 minutes\n");
-        assert_eq!(run_in(dir.path(), &["ack"]).0, "nothing to acknowledge\n");
+        for known in [&["ack"][..], &["ack", "quarantine"], &["ack", "no-answer:to_zone_3"]] {
+            let (text, ending) = run_in(dir.path(), known);
+            assert_eq!(
+                (text.as_str(), ending.unwrap()),
+                ("nothing to acknowledge\n", Ending::Done)
+            );
+        }
+        for wrong in ["quarantin", "no-answer:to_zone_4"] {
+            let error = run_in(dir.path(), &["ack", wrong]).1.unwrap_err();
+            assert!(error.to_string().ends_with("; there is: no-answer:to_zone_3"), "{error}");
+            assert_eq!(error.exit_code(), ExitCode::from(USAGE));
+        }
         assert_eq!(run_in(dir.path(), &["status", "--check"]).1.unwrap(), Ending::Done);
     });
 }
@@ -233,6 +244,22 @@ fn a_stopped_spool_is_listed_shown_verified_exported_and_released() {
     assert!(again.contains("exists"), "nothing is written over: {again}");
     let (text, _) = run_in(dir.path(), &["spool", "release"]);
     assert!(text.starts_with("1 entries given free, 3.99 MiB"), "{text}");
+}
+
+#[test]
+fn a_release_that_frees_nothing_says_who_needs_it() {
+    let dir = tempfile::tempdir().unwrap();
+    make_spool(dir.path(), 3);
+    let (mut spool, _) =
+        Spool::open(RealDisk::new(dir.path()), Settings::default(), clock::now(), 0).unwrap();
+    spool.create_consumer("pipe.out", Start::Oldest).unwrap();
+    spool.close(clock::now()).unwrap();
+    let pipe = "pipe=[{name='out',sink={sink='iotdb-air-gap-sink',ip='10.53.53.53',port=9780}}]";
+    let (text, _) = run_in(dir.path(), &["spool", "release", "--set", pipe]);
+    assert!(text.starts_with("0 entries given free, 0 B\npipe out needs 3 entries, from 1 on: "));
+    let (text, _) = run_in(dir.path(), &["spool", "release"]);
+    assert!(text.starts_with("3 entries given free, "), "without the stanza they go: {text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub(super) async fn serve<D: Disk>(
     };
     let mut pipes = Pipes::start(around, &config.pipes, places)?;
     task::spawn_local(obey(orders, spool.clone(), pipes.shared(), Arc::clone(board)));
-    task::spawn_local(pipes::show_backlog(spool.clone(), pipes.shared()));
+    task::spawn_local(pipes::show_backlog(spool.clone(), pipes.shared(), Arc::clone(board)));
     let worker = start_worker(
         &config,
         worker::Parts { disk, spool: spool.clone(), landing, origin, board: Arc::clone(board) },
@@ -235,20 +235,17 @@ async fn obey<D: Disk>(
 ) {
     while let Some(Command::Release(reply)) = orders.recv().await {
         let stanzas = pipes.stanzas();
-        let released = spool.call(move |spool| {
-            let before = spool.stats().released_below;
-            let pipes = pipes::release(spool, &stanzas).map_err(|error| error.to_string())?;
-            Ok((pipes, spool.stats().released_below.0.saturating_sub(before.0)))
-        });
+        let released = spool.call(move |spool| pipes::release(spool, &stanzas));
         let answer = match released.await {
-            Ok(Ok((pipes, entries))) => {
-                for pipe in pipes {
-                    board.clear(TroubleKind::PipeStopped, &pipe);
-                    board.pipes.remove(&pipe);
+            Ok(Ok(released)) => {
+                for pipe in &released.pipes {
+                    // The row first: while it is there its trouble is raised again.
+                    board.pipes.remove(pipe);
+                    board.clear(TroubleKind::PipeStopped, pipe);
                 }
-                Ok(format!("{entries} entries given free"))
+                Ok(released.to_string())
             }
-            Ok(Err(why)) => Err(why),
+            Ok(Err(error)) => Err(error.to_string()),
             Err(Ended) => Err("the spool has ended".to_owned()),
         };
         let _unheard = reply.send(answer).is_err();

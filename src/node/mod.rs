@@ -20,7 +20,7 @@ mod worker;
 
 pub use error::NodeError;
 pub use parts::spool_settings;
-pub use pipes::release;
+pub use pipes::{Released, release};
 
 use std::process::ExitCode;
 use std::sync::Arc;

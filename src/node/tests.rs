@@ -283,6 +283,8 @@ fn pipes_follow_the_configuration_while_the_node_runs() {
     let is_stopped = || node.board.troubles.has(TroubleKind::PipeStopped, "p");
     wait::until("trouble", SOON, is_stopped).unwrap();
     send(3);
+    let kept = || node.status().pipes.iter().map(|pipe| pipe.remaining_entries).collect::<Vec<_>>();
+    wait::until("what it keeps", SOON, || kept() == [1]).unwrap();
     reload(to(first.gate, ""));
     wait_taken(&first, before_first + 2);
     wait::until("no trouble", SOON, || !is_stopped()).unwrap();

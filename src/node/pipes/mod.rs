@@ -1,6 +1,7 @@
 //! The pipes of the configuration file: each a consumer of the spool and a task of the main loop.
 
 mod live;
+mod released;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::task::{self, JoinHandle};
 use tokio::time::{self, MissedTickBehavior};
 
 pub(super) use live::{Pipes, Shared};
+pub use released::{Released, release};
 
 use crate::config::PipeConfig;
 use crate::data::{Precision, Sequence};
@@ -21,7 +23,7 @@ use crate::ops::{clock, secret};
 use crate::sink::air_gap::{
     self, AirGapSettings, AirGapSink, Done, Named, Orders, Parts, SpoolFeed,
 };
-use crate::spool::{ConsumerId, Cursor, Disk, PartialError, Reader, Spool, Start};
+use crate::spool::{ConsumerId, Cursor, Disk, Reader, Spool, Start};
 
 /// What consumers of pipes are called, before the pipe's name; that of the landing directory has no dot.
 const CONSUMER_PREFIX: &str = "pipe.";
@@ -144,8 +146,8 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-/// Counts, once a second, what each pipe has before it; ends with the spool.
-pub(super) async fn show_backlog<D: Disk>(spool: SpoolHandle<D>, pipes: Shared) {
+/// Counts, once a second, what each pipe has before it, those without a stanza too; ends with the spool.
+pub(super) async fn show_backlog<D: Disk>(spool: SpoolHandle<D>, pipes: Shared, board: Arc<Board>) {
     let mut ticks = time::interval(BACKLOG_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -159,6 +161,11 @@ pub(super) async fn show_backlog<D: Disk>(spool: SpoolHandle<D>, pipes: Shared) 
             });
             let Ok((position, (entries, bytes))) = counted.await else { return };
             row.set_backlog(position.0, entries, bytes, clock::now());
+        }
+        let (stanzas, rows) = (pipes.stanzas(), board.pipes.all());
+        let counted = spool.call(move |spool| count_orphans(spool, &stanzas, &rows));
+        if counted.await.is_err() {
+            return;
         }
     }
 }
@@ -186,6 +193,16 @@ fn orphans<D: Disk>(spool: &Spool<D>, stanzas: &[String]) -> Vec<(ConsumerId, St
     spool.consumers().filter_map(of_pipe).collect()
 }
 
+/// Shows what pipes without a stanza keep.
+fn count_orphans<D: Disk>(spool: &Spool<D>, stanzas: &[String], rows: &[Arc<PipeRow>]) {
+    for (_, pipe, position) in orphans(spool, stanzas) {
+        if let Some(row) = rows.iter().find(|row| row.id() == pipe) {
+            let (entries, bytes) = spool.remaining(position);
+            row.set_backlog(position.0, entries, bytes, clock::now());
+        }
+    }
+}
+
 /// Names of the pipes that the configuration has.
 pub(super) fn stanzas(pipes: &[PipeConfig]) -> Vec<String> {
     pipes.iter().map(|pipe| pipe.name.clone()).collect()
@@ -199,30 +216,11 @@ pub(super) fn show_orphans<D: Disk>(spool: &Spool<D>, stanzas: &[String], board:
             "pipe {pipe} has no stanza any more and keeps everything from entry {position}"
         );
         log::warn!("event=pipe_without_stanza pipe={pipe} position={position}");
-        let remedy = "put its stanza back, or give its entries free by: spool release";
-        let report = Report::new(TroubleKind::PipeStopped, what).about(&pipe).remedy(remedy);
+        let report = Report::new(TroubleKind::PipeStopped, what).about(&pipe);
         board.raise(report, wall);
         if let Ok(row) = board.pipes.row(&pipe, "", wall) {
             row.set_state(PipeState::Stopped, wall);
             row.say("its stanza went from the configuration");
         }
     }
-}
-
-/// `spool release`: gives up the places of pipes without a stanza, then everything that nobody claims.
-/// Returns the names of those pipes.
-///
-/// # Errors
-/// The disk's.
-pub fn release<D: Disk>(
-    spool: &mut Spool<D>,
-    stanzas: &[String],
-) -> Result<Vec<String>, PartialError> {
-    let mut given_up = Vec::new();
-    for (id, pipe, _) in orphans(spool, stanzas) {
-        spool.drop_consumer(id)?;
-        given_up.push(pipe);
-    }
-    spool.release_unclaimed()?;
-    Ok(given_up)
 }
