@@ -125,6 +125,9 @@ impl<D: Disk> Ledger<D> {
 
     fn open_newest(&mut self) -> Result<Option<Line>, LandingError> {
         let Some(file) = self.open_file(0)? else { return Ok(None) };
+        // A run that was killed may have synced neither the last line nor the file's name.
+        file.recover().map_err(self.failed("sync", 0))?;
+        self.sync_dir()?;
         let (last, end) = last_line(&file).map_err(self.failed("read", 0))?;
         let bytes = file.bytes().map_err(self.failed("read", 0))?;
         if last.is_none() && bytes > WINDOW_BYTES as u64 {
