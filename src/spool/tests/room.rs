@@ -305,7 +305,7 @@ fn unread_files_of_the_last_segment_are_dropped_if_the_operator_wrote_so() {
 #[test]
 fn a_spool_without_consumers_gives_everything_up_when_asked() {
     let (disk, mut spool) = fresh(11);
-    seal(&mut spool, "f", &[5; 3 * SEGMENT], Source::Own).unwrap();
+    seal(&mut spool, "f", &vec![5; 3 * SEGMENT], Source::Own).unwrap();
     append(&mut spool, b"x");
     spool.release_unclaimed().unwrap();
     let stats = spool.stats();
