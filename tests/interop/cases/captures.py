@@ -8,7 +8,7 @@ import shutil
 import socket
 import struct
 
-from harness.penstock import ROOT, Node, air_gap_pipe
+from harness.penstock import ROOT, Node, air_gap_pipe, waiting_in
 from harness.process import Failure, wait_for
 from harness.rpc import STRING, Reader
 from harness.tap import ACCEPTED, PREFIX, Tap, exactly, frame_of, read_payload, request_type
@@ -194,7 +194,7 @@ def compare_files(world):
         with open(aside, "wb") as out:
             out.write(content[file])
         shutil.move(aside, os.path.join(inbox, file))
-    wait_for("the inbox is empty", 30, lambda: not os.listdir(inbox))
+    wait_for("the inbox is empty", 30, lambda: not waiting_in(inbox))
     sender.wait_pipes_empty(30)
     sender.stop()
     compare_hello(tap.payloads, read_payload(read(os.path.join(GOLDEN, "iotdb-1.3.3", "001-51-handshake-v2.bin"))))

@@ -4,7 +4,7 @@ import os
 import shutil
 
 from harness import legs
-from harness.penstock import Gate, Node, air_gap_pipe
+from harness.penstock import Gate, Node, air_gap_pipe, waiting_in
 from harness.process import Failure, wait_for
 from harness.tap import Tap
 
@@ -40,7 +40,7 @@ def from_inbox(world, source, target, receiver, gate, tap):
                 names.append(os.path.basename(line["path"]) + suffix)
                 shutil.copy(line["path"] + suffix, os.path.join(aside, names[-1]))
                 os.rename(os.path.join(aside, names[-1]), os.path.join(inbox, names[-1]))
-    wait_for("the inbox is empty", 60, lambda: not os.listdir(inbox))
+    wait_for("the inbox is empty", 60, lambda: not waiting_in(inbox))
     sender.wait_pipes_empty(120)
     equal = sum(world.same(source, target, legs.database(leg)) for leg in filter(legs.files_only, legs.LEGS))
     check_sent(sender, tap)

@@ -5,7 +5,7 @@ import shutil
 import time
 
 from harness import data
-from harness.penstock import Gate, Node, air_gap_pipe
+from harness.penstock import Gate, Node, air_gap_pipe, waiting_in
 from harness.process import Failure, wait_for
 from harness.tap import Tap
 
@@ -36,7 +36,7 @@ def peculiar(world, figures):
         shutil.copy(path, os.path.join(world.folder, "aside"))
         os.rename(os.path.join(world.folder, "aside"), os.path.join(inbox, "whole-" + os.path.basename(path)))
         time.sleep(PAUSE_SECONDS)
-    wait_for("the inbox is empty", HALF_SECONDS, lambda: not os.listdir(inbox))
+    wait_for("the inbox is empty", HALF_SECONDS, lambda: not waiting_in(inbox))
     sender.wait_pipes_empty(60)
     equal = world.same(source, target, DATABASE)
     unasked, refused = len(gate.events("fault")), sender.status()["pipes"][0]["refused_frames"]

@@ -141,3 +141,8 @@ def air_gap_pipe(name, port, **sink):
     pairs = {"sink": "iotdb-air-gap-sink", "node-urls": "127.0.0.1:%d" % port, **sink}
     inner = ", ".join('"%s" = "%s"' % pair for pair in pairs.items())
     return '\n[[pipe]]\nname = "%s"\nsink = { %s }\n' % (name, inner)
+
+
+def waiting_in(inbox):
+    """Names in an inbox that are not the node's own."""
+    return [name for name in os.listdir(inbox) if not name.startswith(".penstock.")]
