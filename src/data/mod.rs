@@ -17,5 +17,5 @@ mod time_range;
 pub use data_type::DataType;
 pub use identity::{Identity, OriginId, Sequence};
 pub use precision::Precision;
-pub use read_at::ReadAt;
+pub use read_at::{Buffered, ReadAt};
 pub use time_range::TimeRange;

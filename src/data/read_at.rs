@@ -1,6 +1,6 @@
 //! Bytes that are read by position.
 
-use std::io;
+use std::io::{self, BufRead, Read};
 
 /// Bytes of a fixed length that can be read at any position: a buffer, or a spill file.
 ///
@@ -62,6 +62,56 @@ impl<T: ReadAt + ?Sized> ReadAt for &T {
     }
 }
 
+/// Bytes of a [`ReadAt`] from a position on, read one after the other through a window.
+#[derive(Debug)]
+pub struct Buffered<S> {
+    source: S,
+    /// Where the next window begins.
+    at: u64,
+    window: Vec<u8>,
+    /// Bytes of the window, and how many of them were consumed.
+    filled: usize,
+    consumed: usize,
+    failed: bool,
+}
+
+impl<S: ReadAt> Buffered<S> {
+    /// From `offset` on, so many bytes at a time.
+    pub fn new(source: S, offset: u64, window_bytes: usize) -> Self {
+        let window = vec![0; window_bytes];
+        Self { source, at: offset, window, filled: 0, consumed: 0, failed: false }
+    }
+
+    /// Whether the source has failed: then no fault is to be found with the bytes.
+    pub const fn has_failed(&self) -> bool {
+        self.failed
+    }
+}
+
+impl<S: ReadAt> BufRead for Buffered<S> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.consumed == self.filled {
+            let read = self.source.read_at(self.at, &mut self.window);
+            self.failed |= read.is_err();
+            (self.filled, self.consumed) = (read?, 0);
+            self.at += self.filled as u64;
+        }
+        Ok(self.window.get(self.consumed..self.filled).unwrap_or_default())
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.consumed = (self.consumed + count).min(self.filled);
+    }
+}
+
+impl<S: ReadAt> Read for Buffered<S> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(into)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +127,16 @@ mod tests {
         assert_eq!(bytes.read_at(5, &mut into).unwrap(), 0);
         assert_eq!(bytes.read_at(u64::MAX, &mut into).unwrap(), 0);
         assert_eq!(ReadAt::len(bytes), 5);
+    }
+
+    #[test]
+    fn a_window_moves_over_all_bytes_from_the_offset_on() {
+        let bytes: Vec<u8> = (0..=u8::MAX).collect();
+        let mut read = Vec::new();
+        let mut buffered = Buffered::new(bytes.as_slice(), 3, 10);
+        assert_eq!(buffered.fill_buf().unwrap(), &bytes[3..13]);
+        buffered.read_to_end(&mut read).unwrap();
+        assert_eq!(read, bytes[3..]);
+        assert!(!buffered.has_failed());
     }
 }

@@ -45,7 +45,7 @@ pub enum Kept {
 pub struct Keeper {
     files: Vec<OpenFile>,
     /// Largest stated size of a compressed request.
-    pub(super) max_frame_bytes: usize,
+    pub(super) max_frame_bytes: u32,
     pub(super) scratch: Scratch,
     pub(super) part: Vec<u8>,
 }
@@ -65,12 +65,7 @@ pub(super) struct OpenFile {
 impl Keeper {
     /// Without a file. `max_frame_bytes` bounds the stated sizes of compressed requests.
     pub fn new(max_frame_bytes: u32) -> Self {
-        Self {
-            files: Vec::new(),
-            max_frame_bytes: usize::try_from(max_frame_bytes).unwrap_or(usize::MAX),
-            scratch: Scratch::new(),
-            part: Vec::new(),
-        }
+        Self { files: Vec::new(), max_frame_bytes, scratch: Scratch::new(), part: Vec::new() }
     }
 
     /// Appends one part of a request.

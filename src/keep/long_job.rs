@@ -4,7 +4,7 @@
 //!  rows in a file --> splitter --> part, part, ... --> append
 //!                                  a part beyond an entry --> a file of one request
 //!  a plan in a file ------------------------------------> a file of one request
-//!  a compressed request --> undone --> a file
+//!  a compressed request --> undone, step by step --> a file
 //! ```
 //!
 //! A job runs in portions of a MiB. After each it pauses, and its host does what else there is to do;
@@ -14,6 +14,7 @@
 use std::io;
 use std::ops::Range;
 
+use super::inflate;
 use super::keeper::{Keeper, Kept, file_refused, hops, refused, source, unreadable};
 use super::stage::PartHeader;
 use crate::data::{Identity, ReadAt};
@@ -23,7 +24,6 @@ use crate::spool::{
     Arrival, Disk, DiskFile, Fatal, FileReader, Full, Kind, LinkId, NewFileEntry, SealedFile, Spool,
 };
 use crate::wire::bytes::Reader;
-use crate::wire::compressed::{Compressed, CompressedError};
 use crate::wire::cursor::ReadError;
 use crate::wire::request::{Head, RequestType};
 use crate::wire::split::{Content, Part, Scratch, Splitter};
@@ -128,30 +128,33 @@ impl LongJob {
                 let run = Run { from: *from, file: *file, arrival, hash, reader };
                 run.go(host, next_part)
             }
-            Self::Inflate { file, into } => inflate(host, *file, *into),
+            Self::Inflate { file, into } => inflate::run(host, *file, *into),
             Self::Move { file, offset, bytes, into } => copy(host, *file, offset, bytes, *into),
         }
     }
 }
 
-const UNDECODABLE: Option<Kept> = Some(Kept::Done(Outcome::Undecodable));
+pub(super) const UNDECODABLE: Option<Kept> = Some(Kept::Done(Outcome::Undecodable));
 /// Bytes of a job between two pauses.
-const PORTION_BYTES: usize = limits::MIB;
+pub(super) const PORTION_BYTES: usize = limits::MIB;
 /// Bytes that are copied at a time.
-const COPY_BYTES: usize = 64 * limits::KIB;
+pub(super) const COPY_BYTES: usize = 64 * limits::KIB;
 /// Number of the file that a large part is made in; receivers count theirs from 0.
 const LARGE_FILE: u32 = u32::MAX;
 /// Plan node id and child count of a tablet whose identity stands in its entry only.
 const EMPTY_TAIL: &[u8] = &[0; 8];
 
 /// A file's bytes, and the hash that tells its repetition.
-struct Opened<F> {
-    reader: FileReader<F>,
+pub(super) struct Opened<F> {
+    pub(super) reader: FileReader<F>,
     hash: u128,
 }
 
 /// `None` if there is no such file.
-fn open<D: Disk>(host: &mut impl Host<D>, key: FileKey) -> Result<Option<Opened<D::File>>, Fatal> {
+pub(super) fn open<D: Disk>(
+    host: &mut impl Host<D>,
+    key: FileKey,
+) -> Result<Option<Opened<D::File>>, Fatal> {
     let (keeper, spool) = host.parts();
     let Some(file) = keeper.find(key) else { return Ok(None) };
     match spool.partial_reader(file.partial) {
@@ -192,7 +195,7 @@ fn copy<D: Disk>(
 }
 
 /// Writes a little, however long there is no room. `None`: the job is left.
-fn write<D: Disk>(
+pub(super) fn write<D: Disk>(
     host: &mut impl Host<D>,
     into: FileKey,
     bytes: &[u8],
@@ -201,53 +204,6 @@ fn write<D: Disk>(
         let (keeper, spool) = host.parts();
         keeper.write(spool, into, bytes)
     })
-}
-
-/// Undoes the compression of a request that is too large for the buffers: one at a time, with memory
-/// for both forms, since the stock format can be undone as a whole only.
-fn inflate<D: Disk>(
-    host: &mut impl Host<D>,
-    file: FileKey,
-    into: FileKey,
-) -> Result<Option<Kept>, Fatal> {
-    let Some(Opened { reader, .. }) = open(host, file)? else { return Ok(UNDECODABLE) };
-    let max = host.parts().0.max_frame_bytes;
-    let Some(inner) = undo(&reader, max)? else { return Ok(UNDECODABLE) };
-    // What a run before this one has left.
-    let (keeper, spool) = host.parts();
-    keeper.discard(spool, into)?;
-    for portion in inner.chunks(PORTION_BYTES) {
-        let written = write(host, into, portion)?;
-        if !matches!(written, Some(Kept::Silent)) {
-            return Ok(written);
-        }
-        if host.pause(Pause::Portion)? == Go::Away {
-            return Ok(None);
-        }
-    }
-    drop(inner);
-    let (keeper, spool) = host.parts();
-    keeper.discard(spool, file)?;
-    keeper.show(spool, into).map(Some)
-}
-
-/// The request in a compressed one; `None` if it makes no sense.
-fn undo(reader: &impl ReadAt, max: usize) -> Result<Option<Vec<u8>>, Fatal> {
-    let bytes = usize::try_from(reader.len()).ok().filter(|bytes| *bytes <= max);
-    // Larger than a frame: it came in slices, which nobody does with compressed requests.
-    let Some(bytes) = bytes else { return Ok(None) };
-    let mut payload = vec![0; bytes];
-    reader.read_at(0, &mut payload).map_err(unreadable)?;
-    let body = payload.get(Head::BYTES..).unwrap_or_default();
-    let (mut out, mut spare) = (Vec::new(), Vec::new());
-    let undone = Compressed::read(&mut Reader::at(body, Head::BYTES))
-        .map_err(CompressedError::from)
-        .and_then(|request| {
-            let plain = request.steps.is_empty();
-            let inner = request.undo(&mut out, &mut spare, max)?;
-            Ok(plain.then(|| inner.to_vec()))
-        });
-    Ok(undone.ok().map(|plain| plain.unwrap_or(out)))
 }
 
 /// One request in a file, on its way into the log.

@@ -15,7 +15,9 @@
 //! | `shown` | what the spool thread tells people |
 //! | [`keeper`] | open files, and what a receiver's job means to the spool |
 //! | [`long_job`] | work on whole files, in portions |
+//! | `inflate` | of that: undoing compression |
 
+mod inflate;
 pub mod keeper;
 pub mod long_job;
 mod shown;

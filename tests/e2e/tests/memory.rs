@@ -2,13 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test are a test")]
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use penstock::data::compressor::{Compressor, LZMA_MEMORY_BYTES_MAX};
 use penstock_e2e::{
     Fetcher, IDLE_MEMORY_MAX, Inner, LOAD_MEMORY_MAX, MIB, Outer, SOON, assert_peak,
 };
-use penstock_test_support::frames::{PIECE, TabletShape, piece, seal, tablet, tablet_of};
+use penstock_test_support::frames::{PIECE, TabletShape, payload, piece, seal, tablet, tablet_of};
 use penstock_test_support::node::NodeSettings;
 use penstock_test_support::peer::Peer;
 use penstock_test_support::tsfile::TsFileShape;
@@ -152,4 +154,53 @@ fn a_piece_of_64_mib_from_a_stranger_is_streamed() {
     fetcher.fetch_until(&outer.landing, 1, SOON);
     assert_peak(&outer.node, LOAD_MEMORY_MAX, "with one piece of more than 61 MiB");
     wait::until("a status", SOON, || outer.node.status().is_ok()).unwrap();
+}
+
+/// What undoing takes beside the load: little for formats with a window of 64 KiB or less; a frame of
+/// zstd's level 3 has one of 2 MiB.
+fn window_bytes(compressor: Compressor) -> u64 {
+    match compressor {
+        Compressor::Snappy | Compressor::Gzip | Compressor::Lz4 => MIB / 4,
+        Compressor::Zstd => 2 * MIB + MIB / 2,
+        Compressor::Lzma2 => LZMA_MEMORY_BYTES_MAX,
+    }
+}
+
+/// As stock peers do it: lzma2 with preset 6, whose dictionary is the largest that is taken.
+fn compressed(compressor: Compressor, steps: u8, inner: &[u8]) -> Vec<u8> {
+    let mut head = vec![steps];
+    let mut bytes = inner.to_vec();
+    for _ in 0..steps {
+        head.push(compressor.id().cast_unsigned());
+        head.extend(u32::try_from(bytes.len()).unwrap().to_be_bytes());
+        let mut out = Vec::new();
+        if compressor == Compressor::Lzma2 {
+            let mut encoder = liblzma::bufread::XzEncoder::new(bytes.as_slice(), 6);
+            encoder.read_to_end(&mut out).unwrap();
+        } else {
+            compressor.apply(&bytes, &mut out).unwrap();
+        }
+        bytes = out;
+    }
+    payload(300, &[head, bytes].concat())
+}
+
+#[test]
+fn compressed_requests_of_56_mib_take_the_memory_of_a_window() {
+    // A MiB that repeats itself: within some windows, beyond others.
+    let pattern: Vec<u8> = (0_u32..1 << 20)
+        .map(|at| (at.wrapping_mul(0x9e37_79b9) >> 20).to_le_bytes()[0] & 15)
+        .collect();
+    let inner = piece(PIECE, "one.tsfile", 0, &pattern.repeat(56));
+    for compressor in Compressor::ALL {
+        for steps in 1..=2 {
+            let outer = plain();
+            let mut peer = Peer::introduce(outer.address, "stock").unwrap();
+            let request = compressed(compressor, steps, &inner);
+            assert_eq!(peer.ask(&request).unwrap(), 0, "{compressor:?} {steps}");
+            let limit = LOAD_MEMORY_MAX + window_bytes(compressor);
+            let when = format!("with 56 MiB in {steps} steps of {}", compressor.name());
+            assert_peak(&outer.node, limit, &when);
+        }
+    }
 }

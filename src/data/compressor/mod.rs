@@ -9,17 +9,26 @@
 //! | lzma2 | .xz container |
 //!
 //! The bytes have to come out at exactly the size that was stated: what would be more (a bomb) is an error
-//! after as many bytes as were stated. Every codec writes straight into the caller's buffer; besides it
-//! lzma2 takes [`LZMA_MEMORY_BYTES_MAX`], the others less than 256 KiB.
+//! after as many bytes as were stated. [`Compressor::undo`] writes straight into the caller's buffer;
+//! besides it lzma2 takes [`LZMA_MEMORY_BYTES_MAX`], the others less than 256 KiB. [`Compressor::reader`]
+//! undoes what is too large for memory: zstd takes a window of at most 2^[`ZSTD_WINDOW_LOG_MAX`] bytes then.
+
+mod block;
+mod reader;
 
 use std::io::{self, Read};
 
 use thiserror::Error;
 
+pub use reader::Undone;
+
 /// What undoing lzma2 may take: a dictionary of 8 MiB, as of preset 6, which stock peers use.
 pub const LZMA_MEMORY_BYTES_MAX: u64 = 9 * 1024 * 1024 + 512 * 1024;
 /// Preset of our own lzma2: a dictionary of 1 MiB, more than an entry, for 9 MiB of memory.
 const LZMA_PRESET: u32 = 1;
+/// Largest window of a zstd frame that is undone by portions, as power of two: 32 MiB. Level 3, which
+/// stock peers use, makes one of 2 MiB; the highest levels make one as large as what they compress.
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 25;
 /// Level of our own zstd unless another is asked for: the library's default, as of stock peers.
 pub const ZSTD_LEVEL: i32 = 3;
 
