@@ -23,7 +23,7 @@ def cell(kind, row, dice):
         "DOUBLE": [1.7976931348623157e308, -5e-324, -0.0], "TIMESTAMP": [0, START, -1],
         "DATE": [10000101, 99991231, 20240229], "TEXT": ["", "Wasserr\u00e4der \u6c34\u8f66", "'\"`\n;"],
         "STRING": ["", "\u6c34", "x" * 300], "BLOB": [b"", bytes(range(256)), b"\0"]}
-    if row < 3 and kind in extremes:
+    if 0 <= row < 3 and kind in extremes:
         return extremes[kind][row]
     number = dice.getrandbits(31)
     return {

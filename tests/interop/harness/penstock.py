@@ -25,6 +25,13 @@ def program(name):
     return os.path.join(target, "debug" if PROFILE == "dev" else PROFILE, name)
 
 
+def debug_program(name):
+    """A program of the tests, built as `cargo test` builds it: in no need of speed."""
+    subprocess.run(["cargo", "build", "--quiet", "-p", name], cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
+    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
+    return os.path.join(target, "debug", name)
+
+
 class Node:
     """A sender or a receiver with a folder of its own; `configuration` is TOML without what every node has."""
 

@@ -33,6 +33,8 @@ SENDER_SETTINGS = {
     "pipe_auto_split_full_enabled": "false",
     # small files are paced to six a second otherwise
     "pipe_send_tsfile_rate_limit_bytes_per_second": "1073741824"}
+# Looks for files to merge more often than once a minute.
+TARGET_SETTINGS = {"compaction_schedule_interval_in_ms": "3000"}
 # What a stock sender says when it gives data up (seen in its log, hazards J1 and J8).
 GIVEN_UP = re.compile(r"will be ignored|discarded", re.IGNORECASE)
 

@@ -1,8 +1,8 @@
 // Apache's Java TsFile library beside ours: lists every point of a file, and measures writing and reading.
 //
-//   java -cp <library>:. Library list FILE      a line a point: path TAB time TAB value
+//   java -cp <library>:. Library list FILE...   a line a point: path TAB time TAB value; `# FILE` before each file
 //   java -cp <library>:. Library check FILE     the library's own self check
-//   java -cp <library>:. Library write FILE     10 devices x 100 series x 10 000 points of mixed types
+//   java -cp <library>:. Library write FILE [POINTS [ROUNDS]]   10 devices x 100 series x 10 000 points of mixed types
 //   java -cp <library>:. Library read FILE      reads all points of a file that is not aligned
 //
 // Compiles against tsfile 1.1.x (version 3) and 2.x (version 4).
@@ -36,25 +36,31 @@ import org.apache.tsfile.write.writer.TsFileIOWriter;
 public class Library {
   static final int DEVICES = 10;
   static final int SERIES = 100;
-  static final int POINTS = 10_000;
+  static int POINTS = 10_000;
 
   public static void main(String[] arguments) throws Exception {
     String file = arguments[1];
+    if (arguments[0].equals("list")) {
+      for (int i = 1; i < arguments.length; i++) {
+        System.out.println("# " + arguments[i]);
+        list(arguments[i]);
+      }
+      return;
+    }
+    POINTS = arguments.length > 2 ? Integer.parseInt(arguments[2]) : POINTS;
+    // The first rounds warm up.
+    int rounds = arguments.length > 3 ? Integer.parseInt(arguments[3]) : 3;
     switch (arguments[0]) {
-      case "list":
-        list(file);
-        break;
       case "check":
         check(file);
         break;
       case "write":
-        // The first round warms up.
-        for (int round = 0; round < 3; round++) {
+        for (int round = 0; round < rounds; round++) {
           write(new File(file));
         }
         break;
       case "read":
-        for (int round = 0; round < 3; round++) {
+        for (int round = 0; round < rounds; round++) {
           read(file);
         }
         break;
