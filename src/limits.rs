@@ -159,6 +159,16 @@ pub const FAILING_WINDOW: Duration = Duration::from_secs(600);
 /// Bytes of a file being landed that may be dirty, so that no sync is long: 0.4 s on a disk of 20 MB/s.
 pub const LANDING_DIRTY_BYTES_MAX: u64 = 8 * MIB as u64;
 
+/// How often a file of the spool is read before it counts as lost to its disk: a second apart, so a bus that is reset
+/// meanwhile has its chance, and the entries behind it do not wait long.
+pub const LANDING_READS_MAX: u32 = 5;
+/// Paths of a deletion that a line of the landing directory's ledger has; others land as the request that they are.
+pub const LEDGER_PATHS_MAX: usize = 256;
+/// The same, bytes of all of them.
+pub const LEDGER_PATHS_BYTES_MAX: usize = 8 * KIB;
+/// Bytes of the reason that a line of the ledger gives.
+pub const LEDGER_WHY_BYTES_MAX: usize = KIB;
+
 /// Longest list of a file entry's files that is read: names and parameters at their usual lengths, and room to spare.
 pub const FILE_LIST_BYTES_MAX: usize = 64 * KIB;
 /// Bytes that the inbox copies before it syncs, as for landing.

@@ -73,8 +73,8 @@ impl<D: Disk> Spool<D> {
         }
     }
 
-    /// The files of entries that cannot be read: nobody else knows of them any more. With no room there they stay in
-    /// the store, until their segment is released.
+    /// The files of entries that cannot be read: nobody else knows of them any more. On a full disk they stay in the
+    /// store, until their segment is released.
     fn quarantine_files(&mut self, flaw: &Flaw) -> Result<(), Fatal> {
         if self.failing {
             return Ok(());
@@ -84,11 +84,11 @@ impl<D: Disk> Spool<D> {
     }
 
     /// Moves the files of an entry, one of which is not what was taken in, to quarantine. Readers find them gone
-    /// ([`ReadError::File`](super::ReadError::File)); whoever has one open reads on. The entry itself stays. Durable on
-    /// return.
+    /// ([`ReadError::File`](super::ReadError::File)); whoever has one open reads on. The entry itself stays. The limit
+    /// of the quarantine does not count: it is for what comes from outside. Durable on return.
     ///
     /// # Errors
-    /// [`PartialError::Full`] if the quarantine has no room for all of them: what is left stays where it is.
+    /// [`PartialError::Full`] if the disk has no room for the reason: what is left stays where it is.
     pub fn quarantine_entry(&mut self, sequence: Sequence, why: &str) -> Result<(), PartialError> {
         self.check_writable()?;
         let what = format!("a file that is not what was taken in, or one that came with it: {why}");

@@ -97,7 +97,8 @@ impl Quarantine {
         Ok(true)
     }
 
-    /// Moves a file in. Durable on return.
+    /// Moves a file of the spool in, whatever the limit: it lies on this disk already, and nothing becomes free by
+    /// leaving it there. Durable on return.
     pub(super) fn take<D: Disk>(
         &mut self,
         disk: &D,
@@ -106,7 +107,6 @@ impl Quarantine {
         bytes: u64,
         why: &str,
     ) -> Result<(), PartialError> {
-        self.room_for(bytes + why.len() as u64)?;
         let path = self.path(&name.map(|name| format!("-{name}")).unwrap_or_default());
         let written = disk.rename(from, &path).map_err(Fatal::at("move", from));
         let reason = self.path(WHY);

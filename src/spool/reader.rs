@@ -155,6 +155,17 @@ impl<D: Disk> Reader<D> {
         read.map_err(|error| trouble("read", entry.segment, error))
     }
 
+    /// Opens the payload of an entry, for positioned reads that outlast the next entry.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn open_payload(&self, entry: &Entry) -> Result<FileReader<D::File>, ReadError> {
+        let file = self.disk.open(&segment::path(entry.segment), OpenMode::Read);
+        let file = file.map_err(|error| trouble("open", entry.segment, error))?;
+        let bytes = u64::from(entry.header.payload_bytes);
+        Ok(FileReader { file, start: entry.payload, bytes })
+    }
+
     /// Opens the `index`-th file of a file entry, whose list the caller has read.
     ///
     /// # Errors
@@ -243,16 +254,18 @@ impl<D: Disk> Reader<D> {
     }
 }
 
-/// Positioned reads of a stored file or partial, as long as it was when it was opened.
+/// Positioned reads of a stored file or partial, as long as it was when it was opened, or of an entry's payload.
 #[derive(Debug)]
 pub struct FileReader<F> {
     file: F,
+    /// Where it begins in the file.
+    start: u64,
     bytes: u64,
 }
 
 impl<F: DiskFile> FileReader<F> {
     pub(super) const fn new(file: F, bytes: u64) -> Self {
-        Self { file, bytes }
+        Self { file, start: 0, bytes }
     }
 }
 
@@ -264,7 +277,8 @@ impl<F: DiskFile> ReadAt for FileReader<F> {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         let left = self.bytes.saturating_sub(offset);
         let count = into.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        read_full_at(&self.file, offset, into.get_mut(..count).unwrap_or_default())
+        let at = self.start.saturating_add(offset);
+        read_full_at(&self.file, at, into.get_mut(..count).unwrap_or_default())
     }
 }
 

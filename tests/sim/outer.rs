@@ -230,6 +230,7 @@ impl Outer {
             // After an error it tries again.
             Ok(Step::Idle | Step::Full { .. }) | Err(_) => false,
             Ok(Step::Worked | Step::Landed { .. } | Step::Held { .. }) => true,
+            Ok(Step::Unfit { sequence, why }) => panic!("entry {sequence} was taken in: {why}"),
         }
     }
 

@@ -13,9 +13,15 @@ use crate::ops::clock;
 use crate::ops::log::Repeating;
 use crate::ops::stamp::{Loop, Operation};
 use crate::sink::landing::{
-    Held, Landing, LandingError, Limits, Settings, SpoolSource, Step, WhenFull,
+    Landing, LandingError, Limits, Settings, SpoolSource, Step, What, WhenFull,
 };
 use crate::spool::{ConsumerId, Cursor, Disk};
+
+/// What trouble about files that could not be landed is about: no file's name.
+const UNFIT: &str = "files";
+/// What a person can do about them.
+const UNFIT_REMEDY: &str = "have the source send them again, if it still has them; the quarantine has what is left, \
+                            with a .why each, and landing.jsonl their sequences; then: ack landing-failed";
 
 /// Lands what the spool has, and tells the board.
 #[derive(Debug)]
@@ -26,6 +32,8 @@ pub(super) struct Lander<D: Disk> {
     /// None until the directory could be opened.
     landing: Option<Landing<D, SpoolSource<D>>>,
     failures: Repeating,
+    /// Entries whose files could not be landed, since the start.
+    unfit: u64,
 }
 
 /// Why the landing directory was not opened.
@@ -38,7 +46,7 @@ enum NotOpened {
 
 impl<D: Disk> Lander<D> {
     pub(super) fn new(parts: Parts<D>, consumer: ConsumerId, config: LandingConfig) -> Self {
-        Self { parts, consumer, config, landing: None, failures: Repeating::default() }
+        Self { parts, consumer, config, landing: None, failures: Repeating::default(), unfit: 0 }
     }
 
     /// One step.
@@ -59,16 +67,17 @@ impl<D: Disk> Lander<D> {
             }
         };
         match step {
+            Ok(Step::Unfit { sequence, why }) => self.put_aside(sequence, &why),
             Ok(step) => {
                 self.recovered();
                 self.settle(step)
             }
             Err(error) => {
-                self.complain(&error);
+                self.complain(kind_of(&error), error.to_string());
                 if matches!(error, LandingError::Removed { .. })
                     && let Err(error) = self.reopen()
                 {
-                    self.complain(&error);
+                    self.complain(kind_of(&error), error.to_string());
                 }
                 Next::At(clock::now() + TROUBLE_PAUSE)
             }
@@ -115,17 +124,16 @@ impl<D: Disk> Lander<D> {
                 self.show_pending();
                 return Next::At(clock::now() + TURN_PERIOD_MAX);
             }
-            Step::Worked | Step::Held { why: Held::NotAFile, .. } => {}
-            Step::Landed { sequence, name, bytes } => {
-                log::info!("event=landed sequence={sequence} bytes={bytes} name={name:?}");
-                board.landing.files.count();
-                board.landing.bytes.add(bytes);
-            }
-            Step::Held { sequence, why } => {
-                log::warn!("event=not_landed sequence={sequence} why=\"{why}\"");
-                let what = format!("entry {sequence} stays in the spool: {why}");
-                let report = Report::new(TroubleKind::LandingFailed, what);
-                board.raise(report.about(sequence.to_string()), clock::wall());
+            Step::Worked | Step::Held { .. } | Step::Unfit { .. } => {}
+            Step::Landed { sequence, what, name, bytes } => {
+                let (kind, name) = (what.name(), name.unwrap_or_default());
+                log::info!(
+                    "event=landed what={kind} sequence={sequence} bytes={bytes} name={name:?}"
+                );
+                if what != What::Delete && what != What::Unfit {
+                    board.landing.files.count();
+                    board.landing.bytes.add(bytes);
+                }
             }
             Step::Full { needed, present, max_bytes } => {
                 let what =
@@ -141,6 +149,33 @@ impl<D: Disk> Lander<D> {
         Next::Now
     }
 
+    /// Has the spool put the files of an entry into quarantine, and tells people.
+    fn put_aside(&mut self, sequence: Sequence, why: &str) -> Next {
+        let reason = why.to_owned();
+        let put =
+            self.parts.spool.call_blocking(move |spool| spool.quarantine_entry(sequence, &reason));
+        match put {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let error = format!("entry {sequence} waits for the quarantine: {error}");
+                self.complain(TroubleKind::LandingFailed, error);
+                return Next::At(clock::now() + TROUBLE_PAUSE);
+            }
+            Err(Ended) => return Next::At(clock::now() + TURN_PERIOD_MAX),
+        }
+        self.recovered();
+        if let Some(landing) = &mut self.landing {
+            landing.put_aside();
+        }
+        self.unfit += 1;
+        log::error!("event=not_landed sequence={sequence} why=\"{why}\"");
+        let what =
+            format!("entry {sequence} was not landed, {} since the start: {why}", self.unfit);
+        let report = Report::new(TroubleKind::LandingFailed, what).about(UNFIT).count(self.unfit);
+        self.parts.board.raise(report.remedy(UNFIT_REMEDY), clock::wall());
+        Next::Now
+    }
+
     fn cursor(&self) -> Option<&Cursor> {
         self.landing.as_ref().map(Landing::cursor)
     }
@@ -151,13 +186,11 @@ impl<D: Disk> Lander<D> {
         self.parts.board.landing.pending_entries.set(next.saturating_sub(met));
     }
 
-    fn complain(&mut self, error: &LandingError) {
+    fn complain(&mut self, kind: TroubleKind, error: String) {
         if let Some(times) = self.failures.failed() {
             log::error!("event=landing_failed times={times} error=\"{error}\"");
         }
-        let kind =
-            if error.is_full() { TroubleKind::LandingFull } else { TroubleKind::LandingFailed };
-        self.parts.board.raise(Report::new(kind, error.to_string()), clock::wall());
+        self.parts.board.raise(Report::new(kind, error), clock::wall());
     }
 
     fn recovered(&mut self) {
@@ -166,6 +199,10 @@ impl<D: Disk> Lander<D> {
             self.parts.board.clear(TroubleKind::LandingFailed, "");
         }
     }
+}
+
+fn kind_of(error: &LandingError) -> TroubleKind {
+    if error.is_full() { TroubleKind::LandingFull } else { TroubleKind::LandingFailed }
 }
 
 fn limits(config: &LandingConfig) -> Limits {

@@ -1,17 +1,12 @@
-//! `landing.jsonl`: one line for each `TsFile` that was landed, and the proof of it.
+//! `landing.jsonl`: one line for each file that was landed and for each deletion, and the proof of it.
 //!
 //! ```text
 //!  landing.jsonl      appended to; a line is synced before its file gets its name
 //!  landing.jsonl.1    full ones, the newest first; at most 8
 //!  ...
-//!
-//!  {"name":"2026-11-22/41-41-x.tsfile","bytes":2292,"blake3":"<64 hex>","sequences":[41,41],
-//!   "devices":null,"points":null,"time_range":[1,9],"precision":"ms",
-//!   "node":"<32 hex>","origin":"<32 hex>","origin_sequence":41,
-//!   "with":[{"name":"2026-11-22/41-41-x.tsfile.mods","bytes":40,"blake3":"<64 hex>"}]}
 //! ```
 //!
-//! `node` is the node whose spool counted the sequences, `origin` the node that took the file in first.
+//! What a line says is in `line.rs`.
 //!
 //! A line is one write, so after a crash the last line is there, or it is not: whatever stands behind the
 //! last line that can be read is cut. Lines ascend by sequence. When a sync fails, nobody knows whether
@@ -21,9 +16,9 @@ use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::error::LandingError;
+use super::line::Line;
 use crate::data::{OriginId, Sequence};
 use crate::spool::{Disk, DiskFile, OpenMode, read_full_at, write_all_at};
 
@@ -35,35 +30,6 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const KEPT_MAX: usize = 8;
 /// Bytes looked at for the last line, and for lines at one time; a line has less than 8 KiB.
 const WINDOW_BYTES: usize = 64 * 1024;
-
-/// One file of a line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct LedgerFile {
-    /// Path below the landing directory.
-    pub(super) name: String,
-    pub(super) bytes: u64,
-    pub(super) blake3: String,
-}
-
-/// One line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Line {
-    #[serde(flatten)]
-    pub(super) file: LedgerFile,
-    /// First and last entry of the spool that the file holds.
-    pub(super) sequences: (u64, u64),
-    /// Not counted yet for files that were taken in whole.
-    pub(super) devices: Option<u64>,
-    pub(super) points: Option<u64>,
-    pub(super) time_range: Option<(i64, i64)>,
-    pub(super) precision: Option<String>,
-    pub(super) node: String,
-    pub(super) origin: String,
-    pub(super) origin_sequence: u64,
-    /// Files that belong to it: deletions.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) with: Vec<LedgerFile>,
-}
 
 /// A place in the ledger: age of the file, offset in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

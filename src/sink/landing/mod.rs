@@ -1,4 +1,4 @@
-//! The landing directory: files that were taken in, laid down for the plant's own scripts.
+//! The landing directory: what was taken in, laid down for the plant's own scripts.
 //!
 //! ```text
 //!  spool --> <date>/.<name>  --synced-->  line in landing.jsonl  --synced-->  <date>/<name>
@@ -19,51 +19,56 @@
 //! one before anything else lands. So a file that the ledger names lies there, is about to, or was already fetched. Entries are landed in
 //! ascending order, one after the other, which is why the last line tells what is done.
 //!
+//! | taken in | what becomes of it |
+//! |---|---|
+//! | a `TsFile`, with its mods | lands under its name |
+//! | a deletion (`DeleteDataNode` in a request of type 100) | a line of the ledger; a request if it names too much for one |
+//! | another request that is not data: schema and configuration plans and snapshots, rows of the table model, a row too large for an entry | lands as it came (`job.rs`) |
+//! | a file that is flawed, cut short, lost, not what was taken in, or that the disk does not give back in 5 tries | goes to the quarantine as far as it is there; a line says so |
+//! | a tablet | stays in the spool, and pins the cursor |
+//!
 //! [`Landing`] is driven by [`Landing::step`], each of which does a bounded amount of work, on the worker
-//! thread. It owns a copy buffer and nothing that grows. Entries that are no `TsFile` (tablets, plans,
-//! snapshots) and files that are flawed, cut short or gone are *held*: they stay in the spool, and pin the
-//! cursor.
+//! thread. It owns a copy buffer and nothing that grows.
 
 mod age;
+mod copying;
+mod delete;
 mod error;
 mod job;
 mod ledger;
+mod line;
 mod names;
+mod naming;
 mod progress;
 mod recorded;
 mod room;
 mod source;
 mod step;
 
-use std::io::{self, IoSlice};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::data::{OriginId, ReadAt, Sequence};
+use crate::data::{OriginId, Sequence};
 use crate::limits;
 use crate::ops::clock::EpochMillis;
-use crate::spool::{
-    Cursor, Disk, DiskFile, OpenMode, ReadError, is_dir_locked, lock_dir, write_all_at,
-};
-use crate::tsfile::{TsFileError, tail};
+use crate::spool::{Cursor, Disk, Kind, is_dir_locked, lock_dir};
+use crate::wire::request::RequestType;
+use copying::Copy;
+use delete::Deletion;
 pub use error::LandingError;
-use job::{Copied, Copy, Job, JobFile, compare, job};
+use job::Job;
 use ledger::Ledger;
-use names::hidden;
+pub use line::What;
 use progress::Progress;
 use recorded::{NAMED_MAX, Recorded};
 use room::{Admission, Room};
 pub use room::{Limits, WhenFull};
-pub use source::{Item, ItemFile, Source, SpoolSource};
-pub use step::{Held, Step};
+pub use source::{Item, ItemFile, Part, Source, SpoolFile, SpoolSource};
+pub use step::Step;
+use step::Unfit;
 
 /// Bytes read and written at once.
 const CHUNK_BYTES: usize = 64 * limits::KIB;
-/// Chunks copied in one step: 1 MiB, so that a step on a disk of 20 MB/s takes 50 ms.
-const CHUNKS_A_STEP: usize = 16;
-
-/// Seal of a `TsFile`, with and without mods.
-const FILE_REQUESTS: [u16; 3] = [0, 5, 9];
 
 /// Settings of the landing directory.
 #[derive(Debug, Clone)]
@@ -110,6 +115,8 @@ enum Work<T, F> {
     Recording(Job),
     /// Its line is on disk; its files are to get their names.
     Naming(Job),
+    /// Its files are to be put aside.
+    Unfit(Job, Unfit),
 }
 
 impl<D: Disk, S: Source> Landing<D, S> {
@@ -131,8 +138,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
         let lock = lock_dir(&disk, &dir).map_err(LandingError::lock(&dir))?;
         let (ledger, last) = Ledger::open(disk.clone(), &dir, node, next_sequence)?;
         if let Some(last) = last {
-            let files = last.with.iter().chain(std::iter::once(&last.file));
-            finish(&disk, &dir, files.map(|file| file.name.as_str()))?;
+            naming::finish(&disk, &dir, last.names())?;
         }
         source.seek(cursor.position);
         Ok(Self {
@@ -171,7 +177,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
                 job.recorded = last == Some(job.sequence());
                 Work::Copying(job, None)
             }
-            work @ (Work::Next | Work::Finding(_) | Work::Waiting(_)) => work,
+            work @ (Work::Next | Work::Finding(_) | Work::Waiting(_) | Work::Unfit(..)) => work,
         };
         Ok(())
     }
@@ -216,15 +222,32 @@ impl<D: Disk, S: Source> Landing<D, S> {
             Work::Copying(job, copy) => self.copy(job, copy),
             Work::Recording(job) => self.record(job),
             Work::Naming(job) => self.name(job),
+            Work::Unfit(job, why) => {
+                let step = Step::Unfit { sequence: job.sequence(), why: why.to_string() };
+                self.work = Work::Unfit(job, why);
+                Ok(step)
+            }
         }
+    }
+
+    /// The files of the entry that [`Step::Unfit`] named are put aside as far as they are there: the next steps
+    /// write its line, and go on.
+    pub fn put_aside(&mut self) {
+        let work = std::mem::replace(&mut self.work, Work::Next);
+        self.work = if let Work::Unfit(mut job, why) = work {
+            job.put_aside(&why);
+            Work::Recording(job)
+        } else {
+            work
+        };
     }
 
     fn take_next(&mut self) -> Result<Step, LandingError> {
         let Some(item) = self.source.next()? else { return Ok(Step::Idle) };
         let sequence = item.header.sequence;
-        let is_file = item.request_type.is_some_and(|code| FILE_REQUESTS.contains(&code));
-        if !is_file {
-            return Ok(self.hold(sequence, Held::NotAFile));
+        if item.header.kind == Kind::Tablet {
+            self.progress.hold(sequence);
+            return Ok(Step::Held { sequence });
         }
         if self.progress.is_finished(sequence) {
             self.progress.finish(sequence);
@@ -258,17 +281,36 @@ impl<D: Disk, S: Source> Landing<D, S> {
     }
 
     fn begin_job(&mut self, item: Item) -> Result<Step, LandingError> {
-        let sequence = item.header.sequence;
-        match job(item) {
-            Ok(job) if job.files.is_empty() => Ok(self.hold(sequence, Held::NotAFile)),
-            Ok(job) => self.admit(job),
-            Err(error) => Ok(self.hold(sequence, error.into())),
+        let deletion = match self.deletion(&item) {
+            Ok(deletion) => deletion,
+            Err(error) => {
+                self.work = Work::Finding(item);
+                return Err(error);
+            }
+        };
+        if let Some(Deletion { paths, time_range }) = deletion {
+            self.work = Work::Recording(Job::of_delete(item, paths, time_range));
+            return Ok(Step::Worked);
         }
+        let job = Job::of(item);
+        if job.files.is_empty() {
+            self.work = Work::Unfit(job, Unfit::Files);
+            return Ok(Step::Worked);
+        }
+        self.admit(job)
     }
 
-    fn hold(&mut self, sequence: Sequence, why: Held) -> Step {
-        self.progress.hold(sequence);
-        Step::Held { sequence, why }
+    /// What the entry says if it is a deletion that a line has room for.
+    fn deletion(&mut self, item: &Item) -> Result<Option<Deletion>, LandingError> {
+        let plan = RequestType::PlanNode.code().cast_unsigned();
+        if item.header.kind != Kind::Opaque || item.request_type != Some(plan) {
+            return Ok(None);
+        }
+        let payload = self.source.open(Part::Payload)?;
+        delete::read(&payload, &mut self.chunk).map_err(LandingError::disk(
+            "read",
+            format!("entry {} of the spool", item.header.sequence),
+        ))
     }
 
     fn admit(&mut self, job: Job) -> Result<Step, LandingError> {
@@ -285,214 +327,6 @@ impl<D: Disk, S: Source> Landing<D, S> {
             }
         }
     }
-
-    /// Copies on. An error begins the file anew: what a failed write or sync left is not believed.
-    fn copy(
-        &mut self,
-        mut job: Job,
-        copy: Option<Copy<D::File, S::File>>,
-    ) -> Result<Step, LandingError> {
-        let outcome = match copy {
-            Some(copy) => self.copy_on(&mut job, copy),
-            None => self.begin(&job),
-        };
-        match outcome {
-            Ok(Copied::Part(copy)) => self.work = Work::Copying(job, Some(*copy)),
-            Ok(Copied::File) if job.files.iter().any(|file| file.hash.is_none()) => {
-                self.work = Work::Copying(job, None);
-            }
-            Ok(Copied::File) => self.work = Work::Recording(job),
-            Ok(Copied::Unfit(why)) => {
-                self.discard(&job);
-                return Ok(self.hold(job.sequence(), why));
-            }
-            Err(error) => {
-                self.work = Work::Copying(job, None);
-                return Err(error);
-            }
-        }
-        Ok(Step::Worked)
-    }
-
-    /// Opens the first file that is not copied yet, and its partial.
-    fn begin(&mut self, job: &Job) -> Result<Copied<D::File, S::File>, LandingError> {
-        let Some(file) = job.files.iter().find(|file| file.hash.is_none()) else {
-            return Ok(Copied::File);
-        };
-        self.check_lock()?;
-        let from = match self.source.open(file.index) {
-            Err(ReadError::File { .. }) => return Ok(Copied::Unfit(file.gone())),
-            opened => opened?,
-        };
-        let is_ts_file = job.files.last().is_some_and(|last| last.index == file.index);
-        if is_ts_file && let Err(flaw) = tail::check(&from) {
-            return self.unfit(file, flaw);
-        }
-        let path = hidden(&self.dir.join(&file.name));
-        make_dir(&self.disk, &self.dir, &path)?;
-        let to = self.disk.open(&path, OpenMode::Create);
-        let to = to.map_err(LandingError::disk("create", &path))?;
-        let hasher = Box::new(blake3::Hasher::new());
-        Ok(Copied::Part(Box::new(Copy { from, to, done: 0, dirty: 0, hasher })))
-    }
-
-    /// A disk that cannot be read says nothing about the file.
-    fn unfit(
-        &self,
-        file: &JobFile,
-        flaw: TsFileError,
-    ) -> Result<Copied<D::File, S::File>, LandingError> {
-        if let TsFileError::Read { source, .. } = flaw {
-            return Err(LandingError::disk("read", self.dir.join(&file.name))(source));
-        }
-        Ok(Copied::Unfit(Held::Flawed(flaw)))
-    }
-
-    fn copy_on(
-        &mut self,
-        job: &mut Job,
-        mut copy: Copy<D::File, S::File>,
-    ) -> Result<Copied<D::File, S::File>, LandingError> {
-        let Some(file) = job.files.iter_mut().find(|file| file.hash.is_none()) else {
-            return Ok(Copied::File);
-        };
-        let path = hidden(&self.dir.join(&file.name));
-        for _ in 0..CHUNKS_A_STEP {
-            let count = copy
-                .from
-                .read_at(copy.done, &mut self.chunk)
-                .map_err(LandingError::disk("read", &path))?;
-            let bytes = self.chunk.get(..count).unwrap_or_default();
-            if bytes.is_empty() && copy.done < file.bytes {
-                let short = io::ErrorKind::UnexpectedEof.into();
-                return Err(LandingError::disk("read", &path)(short));
-            }
-            if bytes.is_empty() {
-                break;
-            }
-            write_all_at(&copy.to, copy.done, &mut [IoSlice::new(bytes)])
-                .map_err(LandingError::disk("write", &path))?;
-            copy.hasher.update(bytes);
-            copy.done += count as u64;
-            copy.dirty += count as u64;
-        }
-        let is_complete = copy.done >= file.bytes;
-        if is_complete || copy.dirty >= limits::LANDING_DIRTY_BYTES_MAX {
-            copy.to.sync_data().map_err(LandingError::disk("sync", &path))?;
-            copy.dirty = 0;
-        }
-        if !is_complete {
-            return Ok(Copied::Part(Box::new(copy)));
-        }
-        let got = copy.hasher.finalize();
-        file.hash = Some(got);
-        Ok(compare(&job.item, file, got))
-    }
-
-    /// Writes the line. An error leaves it unwritten, or nobody knows: it is written again.
-    fn record(&mut self, mut job: Job) -> Result<Step, LandingError> {
-        match self.check_lock().and_then(|()| self.is_there(&job)) {
-            Ok(true) => {}
-            Ok(false) => {
-                job.begin_anew();
-                self.work = Work::Copying(job, None);
-                return Ok(Step::Worked);
-            }
-            Err(error) => {
-                self.work = Work::Recording(job);
-                return Err(error);
-            }
-        }
-        if job.recorded {
-            self.work = Work::Naming(job);
-            return Ok(Step::Worked);
-        }
-        let recorded = self.ledger.append(&job.line(self.node));
-        self.work = if recorded.is_ok() { Work::Naming(job) } else { Work::Recording(job) };
-        recorded.map(|()| Step::Worked)
-    }
-
-    /// Before the line says that a file is about to lie there, its hidden name has to be on disk. False if
-    /// somebody has removed it, as a rule with its directory.
-    fn is_there(&self, job: &Job) -> Result<bool, LandingError> {
-        for path in job.files.iter().map(|file| self.dir.join(&file.name)) {
-            let path = hidden(&path);
-            let found = self
-                .disk
-                .file_bytes(&path)
-                .and_then(|_| self.disk.sync_dir(path.parent().unwrap_or(&self.dir)));
-            match found {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-                found => found.map_err(LandingError::disk("sync", path))?,
-            }
-        }
-        Ok(true)
-    }
-
-    /// Gives the files their names. After an error the rest of it is done by the next step, or by recovery.
-    fn name(&mut self, mut job: Job) -> Result<Step, LandingError> {
-        // Behind a rename that was tried, a hidden file that is missing has its name, or was fetched.
-        if !job.naming {
-            match self.is_there(&job) {
-                Ok(true) => job.naming = true,
-                Ok(false) => {
-                    job.begin_anew();
-                    job.recorded = true;
-                    self.work = Work::Copying(job, None);
-                    return Ok(Step::Worked);
-                }
-                Err(error) => {
-                    self.work = Work::Naming(job);
-                    return Err(error);
-                }
-            }
-        }
-        if let Err(error) =
-            finish(&self.disk, &self.dir, job.files.iter().map(|file| file.name.as_str()))
-        {
-            self.work = Work::Naming(job);
-            return Err(error);
-        }
-        self.progress.finish(job.sequence());
-        self.room.add(job.bytes());
-        Ok(Step::Landed { sequence: job.sequence(), name: job.name(), bytes: job.bytes() })
-    }
-
-    /// Best effort: what stays is removed at the next start.
-    fn discard(&self, job: &Job) {
-        for file in &job.files {
-            let _left = self.disk.remove(&hidden(&self.dir.join(&file.name)));
-        }
-    }
-}
-
-/// Gives hidden files that are still there their names; the `TsFile` comes last, so that whoever sees it
-/// sees its mods, too.
-fn finish<'n, D: Disk>(
-    disk: &D,
-    dir: &Path,
-    names: impl Iterator<Item = &'n str> + Clone,
-) -> Result<(), LandingError> {
-    for path in names.clone().map(|name| dir.join(name)) {
-        match disk.rename(&hidden(&path), &path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            renamed => renamed.map_err(LandingError::disk("rename", hidden(&path)))?,
-        }
-    }
-    for path in names.map(|name| dir.join(name)) {
-        match disk.sync_dir(path.parent().unwrap_or(dir)) {
-            // Everything was fetched, and a script removed the directory.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            synced => synced.map_err(LandingError::disk("sync", path))?,
-        }
-    }
-    Ok(())
-}
-
-fn make_dir<D: Disk>(disk: &D, dir: &Path, path: &Path) -> Result<(), LandingError> {
-    let dated = path.parent().unwrap_or(dir);
-    disk.create_dir(dated).map_err(LandingError::disk("make", dated))?;
-    disk.sync_dir(dir).map_err(LandingError::disk("sync", dir))
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::age::Age;
 use super::error::LandingError;
-use super::ledger::{Ledger, Line, OLDEST, Spot};
+use super::ledger::{Ledger, OLDEST, Spot};
+use super::line::Line;
 use super::names::date;
 use crate::ops::clock::EpochMillis;
 use crate::spool::Disk;
@@ -133,7 +134,7 @@ impl Room {
         };
         for line in &lines {
             let bytes = self.count_line(disk, line);
-            let date = date_of(&line.file.name);
+            let date = date_of(line);
             if bytes > 0 && (count.oldest.is_empty() || date < count.oldest.as_str()) {
                 date.clone_into(&mut count.oldest);
             }
@@ -191,17 +192,17 @@ impl Room {
 
     /// Bytes of a line's files that lie there, after the old ones were removed.
     fn count_line<D: Disk>(&self, disk: &D, line: &Line) -> u64 {
-        if self.is_old(&line.file.name) {
+        if self.is_old(line) {
             self.remove_line(disk, line);
         }
         self.paths(line).filter_map(|path| disk.file_bytes(&path).ok()).sum()
     }
 
     /// Compares dates as texts; "undated" is behind all of them.
-    fn is_old(&self, name: &str) -> bool {
+    fn is_old(&self, line: &Line) -> bool {
         let keep_days = self.limits.keep_days;
         let earliest = self.age.earliest_kept(keep_days).filter(|_| keep_days > 0);
-        earliest.is_some_and(|earliest| date_of(name) < date(earliest).as_str())
+        earliest.is_some_and(|earliest| date_of(line) < date(earliest).as_str())
     }
 
     /// Removes a line's files; returns the bytes that became free. What cannot be removed is still
@@ -215,12 +216,11 @@ impl Room {
     }
 
     fn paths<'l>(&'l self, line: &'l Line) -> impl Iterator<Item = PathBuf> + 'l {
-        let files = std::iter::once(&line.file).chain(&line.with);
-        files.map(|file| self.dir.join(&file.name))
+        line.names().map(|name| self.dir.join(name))
     }
 }
 
-/// The date of a landed file, or "undated".
-fn date_of(name: &str) -> &str {
-    name.split('/').next().unwrap_or_default()
+/// The date of landed files, or "undated"; empty without files.
+fn date_of(line: &Line) -> &str {
+    line.names().next().and_then(|name| name.split('/').next()).unwrap_or_default()
 }

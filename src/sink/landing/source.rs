@@ -1,14 +1,19 @@
 //! What landing reads.
 
+use std::io;
+
 use crate::data::{ReadAt, Sequence};
 use crate::limits;
 use crate::spool::{
-    Disk, Entry, EntryHeader, FileList, FileReader, Kind, ListedFile, ReadError, Reader,
+    Disk, DiskFile, Entry, EntryHeader, FileList, FileReader, Kind, ListedFile, ReadError, Reader,
 };
+use crate::wire::bytes::{self, Writer};
+use crate::wire::request::{Head, RequestType};
+use crate::wire::seal::{self, SealedFile};
 
 /// Synced entries in ascending order. The spool's [`Reader`] is one; tests bring their own.
 pub trait Source {
-    /// A stored file.
+    /// A stored file, or a part of an entry that can be read like one.
     type File: ReadAt;
 
     /// Goes to a sequence; what is not there is stepped over.
@@ -20,11 +25,11 @@ pub trait Source {
     /// If the spool cannot be read.
     fn next(&mut self) -> Result<Option<Item>, ReadError>;
 
-    /// Opens a file of the entry that `next` returned last.
+    /// Opens a part of the entry that `next` returned last.
     ///
     /// # Errors
     /// If it is not there, or the disk fails.
-    fn open(&mut self, index: usize) -> Result<Self::File, ReadError>;
+    fn open(&mut self, part: Part) -> Result<Self::File, ReadError>;
 }
 
 /// An entry as landing sees it.
@@ -32,9 +37,9 @@ pub trait Source {
 pub struct Item {
     /// Its header.
     pub header: EntryHeader,
-    /// Type of the request that brought the files, 0 from the inbox; `None` if it is no file entry.
+    /// Type of the request that brought it, 0 from the inbox; `None` if the entry does not say.
     pub request_type: Option<u16>,
-    /// Its files, in the order of the seal.
+    /// Files of a file entry, in the order of the seal.
     pub files: heapless::Vec<ItemFile, { limits::SEAL_FILES_MAX }>,
 }
 
@@ -49,14 +54,34 @@ pub struct ItemFile {
     pub hash: [u8; 32],
 }
 
+/// What can be read of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The file with this index.
+    Stored(usize),
+    /// The payload, which is a request.
+    Payload,
+    /// The seal with which the files came, as a request.
+    Seal,
+}
+
 /// The spool as a source of landing.
 #[derive(Debug)]
 pub struct SpoolSource<D: Disk> {
     reader: Reader<D>,
     entry: Option<Entry>,
-    /// Payload of a file entry, which is a list of files.
+    /// Payload of a file entry, which is a list of files; or the first bytes of another entry's.
     list: Box<[u8]>,
     list_bytes: usize,
+}
+
+/// A part of an entry of the spool.
+#[derive(Debug)]
+pub enum SpoolFile<F> {
+    /// It lies on the disk.
+    Stored(FileReader<F>),
+    /// It was made anew.
+    Made(Box<[u8]>),
 }
 
 impl<D: Disk> SpoolSource<D> {
@@ -69,10 +94,26 @@ impl<D: Disk> SpoolSource<D> {
     fn file_list(&self) -> Option<FileList<'_>> {
         FileList::parse(self.list.get(..self.list_bytes)?)
     }
+
+    /// The seal of the present entry's files.
+    fn seal(&self) -> Option<Box<[u8]>> {
+        let list = self.file_list()?;
+        let request_type = i16::try_from(list.request_type).ok();
+        let request_type = request_type.and_then(RequestType::from_code)?;
+        let files: Vec<_> =
+            list.files().map(|file| SealedFile { name: file.name, bytes: file.bytes }).collect();
+        let parameters: Vec<_> = list.parameters().collect();
+        let mut seal = Vec::new();
+        let mut writer = Writer::into_vec(&mut seal, 2 * limits::FILE_LIST_BYTES_MAX);
+        Head::of(request_type).write(&mut writer);
+        seal::write_v2(&mut writer, &files, &parameters);
+        writer.finish().ok()?;
+        Some(seal.into_boxed_slice())
+    }
 }
 
 impl<D: Disk> Source for SpoolSource<D> {
-    type File = FileReader<D::File>;
+    type File = SpoolFile<D::File>;
 
     fn seek(&mut self, to: Sequence) {
         self.reader.seek(to);
@@ -81,26 +122,50 @@ impl<D: Disk> Source for SpoolSource<D> {
     fn next(&mut self) -> Result<Option<Item>, ReadError> {
         let Some(entry) = self.reader.next_entry()? else { return Ok(None) };
         self.entry = Some(entry);
-        let mut item =
-            Item { header: entry.header, request_type: None, files: heapless::Vec::new() };
-        if entry.header.kind != Kind::File {
-            return Ok(Some(item));
-        }
-        let list_bytes = self.reader.read_payload(&entry, 0, &mut self.list);
+        let header = entry.header;
+        let mut item = Item { header, request_type: None, files: heapless::Vec::new() };
+        let wanted = if header.kind == Kind::File { self.list.len() } else { Head::BYTES };
+        let list = self.list.get_mut(..wanted).unwrap_or_default();
+        let list_bytes = self.reader.read_payload(&entry, 0, list);
         // After an error the same entry comes again: it would be taken for one that never was.
-        self.list_bytes = list_bytes.inspect_err(|_| self.reader.seek(entry.header.sequence))?;
-        // A list that cannot be parsed leaves an item without files, which is held.
-        if let Some(list) = self.file_list() {
+        self.list_bytes = list_bytes.inspect_err(|_| self.reader.seek(header.sequence))?;
+        if header.kind != Kind::File {
+            let head = self.list.get(..self.list_bytes).unwrap_or_default();
+            let head = Head::read(&mut bytes::Reader::new(head)).ok();
+            item.request_type = head.map(|head| head.code.cast_unsigned());
+        } else if let Some(list) = self.file_list() {
             item.request_type = Some(list.request_type);
             item.files = list.files().map(ItemFile::from).take(limits::SEAL_FILES_MAX).collect();
         }
         Ok(Some(item))
     }
 
-    fn open(&mut self, index: usize) -> Result<Self::File, ReadError> {
-        match (self.entry, self.file_list()) {
-            (Some(entry), Some(list)) => self.reader.open_file(&entry, &list, index),
-            _ => Err(ReadError::File { sequence: self.reader.position(), index }),
+    fn open(&mut self, part: Part) -> Result<Self::File, ReadError> {
+        let missing = |index| ReadError::File { sequence: self.reader.position(), index };
+        let entry = self.entry.ok_or_else(|| missing(0))?;
+        match part {
+            Part::Payload => self.reader.open_payload(&entry).map(SpoolFile::Stored),
+            Part::Seal => self.seal().map(SpoolFile::Made).ok_or_else(|| missing(0)),
+            Part::Stored(index) => {
+                let list = self.file_list().ok_or_else(|| missing(index))?;
+                self.reader.open_file(&entry, &list, index).map(SpoolFile::Stored)
+            }
+        }
+    }
+}
+
+impl<F: DiskFile> ReadAt for SpoolFile<F> {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Stored(file) => file.len(),
+            Self::Made(bytes) => ReadAt::len(&**bytes),
+        }
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Stored(file) => file.read_at(offset, into),
+            Self::Made(bytes) => bytes.read_at(offset, into),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What a step of landing comes to.
 
+use std::io;
+
 use thiserror::Error;
 
+use super::What;
 use crate::data::Sequence;
 use crate::tsfile::TsFileError;
-use crate::wire::piece::FileNameError;
 
 /// What a step did.
 #[derive(Debug)]
@@ -13,21 +15,29 @@ pub enum Step {
     Idle,
     /// A part of something; there is more.
     Worked,
-    /// A file lies under its name, for good.
+    /// What was taken in lies under its name, or stands in the ledger, for good.
     Landed {
         /// The entry.
         sequence: Sequence,
-        /// Path below the landing directory.
-        name: String,
-        /// Bytes, with those of its mods.
+        /// What came of it.
+        what: What,
+        /// Path below the landing directory; `None` for what is only a line of the ledger.
+        name: Option<String>,
+        /// Bytes of its files.
         bytes: u64,
     },
-    /// An entry stays in the spool.
+    /// A tablet stays in the spool.
     Held {
         /// The entry.
         sequence: Sequence,
-        /// Why.
-        why: Held,
+    },
+    /// The files of an entry cannot be landed. Put them aside, then call
+    /// [`Landing::put_aside`](super::Landing::put_aside): nothing else happens before.
+    Unfit {
+        /// The entry.
+        sequence: Sequence,
+        /// The file and its flaw.
+        why: String,
     },
     /// The directory's limit is reached: nothing happens before files were fetched.
     Full {
@@ -40,18 +50,17 @@ pub enum Step {
     },
 }
 
-/// Why an entry is not landed.
+/// Why the files of an entry are not landed.
 #[derive(Debug, Error)]
-pub enum Held {
-    /// A tablet, a plan or a snapshot: no file that could lie here.
-    #[error("not a TsFile: for pipes")]
-    NotAFile,
-    /// Its name cannot be a file's name.
-    #[error(transparent)]
-    Name(#[from] FileNameError),
+pub(super) enum Unfit {
     /// Its bytes are not those of a complete `TsFile`.
-    #[error("flawed: {0}")]
-    Flawed(TsFileError),
+    #[error("{name}: flawed: {flaw}")]
+    Flawed {
+        /// The file.
+        name: String,
+        /// What is wrong with it.
+        flaw: TsFileError,
+    },
     /// The spool's copy is not what was taken in.
     #[error("{name}: blake3 is {got}, was {expected} when it was taken in")]
     Hash {
@@ -72,4 +81,15 @@ pub enum Held {
         /// What was taken in.
         bytes: u64,
     },
+    /// The disk does not give the spool's copy back, again and again.
+    #[error("{name}: cannot be read: {error}")]
+    Unreadable {
+        /// The file.
+        name: String,
+        /// What the disk said last.
+        error: io::Error,
+    },
+    /// The entry does not say which files it has.
+    #[error("its list of files cannot be read, or names none")]
+    Files,
 }

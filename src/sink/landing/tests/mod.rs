@@ -1,14 +1,17 @@
 //! Landing over a disk that forgets and fails, and over a whole spool.
 
 mod removed;
+mod requests;
+mod unfit;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::ledger::Line;
+use super::line::Line;
 use super::*;
-use crate::data::{Identity, Precision, TimeRange};
+use crate::data::{Identity, Precision, ReadAt, TimeRange};
 use crate::spool::{
     self, Arrival, EntryHeader, Fault, Kind, NewFileEntry, Outcome, ReadError, RealDisk,
     SealedFile, SimDisk, Source as EntrySource, Spool,
@@ -25,6 +28,10 @@ struct Entries {
     items: Vec<(Item, Vec<Vec<u8>>)>,
     position: Sequence,
     last: usize,
+    /// Entries whose files the spool has lost.
+    gone: Vec<u64>,
+    /// Entries whose files the disk does not give back.
+    unreadable: Vec<u64>,
 }
 
 impl Source for Entries {
@@ -42,13 +49,27 @@ impl Source for Entries {
         Ok(Some(item))
     }
 
-    fn open(&mut self, index: usize) -> Result<Bytes, ReadError> {
-        Ok(Bytes(self.items[self.last].1[index].clone()))
+    fn open(&mut self, part: Part) -> Result<Bytes, ReadError> {
+        let (item, files) = &self.items[self.last];
+        let sequence = item.header.sequence;
+        let bytes = match part {
+            Part::Stored(index) if self.gone.contains(&sequence.0) => {
+                return Err(ReadError::File { sequence, index });
+            }
+            Part::Stored(index) => files[index].clone(),
+            Part::Payload => files[0].clone(),
+            Part::Seal => SEAL.to_vec(),
+        };
+        Ok(Bytes(bytes, self.unreadable.contains(&sequence.0)))
     }
 }
 
+/// What a seal is said to be.
+const SEAL: &[u8] = b"\x01\x00\x66 the seal";
+
+/// Bytes, and whether the disk fails to give them.
 #[derive(Debug)]
-struct Bytes(Vec<u8>);
+struct Bytes(Vec<u8>, bool);
 
 impl ReadAt for Bytes {
     fn len(&self) -> u64 {
@@ -56,6 +77,9 @@ impl ReadAt for Bytes {
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        if self.1 {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         self.0.as_slice().read_at(offset, into)
     }
 }
@@ -85,6 +109,16 @@ impl Entries {
         });
         let item = Item { header, request_type, files: listed.collect() };
         self.items.push((item, files.iter().map(|(_, bytes)| bytes.to_vec()).collect()));
+    }
+
+    /// A request that is no data.
+    fn push_request(&mut self, sequence: u64, payload: &[u8]) {
+        self.push(sequence, None, &[("", payload)]);
+        let item = &mut self.items.last_mut().expect("just pushed").0;
+        item.header.kind = Kind::Opaque;
+        item.header.payload_bytes = payload.len().try_into().expect("small");
+        item.request_type = Some(u16::from_be_bytes([payload[1], payload[2]]));
+        item.files.clear();
     }
 
     /// Two files, one of them with mods, and a tablet between them.
@@ -122,6 +156,11 @@ fn run(landing: &mut Landing<SimDisk, Entries>, now: Instant) -> Result<Vec<Step
                 steps.push(Step::Full { needed, present, max_bytes });
                 return Ok(steps);
             }
+            step @ Step::Unfit { .. } => {
+                assert!(matches!(landing.step(now, NOON), Ok(Step::Unfit { .. })), "it waits");
+                steps.push(step);
+                landing.put_aside();
+            }
             step @ (Step::Landed { .. } | Step::Held { .. }) => steps.push(step),
         }
     }
@@ -154,6 +193,12 @@ fn hidden_files(disk: &SimDisk) -> Vec<String> {
     paths(disk).filter(|path| path.contains("/.") && path.contains(".tsfile")).collect()
 }
 
+/// The ledger's lines.
+fn ledger(disk: &SimDisk) -> Vec<Line> {
+    let text = String::from_utf8(contents(disk, "/land/landing.jsonl")).expect("text");
+    text.lines().map(|line| serde_json::from_str(line).expect("a line")).collect()
+}
+
 fn contents(disk: &SimDisk, path: &str) -> Vec<u8> {
     disk.contents(Path::new(path)).expect("it is there")
 }
@@ -178,7 +223,7 @@ fn files_land_with_a_line_each_and_tablets_stay() {
         &steps[..],
         [
             Step::Landed { sequence: Sequence(3), bytes: 228, .. },
-            Step::Held { sequence: Sequence(4), why: Held::NotAFile },
+            Step::Held { sequence: Sequence(4) },
             Step::Landed { sequence: Sequence(5), bytes: 236, .. },
         ]
     ));
@@ -195,7 +240,7 @@ fn files_land_with_a_line_each_and_tablets_stay() {
     assert_eq!(
         lines[1],
         serde_json::json!({
-            "name": "2026-11-22/5-5-b.tsfile", "bytes": 228, "blake3": hash,
+            "what": "file", "name": "2026-11-22/5-5-b.tsfile", "bytes": 228, "blake3": hash,
             "sequences": [5, 5], "devices": null, "points": null,
             "time_range": [1, 9], "precision": "ms",
             "node": "aa".repeat(16), "origin": "bb".repeat(16), "origin_sequence": 105,
@@ -369,33 +414,6 @@ fn the_ledger_of_another_spool_proves_nothing() {
 }
 
 #[test]
-fn what_is_no_sound_file_is_held_and_leaves_no_trace() {
-    let mut entries = Entries::default();
-    entries.push(1, Some(5), &[("cut.tsfile", &TS_FILE[..100])]);
-    entries.push(2, Some(102), &[("mtree.snapshot", b"x")]);
-    entries.push(3, Some(5), &[("../x.tsfile", TS_FILE)]);
-    entries.push(4, Some(5), &[("rotten.tsfile", TS_FILE)]);
-    entries.items[3].1[0][60] ^= 1;
-    entries.push(5, Some(5), &[("good.tsfile", TS_FILE)]);
-    let disk = disk();
-    let mut landing = open(&disk, &entries, 1, Limits::default()).expect("opens");
-    let steps = run(&mut landing, start()).expect("lands");
-    assert!(matches!(
-        &steps[..],
-        [
-            Step::Held { why: Held::Flawed(_), .. },
-            Step::Held { why: Held::NotAFile, .. },
-            Step::Held { why: Held::Name(_), .. },
-            Step::Held { why: Held::Hash { .. }, .. },
-            Step::Landed { sequence: Sequence(5), .. },
-        ]
-    ));
-    assert_eq!(landed(&disk), ["/land/2026-11-22/5-5-good.tsfile"]);
-    assert_eq!(hidden_files(&disk), [""; 0]);
-    assert_eq!(landing.cursor().position, Sequence(1));
-}
-
-#[test]
 fn arrivals_of_a_wrong_clock_are_undated() {
     let mut entries = Entries::sample();
     entries.items[0].0.header.arrival.trusted = false;
@@ -543,10 +561,19 @@ fn land_spool(disk: &SimDisk, spool: &mut Spool<SimDisk>) -> Result<(), ()> {
     };
     let source = SpoolSource::new(spool.reader(cursor.position));
     let mut landing = Landing::open(disk.clone(), settings, source, cursor).map_err(drop)?;
-    while !matches!(landing.step(start(), NOON).map_err(drop)?, Step::Idle) {
-        spool.advance(consumer, landing.cursor()).map_err(drop)?;
+    loop {
+        match landing.step(start(), NOON).map_err(drop)? {
+            Step::Idle => return Ok(()),
+            Step::Unfit { sequence, why } => {
+                spool.quarantine_entry(sequence, &why).map_err(drop)?;
+                landing.put_aside();
+            }
+            Step::Full { .. } => return Err(()),
+            Step::Worked | Step::Landed { .. } | Step::Held { .. } => {
+                spool.advance(consumer, landing.cursor()).map_err(drop)?;
+            }
+        }
     }
-    Ok(())
 }
 
 #[test]
@@ -579,7 +606,7 @@ fn a_spool_lands_exactly_once_wherever_a_crash_falls() {
 }
 
 #[test]
-fn a_file_that_the_spool_lost_is_held_and_the_others_land() {
+fn a_file_that_the_spool_lost_is_put_aside_and_the_others_land() {
     for left in [None, Some(0), Some(100)] {
         let disk = disk();
         let mut spool = filled_spool(&disk);
@@ -592,5 +619,8 @@ fn a_file_that_the_spool_lost_is_held_and_the_others_land() {
         land_spool(&disk, &mut spool).expect("lands");
         assert_eq!(landed(&disk).len(), 3, "{left:?}: b with its mods, and c");
         assert_eq!(hidden_files(&disk), [""; 0], "{left:?}");
+        assert_eq!(spool.stats().quarantine_things, u64::from(left.is_some()), "{left:?}");
+        let consumer = spool.create_consumer("landing", spool::Start::Oldest).expect("there");
+        assert_eq!(spool.cursor(consumer).map(|cursor| cursor.position), Some(Sequence(4)));
     }
 }

@@ -33,7 +33,7 @@ fn landed_around(after: usize) -> Option<(usize, Vec<String>)> {
                 return before.map(|before| (before, names));
             }
             Step::Landed { .. } => count += 1,
-            Step::Worked | Step::Held { .. } | Step::Full { .. } => {}
+            Step::Worked | Step::Held { .. } | Step::Unfit { .. } | Step::Full { .. } => {}
         }
     }
     panic!("it does not come to rest after {after} steps");
@@ -83,7 +83,7 @@ fn landed_anew(after: usize, remove: impl Fn(&Path)) -> Option<(Vec<String>, Vec
     }
     let lines = std::fs::read_to_string(dir.join("landing.jsonl")).unwrap_or_default();
     let lines = lines.lines().map(|line| serde_json::from_str::<Line>(line).expect("a line"));
-    let named = lines.map(|line| line.file.name).collect();
+    let named = lines.filter_map(|line| line.file).map(|file| file.name).collect();
     let there = ["2026-11-22/3-3-a.tsfile", "2026-11-22/5-5-b.tsfile"];
     let there = there.into_iter().filter(|name| dir.join(name).exists()).map(str::to_owned);
     let there: Vec<_> = there.collect();

@@ -1,0 +1,190 @@
+//! From the spool to hidden files.
+
+use std::io::{self, IoSlice};
+
+use super::error::LandingError;
+use super::job::{Job, JobFile};
+use super::names::hidden;
+use super::naming::make_dir;
+use super::source::{Part, Source};
+use super::step::{Step, Unfit};
+use super::{Landing, Work};
+use crate::data::ReadAt;
+use crate::limits;
+use crate::spool::{Disk, DiskFile, OpenMode, ReadError, write_all_at};
+use crate::tsfile::{TsFileError, tail};
+
+/// Chunks copied in one step: 1 MiB, so that a step on a disk of 20 MB/s takes 50 ms.
+const CHUNKS_A_STEP: usize = 16;
+
+/// A file that is being copied.
+#[derive(Debug)]
+pub(super) struct Copy<T, F> {
+    from: F,
+    to: T,
+    done: u64,
+    dirty: u64,
+    hasher: Box<blake3::Hasher>,
+}
+
+/// What copying came to.
+enum Copied<T, F> {
+    /// Not at the end yet.
+    Part(Box<Copy<T, F>>),
+    /// One more file is whole.
+    File,
+}
+
+/// Why copying stopped.
+enum Stopped {
+    /// The disk of the landing directory.
+    Landing(LandingError),
+    /// The spool's copy.
+    Stored(JobFileError),
+    /// The entry is not landed.
+    Unfit(Unfit),
+}
+
+/// A file of the spool could not be read this time.
+struct JobFileError {
+    name: String,
+    source: io::Error,
+}
+
+impl<D: Disk, S: Source> Landing<D, S> {
+    /// Copies on. An error begins the file anew: what a failed write or sync left is not believed.
+    pub(super) fn copy(
+        &mut self,
+        mut job: Job,
+        copy: Option<Copy<D::File, S::File>>,
+    ) -> Result<Step, LandingError> {
+        let outcome = match copy {
+            Some(copy) => self.copy_on(&mut job, copy),
+            None => self.begin(&mut job),
+        };
+        match outcome {
+            Ok(Copied::Part(copy)) => self.work = Work::Copying(job, Some(*copy)),
+            Ok(Copied::File) if job.files.iter().any(|file| file.hash.is_none()) => {
+                self.work = Work::Copying(job, None);
+            }
+            Ok(Copied::File) => self.work = Work::Recording(job),
+            Err(Stopped::Unfit(why)) => self.work = self.unfit(job, why),
+            Err(Stopped::Stored(JobFileError { name, source })) => {
+                job.unread += 1;
+                if job.unread >= limits::LANDING_READS_MAX {
+                    self.work = self.unfit(job, Unfit::Unreadable { name, error: source });
+                    return Ok(Step::Worked);
+                }
+                self.work = Work::Copying(job, None);
+                return Err(LandingError::disk("read the spool's copy of", name)(source));
+            }
+            Err(Stopped::Landing(error)) => {
+                self.work = Work::Copying(job, None);
+                return Err(error);
+            }
+        }
+        Ok(Step::Worked)
+    }
+
+    /// Gives the job up; what was copied is removed as far as that goes, the rest at the next start.
+    fn unfit(&self, job: Job, why: Unfit) -> Work<D::File, S::File> {
+        for file in &job.files {
+            let _left = self.disk.remove(&hidden(&self.dir.join(&file.name)));
+        }
+        Work::Unfit(job, why)
+    }
+
+    /// Opens the first file that is not copied yet, and its partial.
+    fn begin(&mut self, job: &mut Job) -> Result<Copied<D::File, S::File>, Stopped> {
+        let Some(at) = job.files.iter().position(|file| file.hash.is_none()) else {
+            return Ok(Copied::File);
+        };
+        self.check_lock()?;
+        let is_ts_file = job.files.get(at).is_some_and(|file| job.is_ts_file(file.part));
+        let Some(file) = job.files.get_mut(at) else { return Ok(Copied::File) };
+        let from = self.source.open(file.part).map_err(|error| file.not_opened(error))?;
+        if file.part == Part::Seal {
+            file.bytes = from.len();
+        }
+        if is_ts_file {
+            tail::check(&from).map_err(|flaw| file.flawed(flaw))?;
+        }
+        let path = hidden(&self.dir.join(&file.name));
+        make_dir(&self.disk, &self.dir, &path)?;
+        let to = self.disk.open(&path, OpenMode::Create);
+        let to = to.map_err(LandingError::disk("create", &path))?;
+        let hasher = Box::new(blake3::Hasher::new());
+        Ok(Copied::Part(Box::new(Copy { from, to, done: 0, dirty: 0, hasher })))
+    }
+
+    fn copy_on(
+        &mut self,
+        job: &mut Job,
+        mut copy: Copy<D::File, S::File>,
+    ) -> Result<Copied<D::File, S::File>, Stopped> {
+        let Some(file) = job.files.iter_mut().find(|file| file.hash.is_none()) else {
+            return Ok(Copied::File);
+        };
+        let path = hidden(&self.dir.join(&file.name));
+        for _ in 0..CHUNKS_A_STEP {
+            let read = copy.from.read_at(copy.done, &mut self.chunk);
+            let count = read.map_err(|error| file.not_read(error))?;
+            let bytes = self.chunk.get(..count).unwrap_or_default();
+            if bytes.is_empty() && copy.done < file.bytes {
+                return Err(file.not_read(io::ErrorKind::UnexpectedEof.into()));
+            }
+            if bytes.is_empty() {
+                break;
+            }
+            write_all_at(&copy.to, copy.done, &mut [IoSlice::new(bytes)])
+                .map_err(LandingError::disk("write", &path))?;
+            copy.hasher.update(bytes);
+            copy.done += count as u64;
+            copy.dirty += count as u64;
+        }
+        let is_complete = copy.done >= file.bytes;
+        if is_complete || copy.dirty >= limits::LANDING_DIRTY_BYTES_MAX {
+            copy.to.sync_data().map_err(LandingError::disk("sync", &path))?;
+            copy.dirty = 0;
+        }
+        if !is_complete {
+            return Ok(Copied::Part(Box::new(copy)));
+        }
+        file.compare(copy.hasher.finalize()).map_err(Stopped::Unfit)?;
+        Ok(Copied::File)
+    }
+}
+
+impl JobFile {
+    fn not_opened(&self, error: ReadError) -> Stopped {
+        match error {
+            ReadError::File { .. } => Stopped::Unfit(self.gone()),
+            ReadError::Disk { source, .. } => self.not_read(source),
+        }
+    }
+
+    /// A payload was read a moment ago, and is tried for ever: nobody else has it.
+    fn not_read(&self, source: io::Error) -> Stopped {
+        let name = self.name.clone();
+        match self.part {
+            Part::Stored(_) => Stopped::Stored(JobFileError { name, source }),
+            Part::Payload | Part::Seal => {
+                LandingError::disk("read the request for", name)(source).into()
+            }
+        }
+    }
+
+    /// A disk that cannot be read says nothing about the file.
+    fn flawed(&self, flaw: TsFileError) -> Stopped {
+        if let TsFileError::Read { source, .. } = flaw {
+            return self.not_read(source);
+        }
+        Stopped::Unfit(Unfit::Flawed { name: self.name.clone(), flaw })
+    }
+}
+
+impl From<LandingError> for Stopped {
+    fn from(error: LandingError) -> Self {
+        Self::Landing(error)
+    }
+}

@@ -1,0 +1,144 @@
+//! What is no data: deletions become lines, the rest lands as it came.
+
+use super::*;
+use crate::wire::bytes::Writer;
+use crate::wire::delete::{self, PathKind};
+use crate::wire::request::Head;
+
+fn deletion(paths: &[&[&str]]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    let mut writer = Writer::into_vec(&mut payload, 1 << 20);
+    Head::of(RequestType::PlanNode).write(&mut writer);
+    delete::write(PathKind::Partial, paths, TimeRange { min: -5, max: 7 }, "1", &mut writer);
+    writer.finish().expect("it fits");
+    payload
+}
+
+const PLAN: &[u8] = b"\x01\x00\xc8\x00\x09 set ttl";
+
+/// A deletion between files, a plan, a snapshot in two files of three, a row that is larger than an entry.
+fn mixed() -> Entries {
+    let mut entries = Entries::default();
+    entries.push(3, Some(5), &[("a.tsfile", TS_FILE)]);
+    entries.push_request(4, &deletion(&[&["root", "d", "**"]]));
+    entries.push_request(5, PLAN);
+    entries.push(6, Some(102), &[("mtree.snapshot", b"tree"), ("tags.txt", b"tags"), ("", b"")]);
+    entries.items[3].0.files[2].name = None;
+    entries.push(7, Some(2), &[("large", b"a request of type 2")]);
+    entries.push(8, Some(0), &[("b.tsfile", TS_FILE)]);
+    entries
+}
+
+const LANDED: [&str; 7] = [
+    "/land/2026-11-22/3-3-a.tsfile",
+    "/land/2026-11-22/5-5-request-200.bin",
+    "/land/2026-11-22/6-6-request-102-1.bin",
+    "/land/2026-11-22/6-6-request-102-2.bin",
+    "/land/2026-11-22/6-6-request-102.bin",
+    "/land/2026-11-22/7-7-request-2.bin",
+    "/land/2026-11-22/8-8-b.tsfile",
+];
+
+#[test]
+fn requests_that_are_no_data_land_as_they_came_and_nothing_is_pinned() {
+    let disk = disk();
+    let mut landing = open(&disk, &mixed(), 3, Limits::default()).expect("opens");
+    run(&mut landing, start()).expect("lands");
+    assert_eq!(landed(&disk), LANDED);
+    assert_eq!(landing.cursor(), &Cursor::at(Sequence(9)));
+    assert_eq!(contents(&disk, LANDED[1]), PLAN);
+    assert_eq!(contents(&disk, LANDED[2]), b"tree");
+    assert_eq!(contents(&disk, LANDED[3]), b"tags");
+    assert_eq!(contents(&disk, LANDED[4]), SEAL);
+    assert_eq!(contents(&disk, LANDED[5]), b"a request of type 2");
+    let lines = ledger(&disk);
+    let what: Vec<_> = lines.iter().map(|line| (line.what, line.request_type)).collect();
+    let request = |code| (What::Request, Some(code));
+    let file = (What::File, None);
+    assert_eq!(what, [file, (What::Delete, None), request(200), request(102), request(2), file]);
+    assert_eq!(lines[1].paths, ["root.d.**"]);
+    assert_eq!((lines[1].time_range, &lines[1].file), (Some((-5, 7)), &None));
+    assert_eq!((lines[1].sequences, lines[1].origin_sequence), ((4, 4), 104));
+    let seal = lines[3].file.as_ref().expect("the seal");
+    assert_eq!((seal.bytes, lines[3].with.len()), (SEAL.len() as u64, 2));
+}
+
+#[test]
+fn a_deletion_that_no_line_has_room_for_lands_as_a_request() {
+    let node = "x".repeat(1000);
+    let payload = deletion(&[&["root", &node][..]; 20]);
+    let mut entries = Entries::default();
+    entries.push_request(1, &payload);
+    let disk = disk();
+    let mut landing = open(&disk, &entries, 1, Limits::default()).expect("opens");
+    run(&mut landing, start()).expect("lands");
+    assert_eq!(contents(&disk, "/land/2026-11-22/1-1-request-100.bin"), payload);
+    assert_eq!(ledger(&disk)[0].request_type, Some(100));
+}
+
+/// Runs, crashes at the given call, starts again; returns what was fetched, and what the deletions' lines name.
+fn over_a_crash(seed: u64, call: u64) -> (BTreeMap<String, u32>, Vec<(u64, u64)>) {
+    let disk = SimDisk::new(seed, DISK_BYTES);
+    disk.schedule(call, Fault::Io, true);
+    let mut position = 3;
+    if let Ok(mut landing) = open(&disk, &mixed(), 3, Limits::default()) {
+        let _crashed = run(&mut landing, start());
+        if call.is_multiple_of(2) {
+            position = landing.cursor().position.0;
+        }
+    }
+    disk.crash();
+    disk.heal();
+    let mut fetched = BTreeMap::new();
+    let mut fetch_all = || {
+        for path in landed(&disk) {
+            fetch(&disk, &path);
+            *fetched.entry(path).or_default() += 1;
+        }
+    };
+    fetch_all();
+    let mut landing = open(&disk, &mixed(), position, Limits::default()).expect("opens");
+    run(&mut landing, start()).expect("lands");
+    fetch_all();
+    assert_eq!(hidden_files(&disk), [""; 0], "call {call}");
+    assert_eq!(landing.cursor(), &Cursor::at(Sequence(9)), "call {call}");
+    let deletions = ledger(&disk).into_iter().filter(|line| line.what == What::Delete);
+    (fetched, deletions.map(|line| line.sequences).collect())
+}
+
+#[test]
+fn each_lands_exactly_once_wherever_a_crash_falls() {
+    let sound = disk();
+    let mut landing = open(&sound, &mixed(), 3, Limits::default()).expect("opens");
+    run(&mut landing, start()).expect("lands");
+    let expected = LANDED.map(|path| (path.to_owned(), 1));
+    let expected = (BTreeMap::from(expected), vec![(4, 4)]);
+    for call in 0..=sound.calls().all {
+        for seed in 0..5 {
+            assert_eq!(over_a_crash(seed, call), expected, "call {call} seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn an_error_at_any_call_is_made_good() {
+    let sound = disk();
+    let mut landing = open(&sound, &mixed(), 3, Limits::default()).expect("opens");
+    run(&mut landing, start()).expect("lands");
+    for fault in [Fault::Io, Fault::NoSpace, Fault::Short] {
+        for call in 0..sound.calls().all {
+            let disk = disk();
+            disk.schedule(call, fault, false);
+            let landing = open(&disk, &mixed(), 3, Limits::default());
+            let mut landing = landing
+                .or_else(|_| open(&disk, &mixed(), 3, Limits::default()))
+                .expect("opens at the second try");
+            if run(&mut landing, start()).is_err() {
+                run(&mut landing, start()).expect("lands");
+            }
+            assert_eq!(landed(&disk), LANDED, "{fault:?} {call}");
+            assert_eq!(contents(&disk, LANDED[4]), SEAL, "{fault:?} {call}");
+            assert_eq!(landing.cursor(), &Cursor::at(Sequence(9)), "{fault:?} {call}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Files that cannot be landed hold nothing up.
+
+use super::*;
+
+#[test]
+fn what_is_no_sound_file_is_put_aside_and_leaves_a_line() {
+    let mut entries = Entries::default();
+    entries.push(1, Some(5), &[("cut.tsfile", &TS_FILE[..100])]);
+    entries.push(2, Some(9), &[("r.tsfile.mods", b"DELETION"), ("r.tsfile", TS_FILE)]);
+    entries.items[1].1[1][60] ^= 1;
+    entries.push(3, Some(5), &[("gone.tsfile", TS_FILE)]);
+    entries.gone.push(3);
+    entries.push(4, Some(5), &[]);
+    entries.push(5, Some(5), &[("good.tsfile", TS_FILE)]);
+    let disk = disk();
+    let mut landing = open(&disk, &entries, 1, Limits::default()).expect("opens");
+    let steps = run(&mut landing, start()).expect("lands");
+    let told = steps.iter().filter_map(|step| {
+        let Step::Unfit { sequence, why } = step else { return None };
+        Some((sequence.0, why.as_str()))
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.iter().map(|(sequence, _)| *sequence).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    for (why, part) in told.iter().zip([
+        "2026-11-22/1-1-cut.tsfile: flawed: ",
+        "2026-11-22/2-2-r.tsfile: blake3 is ",
+        "2026-11-22/3-3-gone.tsfile: the spool's copy is gone",
+        "its list of files",
+    ]) {
+        assert!(why.1.starts_with(part), "{why:?}");
+    }
+    assert_eq!(landed(&disk), ["/land/2026-11-22/5-5-good.tsfile"]);
+    assert_eq!(hidden_files(&disk), [""; 0]);
+    assert_eq!(landing.cursor(), &Cursor::at(Sequence(6)));
+    let lines = ledger(&disk);
+    assert!(lines[..4].iter().all(|line| line.what == What::Unfit && line.file.is_none()));
+    assert!(lines[1].with.is_empty());
+    assert!(lines[0].why.as_ref().is_some_and(|why| why.contains("flawed")));
+}
+
+#[test]
+fn a_name_that_no_file_can_have_is_replaced() {
+    let mut entries = Entries::default();
+    entries.push(1, Some(9), &[("../x.tsfile.mods", b"DELETION"), ("../x.tsfile", TS_FILE)]);
+    let disk = disk();
+    let mut landing = open(&disk, &entries, 1, Limits::default()).expect("opens");
+    run(&mut landing, start()).expect("lands");
+    assert_eq!(
+        landed(&disk),
+        ["/land/2026-11-22/1-1-unnamed.tsfile", "/land/2026-11-22/1-1-unnamed.tsfile.mods"]
+    );
+}
+
+#[test]
+fn a_file_that_the_disk_does_not_give_back_is_tried_five_times_and_stops_nothing() {
+    for (tries, is_healed) in [(4, true), (5, false)] {
+        let mut entries = Entries::default();
+        entries.push(1, Some(5), &[("a.tsfile", TS_FILE)]);
+        entries.push(2, Some(5), &[("b.tsfile", TS_FILE)]);
+        entries.unreadable.push(1);
+        let disk = disk();
+        let mut landing = open(&disk, &entries, 1, Limits::default()).expect("opens");
+        let mut errors = 0;
+        let steps = loop {
+            if is_healed && errors == tries {
+                landing.source.unreadable.clear();
+            }
+            match run(&mut landing, start()) {
+                Ok(steps) => break steps,
+                Err(error) => {
+                    assert!(error.to_string().contains("read the spool's copy of"), "{error}");
+                    errors += 1;
+                }
+            }
+        };
+        let landed = landed(&disk).len();
+        if is_healed {
+            assert_eq!((errors, landed), (4, 2));
+        } else {
+            assert_eq!((errors, landed), (4, 1));
+            assert!(matches!(&steps[0], Step::Unfit { why, .. } if why.contains("cannot be read")));
+        }
+        assert_eq!(landing.cursor(), &Cursor::at(Sequence(3)));
+    }
+}
