@@ -14,6 +14,7 @@
 //! |---|---|---|
 //! | formats | [`limits`], then [`data`], then [`wire`], [`tsfile`], [`config`] | no |
 //! | storage | [`spool`] | only through its `Disk` trait |
+//! | | [`twin`] | only through the spool's `Disk` trait |
 //! | machines | [`link`] | no: `now` is an argument |
 //! | shell | [`ops`], then [`keep`], then [`intake`], [`sink`], then [`node`], then [`cli`] | yes |
 
@@ -29,4 +30,5 @@ pub mod ops;
 pub mod sink;
 pub mod spool;
 pub mod tsfile;
+pub mod twin;
 pub mod wire;

@@ -189,6 +189,28 @@ pub const TSFILE_COPY_BYTES: usize = 128 * KIB;
 /// Deletions that are kept of a modification file.
 pub const TSFILE_DELETIONS_MAX: usize = 64 * KIB;
 
+/// Bytes of tablets, as they count in memory, that are sorted there at one time to become a `TsFile`.
+pub const TWIN_ARENA_BYTES: usize = 640 * KIB;
+/// Bytes of index records that are sorted in memory at one time.
+pub const TWIN_SORT_BYTES: usize = 192 * KIB;
+/// Sorted lots of index records that are merged at one time, through a window each: with lots of
+/// [`TWIN_SORT_BYTES`], the records of 200,000 tablets.
+pub const TWIN_LOTS_MAX: usize = 128;
+/// Entries of a run of tablets: their records fit those lots if names are of usual length.
+pub const TWIN_RUN_ENTRIES_MAX: u64 = 256 * KIB as u64;
+/// Bytes of the payloads of a run: what one `TsFile` is made of, and a crash makes again.
+pub const TWIN_RUN_BYTES_MAX: u64 = 64 * MIB as u64;
+/// Origins, precisions and kinds of devices that the tablets of a run may have: each makes a file.
+pub const TWIN_GROUPS_MAX: usize = 64;
+/// Files of one group that devices in different orders need; names of usual form need three.
+pub const TWIN_ORDERS_MAX: usize = 16;
+/// Columns of an aligned device in one file, about 500 bytes each; wider ones go on in another file.
+pub const TWIN_COLUMNS_MAX: usize = 1024;
+/// Rows of an aligned device that are put together in one group of chunks.
+pub const TWIN_ROWS_MAX: usize = 8 * KIB;
+/// Bytes read or written in one step.
+pub const TWIN_STEP_BYTES: usize = 512 * KIB;
+
 /// Every loop turns at least this often, even when nothing happens.
 pub const TURN_PERIOD_MAX: Duration = Duration::from_secs(3);
 /// A loop that has not turned for longer is stuck: the watchdog is fed no more. With `WatchdogSec=30`

@@ -14,6 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["wire", "tsfile"],
     &["config"],
     &["spool"],
+    &["twin"],
     &["link"],
     &["ops"],
     &["keep"],

@@ -155,7 +155,7 @@ pub use file_list::{FileList, ListedFile};
 pub use files::PartialId;
 pub use opening::Recovery;
 pub use owner::{Outcome, Spool};
-pub use reader::{Entry, FileReader, Reader};
+pub use reader::{Entry, FileReader, Place, Reader};
 pub use real_disk::RealDisk;
 pub use sealing::{NewFileEntry, SealedFile};
 pub use settings::{Settings, Stats, WhenFull};

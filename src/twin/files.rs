@@ -1,0 +1,193 @@
+//! Files that are made: finished ones, and scratches.
+
+use std::io::{self, IoSlice, Write};
+use std::path::{Path, PathBuf};
+
+use super::TwinError;
+use crate::data::ReadAt;
+use crate::limits::KIB;
+use crate::spool::{Disk, DiskFile, OpenMode, read_full_at, write_all_at};
+use crate::tsfile::write;
+
+/// Bytes that are put together before they are written.
+const BUFFER_BYTES: usize = 32 * KIB;
+/// So many bytes are given to the disk to begin with.
+const BEGIN_BYTES: u64 = 1024 * KIB as u64;
+/// Bytes that may be dirty, so that no sync is long.
+const DIRTY_BYTES_MAX: u64 = 8 * BEGIN_BYTES;
+
+/// All our files begin with this, so that the next start finds what a crash left.
+const PREFIX: &str = ".twin-";
+
+/// Path of the `number`-th file of a run.
+pub(super) fn file_path(dir: &Path, number: usize) -> PathBuf {
+    dir.join(format!("{PREFIX}{number}.tsfile"))
+}
+
+/// Removes what earlier runs left in a directory.
+pub(super) fn clean<D: Disk>(disk: &D, dir: &Path) -> Result<(), TwinError> {
+    let mut left = Vec::new();
+    let listed = disk.list(dir, &mut |name| {
+        if name.starts_with(PREFIX) {
+            left.push(dir.join(name));
+        }
+    });
+    match listed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        listed => listed.map_err(TwinError::disk("list", dir))?,
+    }
+    left.iter().try_for_each(|path| remove(disk, path))
+}
+
+/// Removes a file, if it is there.
+pub(super) fn remove<D: Disk>(disk: &D, path: &Path) -> Result<(), TwinError> {
+    match disk.remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(TwinError::disk("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A file that is written front to back, hashed on the way.
+#[derive(Debug)]
+pub(super) struct Output<F> {
+    file: F,
+    buffer: Vec<u8>,
+    /// Bytes in the file.
+    at: u64,
+    /// Bytes of these that the disk was told to write, and that are known to be written.
+    begun: u64,
+    clean: u64,
+    hasher: Box<blake3::Hasher>,
+}
+
+impl<F: DiskFile> Output<F> {
+    pub(super) fn new(file: F) -> Self {
+        Self { file, buffer: Vec::new(), at: 0, begun: 0, clean: 0, hasher: Box::default() }
+    }
+
+    /// Makes the file durable; gives back its hash.
+    pub(super) fn seal(mut self) -> io::Result<blake3::Hash> {
+        self.flush()?;
+        self.file.sync_data()?;
+        Ok(self.hasher.finalize())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        write_all_at(&self.file, self.at, &mut [IoSlice::new(bytes)])?;
+        self.hasher.update(bytes);
+        self.at += bytes.len() as u64;
+        if self.at - self.begun >= BEGIN_BYTES {
+            self.file.begin_writing(self.begun, self.at - self.begun);
+            self.begun = self.at;
+        }
+        if self.at - self.clean >= DIRTY_BYTES_MAX {
+            self.file.await_writing(self.clean, self.at - self.clean)?;
+            self.clean = self.at;
+        }
+        Ok(())
+    }
+}
+
+impl<F: DiskFile> Write for Output<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.buffer.len() + bytes.len() > BUFFER_BYTES {
+            self.flush()?;
+        }
+        if bytes.len() >= BUFFER_BYTES {
+            self.put(bytes)?;
+        } else {
+            self.buffer.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if !buffer.is_empty() {
+            self.put(&buffer)?;
+        }
+        buffer.clear();
+        self.buffer = buffer;
+        Ok(())
+    }
+}
+
+/// Bytes that are appended and read again; the last ones lie in memory, and all of them as long as they are few.
+#[derive(Debug)]
+pub(super) struct Scratch<D: Disk> {
+    disk: D,
+    path: PathBuf,
+    file: Option<D::File>,
+    /// Bytes in the file.
+    written: u64,
+    tail: Vec<u8>,
+}
+
+impl<D: Disk> Scratch<D> {
+    pub(super) fn new(disk: &D, dir: &Path, name: &str) -> Self {
+        let path = dir.join(format!("{PREFIX}{name}"));
+        Self { disk: disk.clone(), path, file: None, written: 0, tail: Vec::new() }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Drops all bytes and the file.
+    pub(super) fn remove(&mut self) -> Result<(), TwinError> {
+        (self.written, self.tail) = (0, Vec::new());
+        match self.file.take() {
+            Some(_) => remove(&self.disk, &self.path),
+            None => Ok(()),
+        }
+    }
+
+    fn write_out(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.file.is_none() {
+            self.file = Some(self.disk.open(&self.path, OpenMode::Create)?);
+        }
+        let Some(file) = &self.file else { return Ok(()) };
+        write_all_at(file, self.written, &mut [IoSlice::new(bytes)])?;
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+impl<D: Disk> ReadAt for Scratch<D> {
+    fn len(&self) -> u64 {
+        self.written + self.tail.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        if let Some(behind) = offset.checked_sub(self.written) {
+            return self.tail.as_slice().read_at(behind, into);
+        }
+        let most = usize::try_from(self.written - offset).unwrap_or(usize::MAX).min(into.len());
+        let Some(file) = &self.file else { return Ok(0) };
+        read_full_at(file, offset, into.get_mut(..most).unwrap_or_default())
+    }
+}
+
+impl<D: Disk> write::Scratch for Scratch<D> {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.tail.len() + bytes.len() > BUFFER_BYTES {
+            let mut tail = std::mem::take(&mut self.tail);
+            self.write_out(&tail)?;
+            tail.clear();
+            self.tail = tail;
+        }
+        if bytes.len() > BUFFER_BYTES {
+            return self.write_out(bytes);
+        }
+        self.tail.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        self.tail.clear();
+        self.written = 0;
+        Ok(())
+    }
+}

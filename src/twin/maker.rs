@@ -1,0 +1,225 @@
+//! The engine: from a run to its files, step by step.
+
+use super::arena::Arena;
+use super::files::{Scratch, clean};
+use super::index::{Groups, scan};
+use super::pass::{Pass, Which};
+use super::slots::Conflicts;
+use super::sorter::Sorter;
+use super::{Found, Made, Run, Settings, Source, Step, TwinError, Unfit};
+use crate::limits::{
+    ENTRY_BYTES_MAX, NAME_BYTES_MAX, TWIN_LOTS_MAX, TWIN_RUN_BYTES_MAX, TWIN_RUN_ENTRIES_MAX,
+    TWIN_STEP_BYTES,
+};
+use crate::spool::{Disk, Kind};
+use crate::tsfile::write::Version;
+use crate::wire::tablet::Column;
+
+/// Makes the files of one run after the other.
+#[derive(Debug)]
+pub struct Maker<D: Disk, S> {
+    parts: Parts<D, S>,
+    work: Work<D>,
+    /// Entries and bytes met in the run.
+    met: (u64, u64),
+    /// The index record in hand.
+    record: Vec<u8>,
+}
+
+/// What all stages of the work use.
+#[derive(Debug)]
+pub(super) struct Parts<D: Disk, S> {
+    pub(super) disk: D,
+    pub(super) source: S,
+    pub(super) settings: Settings,
+    pub(super) groups: Groups,
+    pub(super) tablets: Sorter<D>,
+    pub(super) arena: Arena,
+    pub(super) conflicts: Conflicts,
+    pub(super) made: Made,
+}
+
+/// ```text
+///  Idle --begin--> Cleaning --> Indexing --> Passing --for each file--> Passing --> Idle
+///    ^-------------- an error, or abandon -----'
+/// ```
+#[derive(Debug)]
+enum Work<D: Disk> {
+    /// Nothing is held.
+    Idle,
+    /// Files of an earlier run are to be removed.
+    Cleaning(Run),
+    /// The run is read for the first time.
+    Indexing(Run),
+    /// A file is written.
+    Passing(Box<Pass<D>>),
+}
+
+impl<D: Disk, S: Source> Parts<D, S> {
+    pub(super) const fn version(&self) -> Version {
+        self.settings.writer.version
+    }
+}
+
+impl<D: Disk, S: Source> Maker<D, S> {
+    /// An engine that holds nothing yet and has touched nothing.
+    pub fn new(disk: D, source: S, settings: Settings) -> Self {
+        let tablets = Sorter::new(Scratch::new(&disk, &settings.dir, "tablets"));
+        let parts = Parts {
+            disk,
+            source,
+            settings,
+            groups: Groups::default(),
+            tablets,
+            arena: Arena::default(),
+            conflicts: Conflicts::default(),
+            made: Made::default(),
+        };
+        Self { parts, work: Work::Idle, met: (0, 0), record: Vec::new() }
+    }
+
+    /// Whether a run is being made.
+    pub const fn is_busy(&self) -> bool {
+        !matches!(self.work, Work::Idle)
+    }
+
+    /// Begins a run, and gives up the one in hand. The first step removes all `.twin-` files from the directory, also
+    /// those that were made and not renamed.
+    pub fn begin(&mut self, run: Run) {
+        self.release();
+        self.work = Work::Cleaning(run);
+    }
+
+    /// Does the next part: about [`TWIN_STEP_BYTES`](crate::limits::TWIN_STEP_BYTES) are read or written, or one entry if it is longer.
+    ///
+    /// # Errors
+    /// [`TwinError`]: the run is given up, and the next [`Self::begin`] removes what is left of it.
+    pub fn step(&mut self) -> Result<Step, TwinError> {
+        let done = match std::mem::replace(&mut self.work, Work::Idle) {
+            Work::Idle => Err(TwinError::Idle),
+            Work::Cleaning(run) => self.clean(run).map(|()| None),
+            Work::Indexing(run) => self.index(run).map(|()| None),
+            Work::Passing(pass) => self.pass(pass),
+        };
+        match done {
+            Ok(None) => Ok(Step::Worked),
+            Ok(Some(made)) => {
+                self.release();
+                Ok(Step::Done(made))
+            }
+            Err(error) => {
+                self.release();
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives up the run in hand and removes its files.
+    ///
+    /// # Errors
+    /// If the disk fails: then [`Self::begin`] removes what is left.
+    pub fn abandon(&mut self) -> Result<(), TwinError> {
+        self.release();
+        clean(&self.parts.disk, &self.parts.settings.dir)
+    }
+
+    /// Gives all memory back.
+    fn release(&mut self) {
+        let Parts { disk, settings, groups, tablets, arena, conflicts, made, .. } = &mut self.parts;
+        *tablets = Sorter::new(Scratch::new(disk, &settings.dir, "tablets"));
+        *groups = Groups::default();
+        *arena = Arena::default();
+        *conflicts = Conflicts::default();
+        *made = Made::default();
+        (self.work, self.met, self.record) = (Work::Idle, (0, 0), Vec::new());
+    }
+
+    fn clean(&mut self, run: Run) -> Result<(), TwinError> {
+        let Parts { disk, settings, source, .. } = &mut self.parts;
+        disk.create_dir(&settings.dir).map_err(TwinError::disk("make", &settings.dir))?;
+        clean(disk, &settings.dir)?;
+        source.seek(run.first);
+        self.work = Work::Indexing(run);
+        Ok(())
+    }
+
+    fn index(&mut self, run: Run) -> Result<(), TwinError> {
+        let mut bytes = 0;
+        let mut columns = Vec::new();
+        while bytes < TWIN_STEP_BYTES {
+            let found = self.parts.source.next()?;
+            let Some(found) = found.filter(|found| found.header.sequence <= run.last) else {
+                self.parts.tablets.sort();
+                self.work = Work::Passing(Box::new(Pass::new(Which::default())));
+                return Ok(());
+            };
+            bytes += self.file(&found, &mut columns)?;
+        }
+        self.work = Work::Indexing(run);
+        Ok(())
+    }
+}
+
+/// The first reading, and the turn from file to file.
+impl<D: Disk, S: Source> Maker<D, S> {
+    /// Files one entry in the index; gives its bytes.
+    fn file(&mut self, found: &Found, columns: &mut Vec<Column>) -> Result<usize, TwinError> {
+        let Parts { source, groups, tablets, arena, settings, .. } = &mut self.parts;
+        let Found { header, place } = found;
+        let sequence = header.sequence;
+        let unfit = |why| TwinError::Unfit { sequence, why };
+        let too_many = |what, max| TwinError::TooMany { sequence, what, max };
+        if header.kind != Kind::Tablet {
+            return Err(unfit(Unfit::NotATablet));
+        }
+        let bytes = header.payload_bytes as usize;
+        if bytes > ENTRY_BYTES_MAX + NAME_BYTES_MAX {
+            return Err(unfit(Unfit::Large(header.payload_bytes)));
+        }
+        let (entries, total) = &mut self.met;
+        *entries += 1;
+        *total += u64::from(header.payload_bytes);
+        if *entries > TWIN_RUN_ENTRIES_MAX {
+            return Err(too_many("entries", TWIN_RUN_ENTRIES_MAX));
+        }
+        if *total > TWIN_RUN_BYTES_MAX && *entries > 1 {
+            return Err(too_many("bytes", TWIN_RUN_BYTES_MAX));
+        }
+        let payload = arena.room(bytes);
+        if source.read_at(*place, payload)? < bytes {
+            return Err(unfit(Unfit::NotATablet));
+        }
+        let tablet = scan(payload, columns).map_err(unfit)?;
+        if tablet.layout.rows > 0 {
+            groups.record(header, *place, &tablet, settings.writer.version, &mut self.record)?;
+            let pushed = tablets.push(&self.record);
+            if !pushed.map_err(TwinError::disk("write", tablets.scratch().path()))? {
+                return Err(too_many("lots of index records", TWIN_LOTS_MAX as u64));
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Goes on with a file; gives all of them after the last.
+    fn pass(&mut self, mut pass: Box<Pass<D>>) -> Result<Option<Made>, TwinError> {
+        if pass.step(&mut self.parts)? {
+            self.work = Work::Passing(pass);
+            return Ok(None);
+        }
+        let Parts { disk, settings, groups, tablets, conflicts, made, .. } = &mut self.parts;
+        if let (Some(file), Some(met)) = (pass.file.take(), groups.get(pass.which().group)) {
+            let part = made.twins.iter().filter(|twin| twin.group == met.group).count();
+            let part = u16::try_from(part).unwrap_or(u16::MAX);
+            made.twins.push(file.finish(disk, &settings.dir, met, part)?);
+        }
+        let next = pass.next();
+        if groups.get(next.group).is_some() {
+            self.work = Work::Passing(Box::new(Pass::new(next)));
+            return Ok(None);
+        }
+        tablets.remove()?;
+        made.conflicts = std::mem::take(&mut conflicts.list);
+        made.conflict_count = conflicts.count;
+        Ok(Some(std::mem::take(made)))
+    }
+}

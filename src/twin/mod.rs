@@ -1,0 +1,144 @@
+//! Tablets of the spool as `TsFile`s: each device's points sorted by time, whatever order they came in.
+//!
+//! ```text
+//!  run: tablet entries, one after the other
+//!    | first reading                               each tablet: group, device, smallest time, place
+//!    v
+//!  index (sorter.rs)  records, not values          sorted by group, device, time: in lots, merged
+//!    | second reading, device by device            tablets are read by their places
+//!    v
+//!  arena.rs           tablets of one device        sorted by series and time, the later of equal times left
+//!    v
+//!  tsfile::write      `.twin-<n>.tsfile`           hashed on the way, synced
+//! ```
+//!
+//! A run becomes a file for each *group* of its entries (origin, kind of devices, precision), and further *parts* where
+//! a series has more than one type, where an aligned device is too wide for the writer, and where devices do not
+//! ascend in the orders of both versions, which a 2.0 server would not find in one file.
+//!
+//! Of points of the same device, series and time the one of the later entry of its origin stays, within an entry that
+//! of the later row; a null takes nothing away, as in a stock server. Rows without a value leave no trace. The files
+//! depend on the entries and the settings alone: made again after a crash, they are the same.
+//!
+//! [`Maker::step`] does a bounded part, so that the thread that runs it can tell that it lives. Memory: the arena
+//! ([`TWIN_ARENA_BYTES`](crate::limits::TWIN_ARENA_BYTES)), the index in hand
+//! ([`TWIN_SORT_BYTES`](crate::limits::TWIN_SORT_BYTES)), and the open page and chunk of the writer. Between runs
+//! nothing is held.
+
+mod arena;
+mod error;
+mod files;
+mod index;
+mod key;
+mod maker;
+mod output;
+mod pass;
+mod slots;
+mod sorter;
+mod source;
+#[cfg(test)]
+#[cfg(feature = "simulation")]
+mod tests;
+
+use std::path::PathBuf;
+
+use crate::data::{DataType, OriginId, Precision, Sequence, TimeRange};
+use crate::limits::KIB;
+use crate::tsfile::write;
+pub use error::{TwinError, Unfit};
+pub use maker::Maker;
+pub use source::{Found, Run, Source};
+
+/// How files are made.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where scratches and finished files lie, each with a name that begins with `.twin-`. Made if missing; what
+    /// earlier runs left there is removed.
+    pub dir: PathBuf,
+    /// How the files are written; see [`writer_settings`].
+    pub writer: write::Settings,
+}
+
+/// Settings of the writer whose pages and chunks keep within the memory that there is: pages of a quarter of the
+/// points, and chunks of a sixth of the bytes that a stock server takes.
+pub fn writer_settings() -> write::Settings {
+    write::Settings {
+        page_points: 2500,
+        page_bytes: 32 * KIB,
+        chunk_bytes: 256 * KIB,
+        ..write::Settings::default()
+    }
+}
+
+/// What a step did.
+#[derive(Debug)]
+pub enum Step {
+    /// A part; there is more.
+    Worked,
+    /// The files are complete and durable; their names are not. The caller renames them.
+    Done(Made),
+}
+
+/// The files of a run.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// The files, by group and part. None if the run has no value.
+    pub twins: Vec<Twin>,
+    /// Series that came with more than one type: the first of them, each pair of types once.
+    pub conflicts: Vec<Conflict>,
+    /// How many there are in all.
+    pub conflict_count: u64,
+}
+
+/// What the tablets of one file have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Group {
+    /// The node that took them in first.
+    pub origin: OriginId,
+    /// Whether their devices are aligned.
+    pub is_aligned: bool,
+    /// Unit of their times, if known.
+    pub precision: Option<Precision>,
+}
+
+/// A file that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Twin {
+    /// What its tablets have in common.
+    pub group: Group,
+    /// 0, or which further file of this group it is.
+    pub part: u16,
+    /// Where it lies.
+    pub file: PathBuf,
+    /// Its length.
+    pub bytes: u64,
+    /// Hash of its bytes.
+    pub hash: blake3::Hash,
+    /// First entry of the group in this run: its sequence here. The points of the file come from some of these.
+    pub first: Sequence,
+    /// Last entry of the group in this run.
+    pub last: Sequence,
+    /// Smallest sequence of these entries at their origin.
+    pub origin_first: Sequence,
+    /// Greatest sequence of these entries at their origin.
+    pub origin_last: Sequence,
+    /// Devices.
+    pub devices: u64,
+    /// Series.
+    pub series: u64,
+    /// Points.
+    pub points: u64,
+    /// Times that it covers.
+    pub time_range: TimeRange,
+}
+
+/// A series that came with two types: points of the second go to another part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The device.
+    pub device: String,
+    /// The series.
+    pub series: String,
+    /// The types.
+    pub types: [DataType; 2],
+}

@@ -1,0 +1,323 @@
+//! Files that are made hold what a simple model says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::data::Identity;
+use crate::spool::{
+    Arrival, Disk, DiskFile, EntryHeader, Kind, OpenMode, Place, ReadError, SimDisk,
+};
+use crate::tsfile::encoding::Values;
+use crate::tsfile::read::{Points, TsFile};
+use crate::wire::build::{self, Cells, Nulls, TabletColumn};
+use crate::wire::bytes::Writer;
+use crate::wire::node::NodeType;
+use crate::wire::request::RequestType;
+
+/// A spool in memory.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Entries {
+    list: Vec<(EntryHeader, Vec<u8>)>,
+    next: usize,
+    pub(super) read_bytes: u64,
+}
+
+impl Entries {
+    fn push(&mut self, origin: u8, rank: u64, payload: Vec<u8>) {
+        let sequence = Sequence(self.list.len() as u64 + 1);
+        let identity = Identity { origin: OriginId([origin; 16]), sequence: Sequence(rank) };
+        let header = EntryHeader {
+            segment: 1,
+            sequence,
+            synced: sequence,
+            arrival: Arrival { wall_ms: 0, trusted: true },
+            kind: Kind::Tablet,
+            source: crate::spool::Source::Own,
+            hops: 0,
+            precision: Some(Precision::Ms),
+            time_range: Some(TimeRange::ALL),
+            identity,
+            void_entries: 0,
+            file_count: 0,
+            payload_bytes: u32::try_from(payload.len()).expect("short"),
+            payload_crc: 0,
+        };
+        self.list.push((header, payload));
+    }
+
+    fn run(&self) -> Run {
+        Run { first: Sequence(1), last: Sequence(self.list.len() as u64) }
+    }
+}
+
+impl Source for Entries {
+    fn seek(&mut self, to: Sequence) {
+        self.next = usize::try_from(to.0).expect("few") - 1;
+    }
+
+    fn next(&mut self) -> Result<Option<Found>, ReadError> {
+        let Some((header, _)) = self.list.get(self.next) else { return Ok(None) };
+        self.next += 1;
+        let place = Place { segment: header.sequence.0 / 1000, offset: header.sequence.0 << 20 };
+        Ok(Some(Found { header: *header, place }))
+    }
+
+    fn read_at(&mut self, place: Place, into: &mut [u8]) -> Result<usize, ReadError> {
+        let entry = usize::try_from(place.offset >> 20).expect("few") - 1;
+        let (_, payload) = &self.list[entry];
+        let rest = &payload[usize::try_from(place.offset & 0xf_ffff).expect("short")..];
+        let count = rest.len().min(into.len());
+        into[..count].copy_from_slice(&rest[..count]);
+        self.read_bytes += count as u64;
+        Ok(count)
+    }
+}
+
+/// A tablet as it is made for a test.
+#[derive(Debug, Clone)]
+struct Tablet {
+    device: String,
+    is_aligned: bool,
+    times: Vec<i64>,
+    columns: Vec<Col>,
+}
+
+#[derive(Debug, Clone)]
+struct Col {
+    name: String,
+    data_type: DataType,
+    seeds: Vec<Option<u32>>,
+}
+
+/// The bytes of a value, as a tablet has them; of a text without its length.
+fn value(data_type: DataType, seed: u32) -> Vec<u8> {
+    match data_type {
+        DataType::Boolean => vec![u8::from(seed % 2 == 1)],
+        DataType::Int32 | DataType::Date | DataType::Float => seed.to_be_bytes().to_vec(),
+        DataType::Int64 | DataType::Timestamp => {
+            (i64::from(seed) * -1_000_003).to_be_bytes().to_vec()
+        }
+        DataType::Double => (f64::from(seed) / 7.0).to_be_bytes().to_vec(),
+        DataType::Text | DataType::Blob | DataType::String | DataType::Object => {
+            seed.to_be_bytes()[..seed as usize % 5].to_vec()
+        }
+    }
+}
+
+/// The same of what was read back.
+fn bytes_of(values: &Values, place: usize) -> Vec<u8> {
+    match values {
+        Values::Booleans(list) => vec![u8::from(list[place])],
+        Values::Integers(list) => list[place].to_be_bytes().to_vec(),
+        Values::Longs(list) => list[place].to_be_bytes().to_vec(),
+        Values::Floats(list) => list[place].to_be_bytes().to_vec(),
+        Values::Doubles(list) => list[place].to_be_bytes().to_vec(),
+        Values::Binaries(list) => list.get(place).expect("place").to_vec(),
+    }
+}
+
+impl Tablet {
+    fn payload(&self, rank: u64) -> Vec<u8> {
+        let cells: Vec<Vec<Vec<u8>>> = (self.columns.iter())
+            .map(|column| {
+                let seeds = column.seeds.iter().map(|seed| seed.unwrap_or(3));
+                seeds.map(|seed| value(column.data_type, seed)).collect()
+            })
+            .collect();
+        let fixed: Vec<Vec<u8>> = cells.iter().map(|cells| cells.concat()).collect();
+        let texts: Vec<Vec<Option<&[u8]>>> =
+            cells.iter().map(|cells| cells.iter().map(|cell| Some(&**cell)).collect()).collect();
+        let nulls: Vec<Vec<u8>> = (self.columns.iter())
+            .map(|column| {
+                let mut bits = vec![0; self.times.len() / 8 + 1];
+                for (row, _) in column.seeds.iter().enumerate().filter(|(_, seed)| seed.is_none()) {
+                    bits[row / 8] |= 1 << (row % 8);
+                }
+                bits
+            })
+            .collect();
+        let columns: Vec<TabletColumn<'_>> = (self.columns.iter().enumerate())
+            .map(|(place, column)| TabletColumn {
+                name: column.name.as_bytes(),
+                data_type: column.data_type,
+                schema: None,
+                category: 0,
+                nulls: column
+                    .seeds
+                    .contains(&None)
+                    .then_some(Nulls { bits: self.times.len(), bytes: &nulls[place] }),
+                cells: match column.data_type.value_bytes() {
+                    Some(_) => Cells::Fixed(&fixed[place]),
+                    None => Cells::Texts(&texts[place]),
+                },
+            })
+            .collect();
+        let tablet = build::Tablet {
+            device: self.device.as_bytes(),
+            is_aligned: self.is_aligned,
+            times: &self.times,
+            columns: &columns,
+        };
+        let mut payload = Vec::new();
+        let mut out = Writer::into_vec(&mut payload, 4 << 20);
+        build::request(RequestType::TabletInsertNode, &mut out);
+        tablet.node(NodeType::InsertTablet, &mut out);
+        build::node_tail(format!("{rank}").as_bytes(), &mut out);
+        payload
+    }
+}
+
+/// Origin, alignedness, device, series, type, time.
+type Key = (u8, bool, String, String, u8, i64);
+
+/// What files made of these tablets hold; each comes with its origin and its sequence there.
+fn model(tablets: &[(u8, u64, Tablet)]) -> BTreeMap<Key, Vec<u8>> {
+    let mut order: Vec<&(u8, u64, Tablet)> = tablets.iter().collect();
+    order.sort_by_key(|(_, rank, _)| *rank);
+    let mut points = BTreeMap::new();
+    for (origin, _, tablet) in order {
+        for column in &tablet.columns {
+            let cells = tablet.times.iter().zip(&column.seeds);
+            for (time, seed) in cells.filter_map(|(time, seed)| Some((time, (*seed)?))) {
+                let (device, name) = (tablet.device.clone(), column.name.clone());
+                let code = column.data_type.code();
+                let key = (*origin, tablet.is_aligned, device, name, code, *time);
+                points.insert(key, value(column.data_type, seed));
+            }
+        }
+    }
+    points
+}
+
+fn contents(disk: &SimDisk, path: &Path) -> Vec<u8> {
+    let file = disk.open(path, OpenMode::Read).expect("made");
+    let mut bytes = vec![0; usize::try_from(file.bytes().expect("sound")).expect("short")];
+    assert_eq!(crate::spool::read_full_at(&file, 0, &mut bytes).expect("sound"), bytes.len());
+    bytes
+}
+
+/// What the files hold; no point may be in two of them.
+fn held(disk: &SimDisk, made: &Made) -> BTreeMap<Key, Vec<u8>> {
+    let mut held = BTreeMap::new();
+    for twin in &made.twins {
+        let bytes = contents(disk, &twin.file);
+        assert_eq!((blake3::hash(&bytes), bytes.len() as u64), (twin.hash, twin.bytes));
+        let points = points_of(twin, &bytes);
+        let mut range = TimeRange::EMPTY;
+        for (key, _) in &points {
+            range.include(key.5);
+        }
+        let devices: BTreeSet<&String> = points.iter().map(|(key, _)| &key.2).collect();
+        let found = (points.len() as u64, devices.len() as u64, range);
+        assert_eq!(found, (twin.points, twin.devices, twin.time_range), "{}", twin.file.display());
+        for (key, value) in points {
+            assert_eq!(held.insert(key.clone(), value), None, "{key:?} twice");
+        }
+    }
+    held
+}
+
+fn points_of(twin: &Twin, bytes: &[u8]) -> Vec<(Key, Vec<u8>)> {
+    let mut found = Vec::new();
+    let file = TsFile::open(bytes).expect("sound");
+    let mut points = Points::new(&file, None);
+    let mut devices = file.devices().expect("index");
+    while let Some(device) = devices.next().expect("index") {
+        points.start(&device).expect("index");
+        while let Some(piece) = points.next(|_| true).expect("page") {
+            let (origin, aligned) = (twin.group.origin.0[0], twin.group.is_aligned);
+            let (name, code) = (piece.measurement.to_owned(), piece.data_type.code());
+            found.extend(piece.times.iter().enumerate().map(|(place, time)| {
+                let key = (origin, aligned, device.id.path(), name.clone(), code, *time);
+                (key, bytes_of(piece.values, place))
+            }));
+        }
+    }
+    found
+}
+
+fn settings() -> Settings {
+    Settings { dir: "twins".into(), writer: writer_settings() }
+}
+
+fn entries(tablets: &[(u8, u64, Tablet)]) -> Entries {
+    let mut entries = Entries::default();
+    for (origin, rank, tablet) in tablets {
+        entries.push(*origin, *rank, tablet.payload(*rank));
+    }
+    entries
+}
+
+fn make<S: Source>(maker: &mut Maker<SimDisk, S>, run: Run) -> Result<Made, TwinError> {
+    maker.begin(run);
+    loop {
+        if let Step::Done(made) = maker.step()? {
+            return Ok(made);
+        }
+    }
+}
+
+fn any_tablet() -> impl Strategy<Value = Tablet> {
+    let devices = proptest::sample::select(vec![
+        "root.sg.d1",
+        "root.sg.d1.x",
+        "root.sg.d2",
+        "root.sg.a.b.c",
+        "root.sg.b",
+    ]);
+    let times = proptest::collection::vec(-20_i64..20, 1..12);
+    (devices, any::<bool>(), times).prop_flat_map(|(device, is_aligned, times)| {
+        let types = proptest::sample::select(DataType::ALL[..10].to_vec());
+        let seeds =
+            proptest::collection::vec(proptest::option::weighted(0.7, any::<u32>()), times.len());
+        let name = proptest::sample::select(vec!["a", "b", "c", "\u{10000}", "\u{fffd}"]);
+        let conflicts = proptest::option::weighted(0.1, types);
+        let column = (name, conflicts, seeds).prop_map(|(name, other, seeds)| {
+            let own = DataType::ALL[name.len() + usize::from(name.as_bytes()[0] % 5)];
+            Col { name: name.to_owned(), data_type: other.unwrap_or(own), seeds }
+        });
+        proptest::collection::vec(column, 0..5).prop_map(move |columns| Tablet {
+            device: device.to_owned(),
+            is_aligned,
+            times: times.clone(),
+            columns,
+        })
+    })
+}
+
+fn any_run() -> impl Strategy<Value = Vec<(u8, u64, Tablet)>> {
+    let one = (0_u8..3, any_tablet());
+    proptest::collection::vec((one, any::<u32>()), 1..20).prop_map(|list| {
+        let ranked = list.into_iter().enumerate();
+        ranked
+            .map(|(place, ((origin, tablet), seed))| {
+                (origin, u64::from(seed) << 8 | place as u64, tablet)
+            })
+            .collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn files_hold_what_the_model_says(tablets in any_run()) {
+        let disk = SimDisk::new(1, 1 << 30);
+        let entries = entries(&tablets);
+        let run = entries.run();
+        let mut maker = Maker::new(disk.clone(), entries, settings());
+        let made = make(&mut maker, run).expect("sound");
+        prop_assert_eq!(held(&disk, &made), model(&tablets));
+        let files: Vec<Vec<u8>> = made.twins.iter().map(|twin| contents(&disk, &twin.file)).collect();
+        prop_assert_eq!(disk.files().len(), files.len(), "no scratch is left");
+        let again = make(&mut maker, run).expect("sound");
+        prop_assert_eq!(&again.twins, &made.twins);
+        for (twin, before) in again.twins.iter().zip(files) {
+            prop_assert_eq!(contents(&disk, &twin.file), before);
+        }
+        maker.abandon().expect("sound");
+        prop_assert!(disk.files().is_empty());
+    }
+}
