@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use penstock::data::DataType;
 use penstock::wire::batch::{Item, Items};
 use penstock::wire::bytes::{Reader, Writer};
+use penstock::wire::columns::Columns;
 use penstock::wire::cursor::Cursor;
 use penstock::wire::delete::{self, Delete, PathKind};
 use penstock::wire::request::Request;
@@ -135,9 +136,9 @@ fn the_deletions_of_every_capture_are_read_and_written_as_they_came() {
 
 /// The points that the views of a request show, sorted, and the number of opaque things.
 fn read(payload: &[u8]) -> (Vec<Point>, usize) {
-    let mut columns = Vec::new();
+    let mut columns = Columns::new();
     let begin = Items::begin(&mut Cursor::memory(payload)).unwrap();
-    let try_layout = |mut items: Items, columns: &mut Vec<_>| {
+    let try_layout = |mut items: Items, columns: &mut Columns| {
         let mut cursor = Cursor::memory(payload);
         cursor.seek(3);
         items.check(&mut cursor, columns).ok()?;
@@ -169,7 +170,7 @@ fn bitmaps(payload: &[u8]) -> Vec<Vec<Option<&[u8]>>> {
         (at != 0).then(|| &payload[at..])
     };
     let all = |mut items: Items| {
-        let (mut cursor, mut columns) = (Cursor::memory(payload), Vec::new());
+        let (mut cursor, mut columns) = (Cursor::memory(payload), Columns::new());
         cursor.seek(3);
         items.check(&mut cursor, &mut columns).ok()?;
         cursor.seek(3);

@@ -56,6 +56,7 @@ impl DataType {
     ];
 
     /// The type with this code, or `None` for codes that no value can have.
+    #[inline]
     pub const fn from_code(code: u8) -> Option<Self> {
         Some(match code {
             0 => Self::Boolean,
@@ -79,6 +80,7 @@ impl DataType {
     }
 
     /// Bytes of one value, or `None` for the types whose values carry their own length.
+    #[inline]
     pub const fn value_bytes(self) -> Option<usize> {
         match self {
             Self::Boolean => Some(1),

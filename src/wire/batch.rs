@@ -21,11 +21,12 @@
 //! What belongs to the table model, or cannot be a tablet, is an [`Opaque`]: a span of the request that
 //! makes a request of its own with a few bytes around it.
 
+use super::columns::Columns;
 use super::cursor::{Cursor, ReadError};
 use super::node::{self, NodeType};
 use super::request::RequestType;
 use super::row::{self, RowForm, RowLayout};
-use super::tablet::{self, Column, Form, Layout, value};
+use super::tablet::{self, Form, Layout, value};
 use super::{WireError, wal};
 use crate::data::{Identity, TimeRange};
 use crate::limits::NAME_BYTES_MAX;
@@ -166,7 +167,7 @@ impl Items {
     pub fn check(
         mut self,
         cursor: &mut Cursor<'_>,
-        columns: &mut Vec<Column>,
+        columns: &mut Columns,
     ) -> Result<usize, ReadError> {
         let mut count = 0;
         while self.next(cursor, columns)?.is_some() {
@@ -192,7 +193,7 @@ impl Items {
     pub fn next(
         &mut self,
         cursor: &mut Cursor<'_>,
-        columns: &mut Vec<Column>,
+        columns: &mut Columns,
     ) -> Result<Option<Item>, ReadError> {
         loop {
             let item = match (self.rows, self.section) {
@@ -226,7 +227,7 @@ impl Items {
         &mut self,
         content: Content,
         cursor: &mut Cursor<'_>,
-        columns: &mut Vec<Column>,
+        columns: &mut Columns,
     ) -> Result<Option<Item>, ReadError> {
         match content {
             Content::Logs => self.log(cursor, columns),
@@ -244,11 +245,7 @@ impl Items {
         }
     }
 
-    fn tablet(
-        &self,
-        cursor: &mut Cursor<'_>,
-        columns: &mut Vec<Column>,
-    ) -> Result<Item, ReadError> {
+    fn tablet(&self, cursor: &mut Cursor<'_>, columns: &mut Columns) -> Result<Item, ReadError> {
         let at = cursor.at();
         let layout = tablet::scan(cursor, self.raw, columns)?;
         if self.has_databases() && is_table_model(cursor)? {
@@ -261,7 +258,7 @@ impl Items {
     fn node(
         &mut self,
         cursor: &mut Cursor<'_>,
-        columns: &mut Vec<Column>,
+        columns: &mut Columns,
     ) -> Result<Option<Item>, ReadError> {
         let at = cursor.at();
         let node_type = NodeType::read(cursor)?;
@@ -312,7 +309,7 @@ impl Items {
     fn log(
         &mut self,
         cursor: &mut Cursor<'_>,
-        columns: &mut Vec<Column>,
+        columns: &mut Columns,
     ) -> Result<Option<Item>, ReadError> {
         let at = cursor.at();
         let end = if self.request == RequestType::TabletBinary {
@@ -358,7 +355,7 @@ impl Items {
         &mut self,
         rows: Rows,
         cursor: &mut Cursor<'_>,
-        columns: &mut Vec<Column>,
+        columns: &mut Columns,
     ) -> Result<Option<Item>, ReadError> {
         let mut item = None;
         let mut left = rows.left;
@@ -436,7 +433,7 @@ fn skip_relational(
     cursor: &mut Cursor<'_>,
     node_type: NodeType,
     is_node: bool,
-    columns: &mut Vec<Column>,
+    columns: &mut Columns,
 ) -> Result<(TimeRange, usize), ReadError> {
     if node_type == NodeType::RelationalInsertTablet {
         let form = if is_node { Form::Node } else { Form::Wal };
@@ -497,7 +494,7 @@ mod tests {
 
     fn items(payload: &[u8]) -> Result<Vec<Item>, String> {
         let mut cursor = Cursor::memory(payload);
-        let mut columns = Vec::new();
+        let mut columns = Columns::new();
         let mut read = || {
             let mut items = Items::begin(&mut cursor)?;
             let checked = items.check(&mut cursor, &mut columns)?;

@@ -14,6 +14,7 @@
 //! windows for each of them.
 
 use std::io;
+use std::ops::Range;
 
 use thiserror::Error;
 
@@ -140,6 +141,17 @@ impl<'r> Cursor<'r> {
             window.fill(at, count, left)?;
         }
         Ok(self.place.bytes(at, count).ok_or(short)?)
+    }
+
+    /// All bytes from here on that are at hand: without reading the disk, and within the request.
+    pub(super) fn ahead(&self) -> &[u8] {
+        self.place.from(self.at).unwrap_or_default()
+    }
+
+    /// The next bytes, if both they and those of `place` are at hand, and both are the same.
+    pub(super) fn repeated(&self, place: &Range<usize>) -> Option<&[u8]> {
+        let known = self.place.bytes(place.start, place.len())?;
+        self.place.bytes(self.at, place.len()).filter(|next| *next == known)
     }
 
     /// How many of the next `most` bytes are at hand, without reading the disk.

@@ -20,6 +20,7 @@ pub mod answer;
 pub mod batch;
 pub mod build;
 pub mod bytes;
+pub mod columns;
 pub mod compressed;
 pub mod cursor;
 pub mod delete;

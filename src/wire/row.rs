@@ -21,7 +21,7 @@
 //! tablet of one row, whose columns with nulls are absent: [`scan`] fills the same table of columns as
 //! [`super::tablet::scan`].
 
-use super::WireError;
+use super::columns::Columns;
 use super::cursor::{Cursor, ReadError, TEXT_BYTES_MAX};
 use super::tablet::{self, Column, Form, Layout};
 use crate::data::{DataType, TimeRange};
@@ -93,18 +93,17 @@ impl RowLayout {
 pub fn scan(
     cursor: &mut Cursor<'_>,
     form: RowForm,
-    columns: &mut Vec<Column>,
+    columns: &mut Columns,
 ) -> Result<RowLayout, ReadError> {
     let at = cursor.at();
     let time = cursor.i64("time")?;
     let device_at = cursor.at();
     let device_bytes = cursor.skip_name("device")?;
-    let count = cursor.count(COLUMNS_MAX, "columns")?;
-    let has_schemas = form == RowForm::Wal || cursor.u8("hasSchema")? == 1;
-    tablet::fill(cursor, count, columns, if has_schemas { schema } else { tablet::name })?;
+    names(cursor, form, columns)?;
     let cells_at = cursor.at();
     let mut has_raw = false;
-    for column in columns.iter_mut() {
+    let at_hand = cells_at_hand(cursor, columns);
+    for column in columns.iter_mut().skip(at_hand) {
         has_raw |= cell(cursor, form, column)? == Cell::Raw;
     }
     let has_values = columns.iter().any(|column| !column.is_absent);
@@ -125,6 +124,19 @@ pub fn scan(
     })
 }
 
+/// Fills the table with the columns at the cursor.
+fn names(cursor: &mut Cursor<'_>, form: RowForm, columns: &mut Columns) -> Result<(), ReadError> {
+    if columns.repeat(form, cursor) {
+        return Ok(());
+    }
+    let start = cursor.at();
+    let count = cursor.count(COLUMNS_MAX, "columns")?;
+    let has_schemas = form == RowForm::Wal || cursor.u8("hasSchema")? == 1;
+    columns.fill(cursor, count, if has_schemas { schema } else { tablet::name })?;
+    columns.note_names(form, has_schemas, start, cursor);
+    Ok(())
+}
+
 /// A schema in a row: its type only matters for nulls, so one that has no values is let pass.
 fn schema(cursor: &mut Cursor<'_>) -> Result<Column, ReadError> {
     let mut column = tablet::name(cursor)?;
@@ -136,21 +148,70 @@ fn schema(cursor: &mut Cursor<'_>) -> Result<Column, ReadError> {
 /// What a cell holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cell {
-    Null,
+    /// Of this type, if the cell says.
+    Null(Option<DataType>),
     Raw,
     Value(DataType),
+}
+
+/// The cell at the start of `bytes`, and its length with the tag. `None` if it does not lie there as a whole, is raw,
+/// or is no cell.
+#[inline]
+pub(super) fn whole_cell(bytes: &[u8]) -> Option<(Cell, usize)> {
+    let (&tag, behind) = bytes.split_first()?;
+    if let Some(data_type) = DataType::from_code(tag) {
+        let value_bytes = match data_type.value_bytes() {
+            Some(bytes) => bytes,
+            None => 4 + usize::try_from(i32::from_be_bytes(*behind.first_chunk()?)).ok()?,
+        };
+        let is_whole = value_bytes <= behind.len();
+        return is_whole.then_some((Cell::Value(data_type), 1 + value_bytes));
+    }
+    match i8::from_be_bytes([tag]) {
+        TAG_NULL => Some((Cell::Null(None), 1)),
+        TAG_TYPED_NULL => Some((Cell::Null(DataType::from_code(*behind.first()?)), 2)),
+        _ => None,
+    }
+}
+
+/// Goes over the cells that lie at hand, and returns how many these are; what is not whole there, is raw, or is
+/// no cell ends them.
+fn cells_at_hand(cursor: &mut Cursor<'_>, columns: &mut [Column]) -> usize {
+    let (start, ahead) = (cursor.at(), cursor.ahead());
+    let (mut rest, mut count) = (ahead, 0);
+    for column in columns {
+        let Some((cell, bytes)) = whole_cell(rest) else { break };
+        column.note(cell, start + ahead.len() - rest.len() + 1);
+        rest = rest.get(bytes..).unwrap_or_default();
+        count += 1;
+    }
+    let behind = start + ahead.len() - rest.len();
+    cursor.seek(behind);
+    count
+}
+
+impl Column {
+    /// Takes over what a cell says; its value, if it has one, is at `values_at`.
+    #[inline]
+    fn note(&mut self, cell: Cell, values_at: usize) {
+        match cell {
+            Cell::Value(data_type) => {
+                self.data_type = Some(data_type);
+                self.values_at = tablet::offset(values_at);
+            }
+            Cell::Null(Some(data_type)) => self.data_type = Some(data_type),
+            Cell::Null(None) | Cell::Raw => {}
+        }
+        self.is_absent = matches!(cell, Cell::Null(_));
+    }
 }
 
 fn cell(cursor: &mut Cursor<'_>, form: RowForm, column: &mut Column) -> Result<Cell, ReadError> {
     let at = cursor.at();
     let tag = cursor.i8("cell tag")?;
     let cell = match tag {
-        TAG_NULL => Cell::Null,
-        TAG_TYPED_NULL => {
-            let known = DataType::from_code(cursor.u8("type of a null")?);
-            column.data_type = known.or(column.data_type);
-            Cell::Null
-        }
+        TAG_NULL => Cell::Null(None),
+        TAG_TYPED_NULL => Cell::Null(DataType::from_code(cursor.u8("type of a null")?)),
         TAG_RAW_STRING if form == RowForm::Node => {
             skip_raw_string(cursor)?;
             Cell::Raw
@@ -160,13 +221,11 @@ fn cell(cursor: &mut Cursor<'_>, form: RowForm, column: &mut Column) -> Result<C
             let expected = "a type with values, or a mark";
             let bad = || tablet::value("cell tag", at, expected, i64::from(code));
             let data_type = known.ok_or_else(bad)?;
-            column.data_type = Some(data_type);
-            column.values_at = tablet::offset(cursor.at());
             skip_value(cursor, data_type)?;
             Cell::Value(data_type)
         }
     };
-    column.is_absent = cell == Cell::Null;
+    column.note(cell, at + 1);
     Ok(cell)
 }
 
@@ -178,32 +237,12 @@ fn skip_raw_string(cursor: &mut Cursor<'_>) -> Result<(), ReadError> {
     cursor.skip(bytes, "raw string")
 }
 
-/// Goes over one value; returns its bytes, a text's length word included.
-pub(super) fn skip_value(cursor: &mut Cursor<'_>, data_type: DataType) -> Result<usize, ReadError> {
-    let start = cursor.at();
+fn skip_value(cursor: &mut Cursor<'_>, data_type: DataType) -> Result<(), ReadError> {
     let bytes = match data_type.value_bytes() {
         Some(bytes) => bytes,
         None => cursor.count(TEXT_BYTES_MAX, "text")?,
     };
-    cursor.skip(bytes, "value")?;
-    Ok(cursor.at() - start)
-}
-
-/// Goes over one cell of a plan node or log row that was scanned before, and says what it holds; the
-/// cursor stands behind the tag of a value then.
-pub(super) fn open_cell(cursor: &mut Cursor<'_>) -> Result<Cell, ReadError> {
-    let at = cursor.at();
-    let tag = cursor.i8("cell tag")?;
-    match u8::try_from(tag).ok().and_then(DataType::from_code) {
-        Some(data_type) => Ok(Cell::Value(data_type)),
-        None if tag == TAG_NULL => Ok(Cell::Null),
-        None if tag == TAG_TYPED_NULL => cursor.skip(1, "type of a null").map(|()| Cell::Null),
-        None => {
-            let expected = "a type with values, or null";
-            Err(WireError::Value { what: "cell tag", offset: at, expected, got: i64::from(tag) }
-                .into())
-        }
-    }
+    cursor.skip(bytes, "value")
 }
 
 #[cfg(test)]
@@ -214,8 +253,8 @@ mod tests {
     const ROW: &[u8] = b"\0\0\0\0\0\0\0\x01\0\0\0\x06root.d\0\0\0\x03\0\
         \0\0\0\x01a\0\0\0\x01b\0\0\0\x01c\x01\0\0\0\x07\xfe\xfd\x04\0\0";
 
-    fn scanned(bytes: &[u8], form: RowForm) -> Result<(RowLayout, Vec<Column>), String> {
-        let mut columns = Vec::new();
+    fn scanned(bytes: &[u8], form: RowForm) -> Result<(RowLayout, Columns), String> {
+        let mut columns = Columns::new();
         let mut cursor = Cursor::memory(bytes);
         let row = scan(&mut cursor, form, &mut columns).map_err(|error| error.to_string())?;
         assert_eq!(cursor.at(), row.end);

@@ -30,6 +30,7 @@
 //! values of a scanned tablet in memory, [`super::build`] writes tablets.
 
 use super::WireError;
+use super::columns::{Columns, ReadColumn};
 use super::cursor::{Cursor, ReadError, TEXT_BYTES_MAX};
 use crate::data::{DataType, TimeRange};
 use crate::limits::{COLUMNS_MAX, NAME_BYTES_MAX, SCHEMA_PROPERTIES_MAX};
@@ -104,7 +105,7 @@ pub struct Layout {
 pub fn scan(
     cursor: &mut Cursor<'_>,
     form: Form,
-    columns: &mut Vec<Column>,
+    columns: &mut Columns,
 ) -> Result<Layout, ReadError> {
     columns.clear();
     let device_at = cursor.at();
@@ -134,10 +135,10 @@ pub fn scan(
 /// A count of rows has no limit of its own: each row needs 8 bytes of what is left for its time.
 const ROWS_MAX: usize = 0x7fff_ffff;
 
-fn node_head(cursor: &mut Cursor<'_>, columns: &mut Vec<Column>) -> Result<usize, ReadError> {
+fn node_head(cursor: &mut Cursor<'_>, columns: &mut Columns) -> Result<usize, ReadError> {
     let count = cursor.count(COLUMNS_MAX, "columns")?;
     let has_schemas = cursor.u8("hasSchema")? == 1;
-    fill(cursor, count, columns, if has_schemas { schema } else { name })?;
+    columns.fill(cursor, count, if has_schemas { schema } else { name })?;
     for column in columns.iter_mut() {
         column.data_type = Some(data_type(cursor)?);
     }
@@ -147,7 +148,7 @@ fn node_head(cursor: &mut Cursor<'_>, columns: &mut Vec<Column>) -> Result<usize
 fn raw_head(
     cursor: &mut Cursor<'_>,
     form: Form,
-    columns: &mut Vec<Column>,
+    columns: &mut Columns,
 ) -> Result<usize, ReadError> {
     let rows = cursor.count(ROWS_MAX, "rows")?;
     if cursor.bool("hasSchemas")? {
@@ -160,30 +161,13 @@ fn raw_head(
     Ok(rows)
 }
 
-type ReadColumn = fn(&mut Cursor<'_>) -> Result<Column, ReadError>;
-
 fn columns_of(
     cursor: &mut Cursor<'_>,
-    columns: &mut Vec<Column>,
+    columns: &mut Columns,
     read: ReadColumn,
 ) -> Result<(), ReadError> {
     let count = cursor.count(COLUMNS_MAX, "columns")?;
-    fill(cursor, count, columns, read)
-}
-
-/// Reads `count` columns, at most `COLUMNS_MAX`, into the emptied table.
-pub(super) fn fill(
-    cursor: &mut Cursor<'_>,
-    count: usize,
-    columns: &mut Vec<Column>,
-    read: ReadColumn,
-) -> Result<(), ReadError> {
-    columns.clear();
-    columns.reserve(count);
-    for _ in 0..count {
-        columns.push(read(cursor)?);
-    }
-    Ok(())
+    columns.fill(cursor, count, read)
 }
 
 /// A column of which only the name stands here.
@@ -345,6 +329,7 @@ pub const fn bitmap_bytes(rows: usize) -> usize {
 }
 
 /// An offset in a request; requests are shorter than 4 GiB.
+#[inline]
 pub(super) fn offset(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
@@ -374,8 +359,8 @@ mod tests {
         \x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x01\x01\0\x01\0\0\0\x02\0\0\0\x01\x02\
         \x01\0\x01\x01\0\0\0\x01x\0\x01";
 
-    fn scanned(bytes: &[u8], form: Form) -> Result<(Layout, Vec<Column>), String> {
-        let mut columns = Vec::new();
+    fn scanned(bytes: &[u8], form: Form) -> Result<(Layout, Columns), String> {
+        let mut columns = Columns::new();
         let mut cursor = Cursor::memory(bytes);
         let layout = scan(&mut cursor, form, &mut columns).map_err(|error| error.to_string())?;
         assert_eq!(cursor.at(), layout.end);

@@ -167,6 +167,7 @@ fn span(bytes: &[u8], at: usize, count: usize) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::columns::Columns;
     use crate::wire::cursor::Cursor;
     use crate::wire::tablet::{self, Form};
 
@@ -175,7 +176,7 @@ mod tests {
         let node = b"\0\0\0\x01d\0\0\0\x03\0\0\0\0\x01a\0\0\0\x01b\0\0\0\x01c\x00\x03\x0b\
             \0\0\0\x02\0\0\0\0\0\0\0\x05\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01\x02\0\x01\x01\
             \x01\x01\x3f\x80\0\0\xbf\x80\0\0\0\0\0\x01x\0\0\0\x02yz\x01";
-        let mut columns = Vec::new();
+        let mut columns = Columns::new();
         let mut cursor = Cursor::memory(node);
         let layout = tablet::scan(&mut cursor, Form::Node, &mut columns).unwrap();
         let tablet = Tablet::new(node, layout, &columns);

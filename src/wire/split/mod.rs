@@ -35,8 +35,8 @@ use std::ops::Range;
 
 use super::WireError;
 use super::batch::{Item, Items, Opaque};
+use super::columns::Columns;
 use super::cursor::{Cursor, ReadError};
-use super::tablet::Column;
 use crate::data::identity::PLAN_NODE_ID_BYTES;
 use crate::data::{Identity, ReadAt, TimeRange};
 use crate::limits::{
@@ -58,7 +58,7 @@ pub const PART_BYTES_MAX: usize = ENTRY_BYTES_MAX - TAIL_BYTES;
 #[derive(Debug, Default)]
 pub struct Scratch {
     window: Vec<u8>,
-    columns: Vec<Column>,
+    columns: Columns,
     types: Vec<u8>,
     rows: Vec<RunRow>,
 }
@@ -72,7 +72,7 @@ impl Scratch {
     /// Bytes that are held.
     pub fn memory_bytes(&self) -> usize {
         self.window.capacity()
-            + self.columns.capacity() * size_of::<Column>()
+            + self.columns.memory_bytes()
             + self.types.capacity()
             + self.rows.capacity() * size_of::<RunRow>()
     }
@@ -132,7 +132,7 @@ enum Current {
 #[derive(Debug)]
 pub struct Splitter<'r> {
     cursor: Cursor<'r>,
-    columns: &'r mut Vec<Column>,
+    columns: &'r mut Columns,
     types: &'r mut Vec<u8>,
     rows: &'r mut Vec<RunRow>,
     /// The items in front of the first, where `body_at` is.
@@ -156,6 +156,7 @@ impl<'r> Splitter<'r> {
     /// [`ReadError::Disk`] if they cannot be read.
     pub fn new(request: &'r dyn ReadAt, scratch: &'r mut Scratch) -> Result<Self, ReadError> {
         let Scratch { window, columns, types, rows } = scratch;
+        columns.clear();
         if request.as_bytes().is_none() {
             window.resize(SPLIT_WINDOW_BYTES, 0);
         }
@@ -405,7 +406,7 @@ const _: () = assert!(
 const _: () = assert!(ENTRY_BYTES_TARGET / 8 / 8 + 2 <= SPLIT_WINDOW_BYTES);
 // A group of columns leaves room for rows.
 const _: () = assert!(columns::NAMES_BYTES_MAX + 2 * NAME_BYTES_MAX + 64 < ENTRY_BYTES_TARGET);
-const _: () = assert!(COLUMNS_MAX * size_of::<Column>() <= 4 * SPLIT_WINDOW_BYTES);
+const _: () = assert!(COLUMNS_MAX * size_of::<super::tablet::Column>() <= 4 * SPLIT_WINDOW_BYTES);
 
 #[cfg(test)]
 mod tests {

@@ -14,9 +14,10 @@ use super::{Content, Part, part};
 use crate::data::{DataType, TimeRange};
 use crate::limits::SPLIT_ROWS_MAX;
 use crate::wire::batch::{Item, Items};
+use crate::wire::columns::Columns;
 use crate::wire::cursor::{Cursor, ReadError};
 use crate::wire::row::{self, Cell, RowLayout};
-use crate::wire::tablet::{Column, bitmap_bytes, offset};
+use crate::wire::tablet::{self, Column, bitmap_bytes, offset};
 
 /// A row of a run.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +35,7 @@ const NO_TYPE: u8 = 0xff;
 
 /// The tables that a run needs.
 pub(super) struct Tables<'t> {
-    pub(super) columns: &'t mut Vec<Column>,
+    pub(super) columns: &'t mut Columns,
     pub(super) types: &'t mut Vec<u8>,
     pub(super) rows: &'t mut Vec<RunRow>,
 }
@@ -69,11 +70,13 @@ pub(super) fn write(
     let Some((first, mut run)) = first_row(&mut cursor, before, &mut tables) else {
         return Ok(Ended::AtEdge(None));
     };
-    let is_at_edge =
-        follow(&mut cursor, &Window { bytes, base: at }, &first, &mut run, &mut tables);
+    let window = Window { bytes, base: at };
+    let is_at_edge = follow(&mut cursor, &window, &first, &mut run, &mut tables);
     cursor.seek(first.at);
     row::scan(&mut cursor, first.form, tables.columns)?;
-    write_tablet(&mut cursor, &first, run.has_nulls, &mut tables, out)?;
+    write_head(&mut cursor, &first, &tables, out)?;
+    write_cells(&window, run.has_nulls, &mut tables, out)?;
+    out.push(u8::from(first.is_aligned));
     Ok(if is_at_edge { Ended::AtEdge(Some(run)) } else { Ended::Within(Some(run)) })
 }
 
@@ -106,7 +109,7 @@ fn follow(
             run.part.time_range.include(last);
             run.part.rows += 1;
             tables.rows.push(RunRow::new(&row));
-            run.has_nulls |= has_nulls(tables.columns, tables.types);
+            run.has_nulls = run.has_nulls || has_nulls(tables.columns, tables.types);
         }
         (run.items, run.behind) = (items, cursor.at());
     }
@@ -138,16 +141,31 @@ impl RunRow {
     }
 }
 
+/// The bytes in which all rows of a run lie.
 struct Window<'w> {
     bytes: &'w [u8],
     base: usize,
 }
 
-impl Window<'_> {
+impl<'w> Window<'w> {
     /// Device, names and schemas of a row.
-    fn head_of(&self, row: &RowLayout) -> Option<&[u8]> {
+    fn head_of(&self, row: &RowLayout) -> Option<&'w [u8]> {
         let start = row.device_at.checked_sub(self.base)?;
         self.bytes.get(start..row.cells_at.checked_sub(self.base)?)
+    }
+
+    /// The next cell of a row, with the bytes of its value.
+    #[inline]
+    fn next_cell(&self, row: &mut RunRow) -> Result<(Cell, &'w [u8]), ReadError> {
+        let at = row.cell_at as usize;
+        let ahead = at.checked_sub(self.base).and_then(|start| self.bytes.get(start..));
+        let ahead = ahead.unwrap_or_default();
+        let Some((cell, count)) = row::whole_cell(ahead) else {
+            let got = ahead.first().map_or(-1, |tag| i64::from(*tag));
+            return Err(tablet::value("cell tag", at, "the cell that was checked", got));
+        };
+        row.cell_at += offset(count);
+        Ok((cell, ahead.get(1..count).unwrap_or_default()))
     }
 }
 
@@ -165,15 +183,14 @@ fn has_types(columns: &[Column], types: &[u8]) -> bool {
     columns.iter().zip(types).all(|(column, code)| column.is_absent || type_code(column) == *code)
 }
 
-fn write_tablet(
+/// Writes all of a tablet in front of its bitmaps.
+fn write_head(
     cursor: &mut Cursor<'_>,
     first: &RowLayout,
-    has_nulls: bool,
-    tables: &mut Tables<'_>,
+    tables: &Tables<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), ReadError> {
-    let Tables { columns, rows, .. } = tables;
-    let known = || columns.iter().filter(|column| column.data_type.is_some());
+    let known = || tables.columns.iter().filter(|column| column.data_type.is_some());
     out.extend_from_slice(&HEAD);
     cursor.seek(first.device_at);
     cursor.copy(4 + first.device_bytes, out)?;
@@ -184,28 +201,38 @@ fn write_tablet(
         cursor.copy(4 + usize::from(column.name_bytes), out)?;
     }
     out.extend(known().map(type_code));
-    put_count(rows.len(), out);
-    for row in rows.iter() {
+    put_count(tables.rows.len(), out);
+    for row in tables.rows.iter() {
         cursor.seek(row.at as usize);
         cursor.copy(8, out)?;
     }
+    Ok(())
+}
+
+/// Writes bitmaps and values.
+fn write_cells(
+    window: &Window<'_>,
+    has_nulls: bool,
+    tables: &mut Tables<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), ReadError> {
+    let Tables { columns, rows, .. } = tables;
     out.push(u8::from(has_nulls));
     if has_nulls {
-        write_bitmaps(cursor, columns, rows, out)?;
+        write_bitmaps(window, columns, rows, out)?;
     }
     for row in rows.iter_mut() {
         row.cell_at = row.cells_at;
     }
     for column in columns.iter() {
-        write_column(cursor, column.data_type, rows, out)?;
+        write_column(window, column.data_type, rows, out)?;
     }
-    out.push(u8::from(first.is_aligned));
     Ok(())
 }
 
 /// Writes for each column with a type a flag, and a bitmap if any of its cells is null.
 fn write_bitmaps(
-    cursor: &mut Cursor<'_>,
+    window: &Window<'_>,
     columns: &[Column],
     rows: &mut [RunRow],
     out: &mut Vec<u8>,
@@ -214,7 +241,7 @@ fn write_bitmaps(
         let flag_at = out.len();
         out.push(1);
         out.resize(flag_at + 1 + bitmap_bytes(rows.len()), 0);
-        let nulls = mark_nulls(cursor, rows, out.get_mut(flag_at + 1..).unwrap_or_default())?;
+        let nulls = mark_nulls(window, rows, out.get_mut(flag_at + 1..).unwrap_or_default())?;
         if column.data_type.is_none() {
             out.truncate(flag_at);
         } else if nulls == 0 {
@@ -228,21 +255,17 @@ fn write_bitmaps(
 /// Sets the bits of the rows whose next cell is null, goes behind that cell in each row, and returns
 /// the number of nulls.
 fn mark_nulls(
-    cursor: &mut Cursor<'_>,
+    window: &Window<'_>,
     rows: &mut [RunRow],
     bits: &mut [u8],
 ) -> Result<usize, ReadError> {
     let mut nulls = 0;
     for (eight, byte) in rows.chunks_mut(8).zip(bits) {
         for (bit, row) in eight.iter_mut().enumerate() {
-            cursor.seek(row.cell_at as usize);
-            if let Cell::Value(data_type) = row::open_cell(cursor)? {
-                row::skip_value(cursor, data_type)?;
-            } else {
+            if let (Cell::Null(_), _) = window.next_cell(row)? {
                 *byte |= 1 << bit;
                 nulls += 1;
             }
-            row.cell_at = offset(cursor.at());
         }
     }
     Ok(nulls)
@@ -251,24 +274,48 @@ fn mark_nulls(
 /// Writes the next cell of each row: its value, or zeros for a null. A column without a type has no
 /// values, and is only gone over.
 fn write_column(
-    cursor: &mut Cursor<'_>,
+    window: &Window<'_>,
     data_type: Option<DataType>,
     rows: &mut [RunRow],
     out: &mut Vec<u8>,
 ) -> Result<(), ReadError> {
-    for row in rows {
-        cursor.seek(row.cell_at as usize);
-        match (row::open_cell(cursor)?, data_type) {
-            (Cell::Value(cell), _) => {
-                let start = cursor.at();
-                let bytes = row::skip_value(cursor, cell)?;
-                cursor.seek(start);
-                cursor.copy(bytes, out)?;
-            }
-            (_, Some(known)) => out.resize(out.len() + known.value_bytes().unwrap_or(4), 0),
-            (_, None) => {}
+    match data_type.map(DataType::value_bytes) {
+        Some(Some(8)) => write_values::<8>(window, rows, out),
+        Some(Some(4)) => write_values::<4>(window, rows, out),
+        Some(Some(_)) => write_values::<1>(window, rows, out),
+        Some(None) => write_texts(window, rows, out),
+        None => rows.iter_mut().try_for_each(|row| window.next_cell(row).map(drop)),
+    }
+}
+
+/// Values of `N` bytes: each is one move, and none a call.
+fn write_values<const N: usize>(
+    window: &Window<'_>,
+    rows: &mut [RunRow],
+    out: &mut Vec<u8>,
+) -> Result<(), ReadError> {
+    let start = out.len();
+    out.resize(start + N * rows.len(), 0);
+    let (places, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<N>();
+    for (row, place) in rows.iter_mut().zip(places) {
+        if let (Cell::Value(_), value) = window.next_cell(row)?
+            && let Some(value) = value.first_chunk()
+        {
+            *place = *value;
         }
-        row.cell_at = offset(cursor.at());
+    }
+    Ok(())
+}
+
+fn write_texts(
+    window: &Window<'_>,
+    rows: &mut [RunRow],
+    out: &mut Vec<u8>,
+) -> Result<(), ReadError> {
+    for row in rows {
+        let (cell, text) = window.next_cell(row)?;
+        let is_null = matches!(cell, Cell::Null(_));
+        out.extend_from_slice(if is_null { &[0; 4] } else { text });
     }
     Ok(())
 }
