@@ -168,7 +168,7 @@ fn caught(run: impl FnOnce()) -> Result<(), String> {
 
 /// Understands its own arguments, and those of the test harness as far as they matter.
 fn order(arguments: impl Iterator<Item = String>) -> Order {
-    let mut order = Order::Play { first: 0, count: SEEDS };
+    let (mut first, mut count, mut traced) = (0, SEEDS, None);
     let mut arguments = arguments.peekable();
     let mut filters = Vec::new();
     while let Some(argument) = arguments.next() {
@@ -178,16 +178,9 @@ fn order(arguments: impl Iterator<Item = String>) -> Order {
         };
         let mut number = || value.clone().or_else(|| arguments.next())?.parse().ok();
         match name.as_str() {
-            "--seeds" => {
-                let count = number().unwrap_or(SEEDS);
-                order = Order::Play { first: 0, count };
-            }
-            "--first" => {
-                if let (Order::Play { first, .. }, Some(value)) = (&mut order, number()) {
-                    *first = value;
-                }
-            }
-            "--seed" => order = number().map_or(Order::Nothing, Order::Trace),
+            "--seeds" => count = number().unwrap_or(SEEDS),
+            "--first" => first = number().unwrap_or(0),
+            "--seed" => traced = Some(number().map_or(Order::Nothing, Order::Trace)),
             "--list" => {
                 println!("sim: test");
                 return Order::Nothing;
@@ -205,5 +198,5 @@ fn order(arguments: impl Iterator<Item = String>) -> Order {
     }
     let is_meant =
         filters.is_empty() || filters.iter().any(|filter| "sim".contains(filter.as_str()));
-    if is_meant { order } else { Order::Nothing }
+    if is_meant { traced.unwrap_or(Order::Play { first, count }) } else { Order::Nothing }
 }
