@@ -12,6 +12,7 @@ use super::index::{Filed, scan};
 use crate::data::DataType;
 use crate::tsfile::device::compare_names;
 use crate::tsfile::encoding::Values;
+use crate::wire::columns::Columns;
 use crate::wire::tablet::{Column, Layout};
 
 /// The tablets.
@@ -23,7 +24,7 @@ pub(super) struct Arena {
     slices: Vec<Slice>,
     rows: usize,
     /// The columns of the tablet that is being taken in.
-    scanned: Vec<Column>,
+    scanned: Columns,
 }
 
 #[derive(Debug)]

@@ -11,10 +11,11 @@ use crate::data::Sequence;
 use crate::limits::{ENTRY_BYTES_MAX, TWIN_GROUPS_MAX};
 use crate::spool::{EntryHeader, Place};
 use crate::tsfile::write::Version;
+use crate::wire::columns::Columns;
 use crate::wire::cursor::{Cursor, ReadError};
 use crate::wire::node::NodeType;
 use crate::wire::request::{RequestType, VERSION};
-use crate::wire::tablet::{self, Column, Form, Layout};
+use crate::wire::tablet::{self, Form, Layout};
 
 /// Bytes behind the key.
 const TAIL_BYTES: usize = 36;
@@ -166,7 +167,7 @@ impl<'a> Scanned<'a> {
 }
 
 /// Looks through the payload of a tablet; its columns are put into the emptied table.
-pub(super) fn scan<'a>(payload: &'a [u8], columns: &mut Vec<Column>) -> Result<Scanned<'a>, Unfit> {
+pub(super) fn scan<'a>(payload: &'a [u8], columns: &mut Columns) -> Result<Scanned<'a>, Unfit> {
     let layout = scan_layout(payload, columns).map_err(|error| match error {
         ReadError::Malformed(error) => Unfit::Malformed(error),
         // Bytes in memory do not fail.
@@ -178,10 +179,7 @@ pub(super) fn scan<'a>(payload: &'a [u8], columns: &mut Vec<Column>) -> Result<S
     Ok(Scanned { payload, layout })
 }
 
-fn scan_layout(
-    payload: &[u8],
-    columns: &mut Vec<Column>,
-) -> Result<Result<Layout, Unfit>, ReadError> {
+fn scan_layout(payload: &[u8], columns: &mut Columns) -> Result<Result<Layout, Unfit>, ReadError> {
     let mut cursor = Cursor::memory(payload);
     let is_tablet = cursor.i8("version")? == VERSION
         && cursor.i16("type")? == RequestType::TabletInsertNode.code()

@@ -13,7 +13,7 @@ use crate::limits::{
 };
 use crate::spool::{Disk, Kind};
 use crate::tsfile::write::Version;
-use crate::wire::tablet::Column;
+use crate::wire::columns::Columns;
 
 /// Makes the files of one run after the other.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ impl<D: Disk, S: Source> Maker<D, S> {
 
     fn index(&mut self, run: Run) -> Result<(), TwinError> {
         let mut bytes = 0;
-        let mut columns = Vec::new();
+        let mut columns = Columns::new();
         while bytes < TWIN_STEP_BYTES {
             let found = self.parts.source.next()?;
             let Some(found) = found.filter(|found| found.header.sequence <= run.last) else {
@@ -163,7 +163,7 @@ impl<D: Disk, S: Source> Maker<D, S> {
 /// The first reading, and the turn from file to file.
 impl<D: Disk, S: Source> Maker<D, S> {
     /// Files one entry in the index; gives its bytes.
-    fn file(&mut self, found: &Found, columns: &mut Vec<Column>) -> Result<usize, TwinError> {
+    fn file(&mut self, found: &Found, columns: &mut Columns) -> Result<usize, TwinError> {
         let Parts { source, groups, tablets, arena, settings, .. } = &mut self.parts;
         let Found { header, place } = found;
         let sequence = header.sequence;
