@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::data::Identity;
 use crate::link::receiver::Outcome;
 use crate::ops::board::{Board, IntakeKind, Report, SpoolState, TroubleKind};
 use crate::ops::clock::EpochMillis;
@@ -16,6 +17,8 @@ pub(super) struct Shown {
     full: bool,
     /// Something waits for room in the quarantine.
     quarantine_full: bool,
+    /// Entries that came under an identity which was known for something else.
+    reused: u64,
     due: Instant,
     recount_at: Instant,
 }
@@ -27,6 +30,7 @@ impl Shown {
             board,
             full: false,
             quarantine_full: false,
+            reused: 0,
             due: now,
             recount_at: now + RECOUNT_PERIOD,
         }
@@ -49,7 +53,7 @@ impl Shown {
             }
             Outcome::Cloned => Report::new(
                 TroubleKind::ClonedBox,
-                "data came with this node's identity and a sequence that it has never given",
+                "data came with this node's identity and a sequence that it has not given, or given to other data",
             )
             .passing(now),
             Outcome::QuarantineFull => {
@@ -110,7 +114,23 @@ impl Shown {
             (false, false) => SpoolState::Ok,
         });
         self.board.intake(IntakeKind::Gate).duplicates.set(stats.duplicates);
+        self.reused(stats.reused_entries, stats.reused, wall);
         self.quarantine(stats.quarantine_things, stats.quarantine_bytes, wall);
+    }
+
+    /// A box that was set back to an old state, or two of one image: what they send is kept, and somebody has to know.
+    fn reused(&mut self, entries: u64, last: Option<Identity>, wall: EpochMillis) {
+        let Some(last) = last.filter(|_| entries != self.reused) else { return };
+        self.reused = entries;
+        let (origin, sequence) = (last.origin, last.sequence);
+        let what = format!(
+            "{entries} entries of the node with the identity {origin} came under sequences that it had given to other \
+             data, the last one {sequence}; they were taken as new"
+        );
+        let remedy = "two nodes have this identity, or one was set back to an old state: stop it, run new-id there, \
+                      and start it again";
+        let report = Report::new(TroubleKind::ClonedBox, what).about(origin.to_string());
+        self.board.raise(report.remedy(remedy).count(entries), wall);
     }
 
     /// People take things out of the quarantine while the node runs.

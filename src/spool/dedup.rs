@@ -2,7 +2,8 @@
 //!
 //! - **Penstock peers** name each entry by (origin, sequence). Of each origin the received sequences are kept as ranges.
 //!   When there are too many ranges (a filter leaves gaps) the oldest are forgotten: their repetition would be taken
-//!   twice, which is harmless; nothing is ever held for a repetition that is none.
+//!   twice, which is harmless; nothing is ever held for a repetition that is none. What comes under a known number
+//!   but is something else is told by its digest (digests.rs).
 //! - **Stock peers** name nothing. A request is a repetition only if it equals one of the same cluster whose answer may
 //!   have been lost: no later frame came on its connection. One request of a link is unconfirmed at a time, the last.
 //!   After a start all links are gone and their last requests stay unconfirmed.
@@ -62,6 +63,11 @@ impl Dedup {
             let range = after.checked_sub(1).and_then(|index| origin.ranges.get(index));
             range.is_some_and(|(_, last)| sequence <= *last)
         })
+    }
+
+    /// Whether entries of this origin are known.
+    pub(super) fn knows(&self, origin: OriginId) -> bool {
+        self.origins.iter().any(|known| known.id == origin)
     }
 
     /// Parts of an unconfirmed request that were taken, and the local sequence of the latest.

@@ -91,9 +91,10 @@ pub enum AppendError {
         /// Bytes allowed.
         max: usize,
     },
-    /// An identity of this node with a sequence that it has not given yet: another box has our identity.
+    /// An identity of this node with a sequence that it has not given yet, or given to something else: another box has
+    /// our identity.
     #[error(
-        "sequence {0} of our own origin was never given: this box or its peer is a clone, run `new-id`"
+        "sequence {0} of our own origin is not ours: this box or its peer is a clone, run `new-id`"
     )]
     Cloned(Sequence),
     /// The spool is in state `failing` and takes nothing.

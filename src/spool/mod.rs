@@ -25,6 +25,7 @@
 //!      cursors/<consumer>          two slots (slots.rs, cursor.rs)
 //!      state                       two slots: starts, uptime, counters (state.rs)
 //!      snapshot-0, snapshot-1      what de-duplication knows, written at each new segment (snapshot.rs)
+//!      seen/<origin id>            digests of what was taken under each identity (digests.rs)
 //!      failing                     the latest fatal exits (failing.rs)
 //!      dropped                     a line for each range that `drop-oldest` gave up
 //! ```
@@ -107,6 +108,7 @@
 mod cursor;
 mod damage;
 mod dedup;
+mod digests;
 mod disk;
 mod entry;
 mod error;

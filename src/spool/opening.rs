@@ -27,7 +27,7 @@ use crate::spool::recovery::{self, HOLES_MAX, Last, Survey};
 use crate::spool::segment::{self, Flaw, Found, SEGMENT_HEADER_BYTES};
 use crate::spool::slots::Slots;
 use crate::spool::state::{self, State};
-use crate::spool::{Disk, Fatal, OpenMode, Settings, Spool, SpoolError, failing, origin};
+use crate::spool::{Disk, Fatal, OpenMode, Settings, Spool, SpoolError, digests, failing, origin};
 
 const LOCK: &str = "spool/lock";
 /// Segments and partials are cut in blocks of the file system.
@@ -134,6 +134,7 @@ impl<D: Disk> Spool<D> {
             log: Log { open: None, next, synced: next },
             shared: Arc::new(Shared::new(survey.index, 0)),
             dedup: survey.dedup,
+            digests: survey.digests,
             snapshots,
             partials,
             consumers: known.consumers,
@@ -148,6 +149,7 @@ impl<D: Disk> Spool<D> {
             list: Vec::new(),
             failing: false,
             broken: false,
+            reused: None,
             lock: known.lock,
         })
     }
@@ -280,7 +282,8 @@ fn check(settings: &Settings) -> Result<(), SpoolError> {
 }
 
 fn make_dirs<D: Disk>(disk: &D) -> Result<(), Fatal> {
-    for dir in [segment::DIR, FILES, PARTIALS, cursor::DIR, quarantine::DIR].map(Path::new) {
+    let dirs = [segment::DIR, FILES, PARTIALS, cursor::DIR, digests::DIR, quarantine::DIR];
+    for dir in dirs.map(Path::new) {
         disk.create_dir(dir).map_err(Fatal::at("make", dir))?;
     }
     for dir in [segment::DIR, cursor::DIR, "."].map(Path::new) {

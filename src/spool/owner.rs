@@ -8,6 +8,7 @@ use crate::data::{Identity, OriginId, Precision, Sequence, TimeRange};
 use crate::limits::ENTRY_BYTES_MAX;
 use crate::spool::cursor::Consumers;
 use crate::spool::dedup::Dedup;
+use crate::spool::digests::Digests;
 use crate::spool::disk::is_full;
 use crate::spool::entry::{ENTRY_HEADER_BYTES, entry_bytes};
 use crate::spool::index::{Segment, Shared};
@@ -33,6 +34,7 @@ pub struct Spool<D: Disk> {
     pub(super) log: Log<D::File>,
     pub(super) shared: Arc<Shared>,
     pub(super) dedup: Dedup,
+    pub(super) digests: Digests,
     pub(super) snapshots: Snapshots,
     pub(super) partials: Partials<D::File>,
     pub(super) consumers: Consumers<D::File>,
@@ -53,6 +55,8 @@ pub struct Spool<D: Disk> {
     pub(super) failing: bool,
     /// Something fatal happened in this run.
     pub(super) broken: bool,
+    /// The last identity of another node under which something else came than before.
+    pub(super) reused: Option<Identity>,
     /// Held as long as the spool is open.
     #[expect(dead_code, reason = "it is held, not used")]
     pub(super) lock: Option<D::File>,
@@ -79,6 +83,8 @@ pub(super) struct Counts {
     pub(super) entries: u64,
     pub(super) bytes: u64,
     pub(super) duplicates: u64,
+    /// Known numbers of others under which something else came.
+    pub(super) reused: u64,
     pub(super) syncs: u64,
     pub(super) given_up: u64,
 }
@@ -124,7 +130,9 @@ impl<D: Disk> Spool<D> {
         if bytes > max {
             return Err(AppendError::TooLarge { bytes, max });
         }
-        if let Some(repetition) = self.repetition(entry.source)? {
+        if let Some(repetition) =
+            self.repetition(entry.source, || Some(crc32fast::hash(entry.payload)))?
+        {
             return Ok(repetition);
         }
         self.make_room_in_log(bytes)?;
@@ -159,18 +167,32 @@ impl<D: Disk> Spool<D> {
         Ok(Sequence(self.log.synced))
     }
 
-    /// What became of it, if it was taken before.
-    pub(super) fn repetition(&mut self, source: Source) -> Result<Option<Outcome>, AppendError> {
+    /// What became of it, if it was taken before. `digest`: of its payload, where it can be compared with that of
+    /// the entry that was taken.
+    pub(super) fn repetition(
+        &mut self,
+        source: Source,
+        digest: impl FnOnce() -> Option<u32>,
+    ) -> Result<Option<Outcome>, AppendError> {
         let taken = match source {
-            Source::Own => None,
             Source::Peer(identity) if identity.origin == self.origin => {
-                if identity.sequence.0 >= self.log.next {
+                if identity.sequence.0 >= self.log.next || self.is_reused(identity, digest()) {
                     return Err(AppendError::Cloned(identity.sequence));
                 }
                 Some(identity.sequence.0)
             }
-            // Which local sequence it has is not kept; all that is appended so far covers it.
-            Source::Peer(identity) => self.dedup.has(identity).then(|| self.log.next - 1),
+            Source::Peer(identity) if self.dedup.has(identity) => {
+                if self.is_reused(identity, digest()) {
+                    // Whoever sends it may be set right or not: what came under the number before is not this.
+                    log::error!("event=identity_reused identity={identity}");
+                    self.counts.reused += 1;
+                    self.reused = Some(identity);
+                    return Ok(None);
+                }
+                // Which local sequence it has is not kept; all that is appended so far covers it.
+                Some(self.log.next - 1)
+            }
+            Source::Own | Source::Peer(_) => None,
             Source::Stock { request, link, part, .. } => {
                 let may_repeat = self.dedup.may_repeat(link, request);
                 let taken = self.dedup.taken(request);
@@ -183,6 +205,11 @@ impl<D: Disk> Spool<D> {
         };
         self.counts.duplicates += u64::from(taken.is_some());
         Ok(taken.map(|sequence| Outcome::Duplicate(Sequence(sequence))))
+    }
+
+    /// Whether what was taken under this identity is known to have been something else.
+    fn is_reused(&self, identity: Identity, digest: Option<u32>) -> bool {
+        digest.and_then(|digest| self.digests.is_same(&self.disk, identity, digest)) == Some(false)
     }
 
     fn identity_for(&self, source: Source) -> Identity {
@@ -231,6 +258,10 @@ impl<D: Disk> Spool<D> {
             return Err(self.fail(Fatal::at("append to", &path)(error)).into());
         }
         self.dedup.note(&header);
+        if self.digests.is_full() {
+            self.digests.flush(&self.disk);
+        }
+        self.digests.note(header.identity, header.payload_crc);
         self.clock.wall_ms = arrival.wall_ms;
         self.counts.entries += 1;
         self.counts.bytes += bytes as u64;
@@ -279,6 +310,9 @@ impl<D: Disk> Spool<D> {
         }
         self.shared.publish(self.log.synced);
         self.room.changed();
+        self.digests.flush(&self.disk);
+        let (origin, dedup) = (self.origin, &self.dedup);
+        Digests::prune(&self.disk, |known| known == origin || dedup.knows(known));
         self.store_snapshot()
     }
 
@@ -401,6 +435,8 @@ impl<D: Disk> Spool<D> {
             appended_entries: self.counts.entries,
             appended_bytes: self.counts.bytes,
             duplicates: self.counts.duplicates,
+            reused_entries: self.counts.reused,
+            reused: self.reused,
             syncs: self.counts.syncs,
             dropped_entries: self.state.dropped_entries,
             dropped_bytes: self.state.dropped_bytes,

@@ -18,6 +18,7 @@ use std::time::Instant;
 use crate::data::{Identity, OriginId, Sequence};
 use crate::limits::SEGMENTS_MAX;
 use crate::spool::dedup::Dedup;
+use crate::spool::digests::Digests;
 use crate::spool::entry::ENTRY_HEADER_BYTES;
 use crate::spool::files::{FILES, PARTIALS, each_name, parse_file_name};
 use crate::spool::index::{Index, Segment};
@@ -40,6 +41,7 @@ pub(super) const HOLES_MAX: usize = 64;
 pub(super) struct Survey<F> {
     pub(super) index: Index,
     pub(super) dedup: Dedup,
+    pub(super) digests: Digests,
     pub(super) snapshots: Snapshots,
     /// Whether more than the last segment had to be read.
     pub(super) read_much: bool,
@@ -85,7 +87,9 @@ pub(super) fn look<D: Disk>(
     let (snapshots, newest) = opened;
     let (dedup, through) = newest.unwrap_or_default();
     let proved = proved.max(through).max(1);
-    let mut survey = Survey { index, dedup, snapshots, read_much: false, last: None, proved };
+    let digests = Digests::default();
+    let mut survey =
+        Survey { index, dedup, digests, snapshots, read_much: false, last: None, proved };
     let count = survey.index.segments.len();
     let begin = survey.index.position(through).unwrap_or(0);
     let mut buffer = new_buffer();
@@ -170,6 +174,7 @@ fn note<F>(survey: &mut Survey<F>, header: &EntryHeader, through: u64) {
     survey.proved = survey.proved.max(header.synced.0);
     if header.sequence.0 >= through && header.kind != Kind::Void {
         survey.dedup.note(header);
+        survey.digests.note(header.identity, header.payload_crc);
     }
 }
 

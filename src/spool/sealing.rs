@@ -62,23 +62,35 @@ impl<D: Disk> Spool<D> {
     ) -> Result<Outcome, AppendError> {
         self.check_writable()?;
         self.check_files(&entry)?;
-        if let Some(repetition) = self.repetition(entry.source)? {
-            for file in entry.files {
-                file.partial.map_or(Ok(()), |id| self.discard_partial(id))?;
-            }
-            return Ok(repetition);
-        }
         let mut list = std::mem::take(&mut self.list);
+        let result = self.seal_or_repeat(&entry, &mut list, arrival);
+        self.list = list;
+        result
+    }
+
+    fn seal_or_repeat(
+        &mut self,
+        entry: &NewFileEntry<'_>,
+        list: &mut Vec<u8>,
+        arrival: Arrival,
+    ) -> Result<Outcome, AppendError> {
         let partials = &self.partials;
         let adopted = |index: usize| {
             let id = entry.files.get(index).and_then(|file| file.partial);
             id.is_some_and(|id| partials.find(id).is_ok_and(|partial| partial.adopted.is_some()))
         };
-        let result = file_list::encode(&entry, adopted, &mut list)
-            .map_err(AppendError::from)
-            .and_then(|()| self.seal_list(&entry, &list, arrival));
-        self.list = list;
-        result.map(Outcome::Appended)
+        file_list::encode(entry, adopted, list)?;
+        // Our own list says which files were adopted: one that comes back is never equal.
+        let is_own =
+            matches!(entry.source, Source::Peer(identity) if identity.origin == self.origin);
+        let digest = || (!is_own).then(|| crc32fast::hash(list));
+        if let Some(repetition) = self.repetition(entry.source, digest)? {
+            for file in entry.files {
+                file.partial.map_or(Ok(()), |id| self.discard_partial(id))?;
+            }
+            return Ok(repetition);
+        }
+        self.seal_list(entry, list, arrival).map(Outcome::Appended)
     }
 
     fn seal_list(

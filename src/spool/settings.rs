@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::data::{OriginId, Sequence};
+use crate::data::{Identity, OriginId, Sequence};
 use crate::limits::MIB;
 
 /// What happens to new data when the quota is used up.
@@ -94,6 +94,11 @@ pub struct Stats {
     pub appended_bytes: u64,
     /// Entries and files that had been taken already, since the start.
     pub duplicates: u64,
+    /// Entries and files since the start that came under an identity that was known for something else, and were
+    /// taken as new: the number, and the last identity.
+    pub reused_entries: u64,
+    /// See there.
+    pub reused: Option<Identity>,
     /// Syncs of the log since the start.
     pub syncs: u64,
     /// Entries that `drop-oldest` gave up, over all runs.

@@ -19,7 +19,7 @@
 //! | `handshake-refused` | a peer cannot log in, or does not say what it must | correct what is named, on the peer |
 //! | `resets` | a peer's connections are reset again and again for one reason | see its reason |
 //! | `precision-differs` | a peer's timestamp precision is not ours | configure both sides alike |
-//! | `cloned-box` | a peer has our own identity, or our data directory is a copy | `new-id` on the copy; a copied directory did it by itself |
+//! | `cloned-box` | a peer has our own identity or gives its numbers a second time, or our data directory is a copy | `new-id` on the copy; a copied directory did it by itself |
 //! | `landing-full` | the landing directory's limit or disk is used up | fetch the files, or raise `[landing] max_bytes` |
 //! | `landing-failed` | a file could not be landed | look at the directory's rights and disk |
 //! | `inbox-blocked` | a file of the inbox cannot be taken or put away | look at the directory's rights and disk |

@@ -5,6 +5,7 @@ mod faults;
 mod flips;
 mod model;
 mod restarts;
+mod reused;
 mod room;
 mod starts;
 

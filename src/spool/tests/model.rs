@@ -123,10 +123,15 @@ impl Run {
     fn repeat_last(&mut self) {
         let Some((sequence, content)) = self.entries.last_key_value() else { return };
         let (sequence, source) = (*sequence, content.source);
+        let (payload, file) = (content.payload.clone(), content.file.clone());
         if source == Source::Own {
             return;
         }
-        let outcome = self.spool().append(opaque(b"", source), ARRIVAL).unwrap();
+        let outcome = match (payload, file) {
+            (Some(payload), _) => self.spool().append(opaque(&payload, source), ARRIVAL).unwrap(),
+            (None, Some(bytes)) => seal(self.spool(), "f", &bytes, source).unwrap(),
+            (None, None) => return,
+        };
         let Outcome::Duplicate(known) = outcome else { panic!("{source:?} was taken twice") };
         assert!(known.0 >= sequence && known < self.spool().next_sequence());
     }

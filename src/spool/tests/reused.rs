@@ -1,0 +1,80 @@
+//! Identities that come a second time, for the same thing or for another one.
+
+use super::*;
+use crate::spool::Start;
+
+fn put(spool: &mut Spool<SimDisk>, payload: &[u8], source: Source) -> bool {
+    let outcome = spool.append(opaque(payload, source), ARRIVAL).unwrap();
+    matches!(outcome, Outcome::Appended(_))
+}
+
+#[test]
+fn something_else_under_a_known_number_is_taken_and_told() {
+    let (disk, mut spool) = fresh(31);
+    assert!(put(&mut spool, b"one", peer(5)));
+    assert!(!put(&mut spool, b"one", peer(5)));
+    assert_eq!(spool.stats().reused_entries, 0);
+    assert!(put(&mut spool, b"other", peer(5)));
+    let Source::Peer(identity) = peer(5) else { panic!("a peer's") };
+    let stats = spool.stats();
+    assert_eq!((stats.reused_entries, stats.reused, stats.duplicates), (1, Some(identity), 1));
+    // Either may be repeated now.
+    assert!(!put(&mut spool, b"one", peer(5)) && !put(&mut spool, b"other", peer(5)));
+    spool.sync().unwrap();
+    assert_eq!(read(&spool), [(1, b"one".to_vec()), (2, b"other".to_vec())]);
+    drop(spool);
+    disk.crash();
+    let (mut spool, _) = open(&disk);
+    assert!(!put(&mut spool, b"one", peer(5)) && !put(&mut spool, b"other", peer(5)));
+    assert!(put(&mut spool, b"third", peer(5)));
+}
+
+#[test]
+fn what_was_released_long_ago_is_still_compared() {
+    let (_disk, mut spool) = fresh(32);
+    let consumer = spool.create_consumer("x", Start::Oldest).unwrap();
+    for sequence in 1..3000 {
+        assert!(put(&mut spool, &[7; 100], peer(sequence)));
+        let end = spool.sync().unwrap();
+        spool.advance(consumer, &Cursor::at(end)).unwrap();
+        if sequence % 100 == 0 {
+            spool.maintain(beginning()).unwrap();
+        }
+    }
+    assert!(spool.stats().first_sequence > Sequence(2000), "{:?}", spool.stats());
+    assert!(!put(&mut spool, &[7; 100], peer(3)));
+    assert!(put(&mut spool, &[8; 100], peer(3)));
+}
+
+#[test]
+fn a_file_of_another_content_or_name_is_not_the_one_that_was_sealed() {
+    let (_disk, mut spool) = fresh(33);
+    let mut put = |name: &str, bytes: &[u8]| {
+        let outcome = seal(&mut spool, name, bytes, peer(1)).unwrap();
+        matches!(outcome, Outcome::Appended(_))
+    };
+    assert!(put("a.tsfile", b"bytes"));
+    assert!(!put("a.tsfile", b"bytes"));
+    assert!(put("a.tsfile", b"other"));
+    assert!(put("b.tsfile", b"bytes"));
+    assert!(!put("a.tsfile", b"bytes"));
+    spool.sync().unwrap();
+    assert_eq!(read_files(&spool).len(), 3);
+    assert_eq!(spool.stats().partials, 0);
+}
+
+#[test]
+fn what_came_back_of_our_own_is_compared_too() {
+    let (_disk, mut spool) = fresh(34);
+    append(&mut spool, b"ours");
+    seal(&mut spool, "a.tsfile", b"bytes", Source::Own).unwrap();
+    let own =
+        |sequence| Source::Peer(Identity { origin: spool.origin(), sequence: Sequence(sequence) });
+    let (first, second) = (own(1), own(2));
+    assert!(!put(&mut spool, b"ours", first));
+    let refused = spool.append(opaque(b"theirs", first), ARRIVAL);
+    assert!(matches!(refused, Err(AppendError::Cloned(Sequence(1)))), "{refused:?}");
+    // A file that comes back has another list than the one that was taken here.
+    let back = seal(&mut spool, "a.tsfile", b"bytes", second).unwrap();
+    assert!(matches!(back, Outcome::Duplicate(_)), "{back:?}");
+}
