@@ -193,16 +193,21 @@ impl<D: Disk> Spool<D> {
             if error.kind() == io::ErrorKind::CrossesDevices {
                 return Err(PartialError::OtherFileSystem(path.to_path_buf()));
             }
-            // Gone, or in a directory that lets nobody but its owner take it: no failure of our disk.
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) {
-                return Err(unreadable(path, error));
+            if is_full(&error) {
+                return Err(self.partial_trouble("rename", path, bytes, error));
             }
-            return Err(self.partial_trouble("rename", path, bytes, error));
+            // Gone, or in a directory that lets nobody take it: no failure of our disk, which its next sync would tell.
+            // If it was moved after all, the next start finds it.
+            return Err(unreadable(path, error));
         }
         let from = path.parent().unwrap_or(path);
         let settled = (self.disk.sync_dir(Path::new(PARTIALS)))
             .map_err(Fatal::at("sync", Path::new(PARTIALS)))
-            .and_then(|()| self.disk.sync_dir(from).map_err(Fatal::at("sync", from)));
+            .and_then(|()| match self.disk.sync_dir(from) {
+                // Whoever removed the directory has removed the old name with it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                synced => synced.map_err(Fatal::at("sync", from)),
+            });
         settled.map_err(|fatal| self.fail(fatal))?;
         self.partials.keep(id, file, bytes, (to, name.to_owned()));
         self.room.changed();

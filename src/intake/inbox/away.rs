@@ -149,7 +149,8 @@ fn copy_durably(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::File::open(to)?.sync_all()
 }
 
-/// Removes the copies of the run before; the only one without an original goes to quarantine.
+/// Removes the copies of the run before; the only one without an original goes into the spool, and from there to
+/// quarantine as soon as that has room.
 pub(super) fn clear<D: Disk, S: Store>(
     disk_: &D,
     store: &mut S,
@@ -164,9 +165,6 @@ pub(super) fn clear<D: Disk, S: Store>(
         } else {
             disk_.remove(&path).map_err(disk("remove", path))?;
         }
-    }
-    for file in store.adopted()?.iter().filter(|file| file.name == REFUSED) {
-        store.quarantine(file.partial, "inbox: refused before the program was stopped")?;
     }
     Ok(())
 }

@@ -68,6 +68,17 @@ impl Job {
         Self { name, parts, by_copy, flaw: None, stage: Stage::Check }
     }
 
+    /// A flawed file whose original is gone: what the run before did not bring into quarantine.
+    pub(super) fn refused(file: AdoptedFile) -> Self {
+        Self {
+            name: file.name.clone(),
+            parts: vec![Part::adopted(file)],
+            by_copy: false,
+            flaw: Some("refused before the program was stopped".to_owned()),
+            stage: Stage::Enter,
+        }
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.bytes).sum()
     }

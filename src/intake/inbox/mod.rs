@@ -39,8 +39,9 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use crate::data::Sequence;
+use crate::intake::shared_dir::{self, INBOX_MODE};
 use crate::limits;
-use crate::spool::{Disk, Full, PartialError, lock_dir};
+use crate::spool::{Disk, Full, PartialError, is_dir_locked, lock_dir};
 use job::{Job, Part};
 pub use scan::Orphans;
 use scan::{MODS, TS_FILE, Watch, Watched};
@@ -199,8 +200,7 @@ pub struct Inbox<D: Disk, S: Store> {
     job: Option<Job>,
     /// How often the job failed in a row, and when it goes on.
     failed: Option<(u32, Instant)>,
-    /// Held as long as the inbox is used.
-    #[expect(dead_code, reason = "it is held, not used")]
+    /// Keeps other nodes away, for as long as its directory is there.
     lock: Option<D::File>,
 }
 
@@ -224,26 +224,35 @@ enum Stop {
 
 impl From<InboxError> for Stop {
     fn from(error: InboxError) -> Self {
-        match error {
-            InboxError::Store(StoreError::Full(full)) => Self::Full(full),
-            InboxError::Disk { source, .. }
-                if matches!(
-                    source.kind(),
-                    io::ErrorKind::Interrupted | io::ErrorKind::NotFound
-                ) =>
-            {
-                Self::Again
-            }
-            InboxError::Store(StoreError::Partial(PartialError::Unreadable { source, .. }))
-                if source.kind() == io::ErrorKind::NotFound =>
-            {
-                Self::Again
-            }
-            error
-            @ (InboxError::Disk { .. } | InboxError::Locked { .. } | InboxError::Store(_)) => {
-                Self::Failed(error)
-            }
+        if let InboxError::Store(StoreError::Full(full)) = error {
+            return Self::Full(full);
         }
+        Self::Failed(error)
+    }
+}
+
+impl Stop {
+    /// Why something could not be done with a file of the inbox: somebody may have changed it, or taken it away.
+    fn of_original(
+        operation: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        move |source| {
+            if matches!(source.kind(), io::ErrorKind::Interrupted | io::ErrorKind::NotFound) {
+                return Self::Again;
+            }
+            disk(operation, path)(source).into()
+        }
+    }
+
+    /// The same for what the spool says that is to adopt it.
+    fn of_adopted(error: StoreError) -> Self {
+        if let StoreError::Partial(PartialError::Unreadable { source, .. }) = &error
+            && source.kind() == io::ErrorKind::NotFound
+        {
+            return Self::Again;
+        }
+        error.into()
     }
 }
 
@@ -376,24 +385,37 @@ where
             return Step::Idle(at);
         }
         self.scan_at = Some(now + self.settings.scan_interval);
-        match self.watch.scan(&self.settings.dir, now) {
+        match self.scan(now) {
             Ok(()) => Step::Worked,
-            Err(source) => {
-                let dir = self.settings.dir.clone();
-                let error = InboxError::Disk { operation: "scan", path: dir, source };
-                Step::Blocked { name: String::new(), error }
-            }
+            Err(error) => Step::Blocked { name: String::new(), error },
         }
+    }
+
+    /// Scans the directory, of which another may have taken the place: then that is locked first.
+    fn scan(&mut self, now: Instant) -> Result<(), InboxError> {
+        let dir = &self.settings.dir;
+        let locked = is_dir_locked(&self.disk, dir, self.lock.as_ref());
+        if !locked.map_err(disk("look at", dir))? {
+            shared_dir::make(dir, INBOX_MODE).map_err(disk("make", dir))?;
+            self.lock = lock_dir(&self.disk, dir).map_err(not_locked(dir))?;
+            log::warn!("event=inbox_locked_anew dir={}", dir.display());
+        }
+        self.watch.scan(dir, now).map_err(disk("scan", dir))
     }
 
     /// A file that the run before moved into the spool.
     fn next_adopted(&mut self, now: Instant) -> Option<Job> {
         let is_ready = |adopted: &Adopted| {
-            adopted.file.name.ends_with(TS_FILE) && adopted.put_off.is_none_or(|until| until <= now)
+            let name = &adopted.file.name;
+            (name.ends_with(TS_FILE) || name == away::REFUSED)
+                && adopted.put_off.is_none_or(|until| until <= now)
         };
         let at = self.adopted.iter().position(is_ready)?;
         let Adopted { file, .. } = self.adopted.remove(at);
         let name = file.name.clone();
+        if name == away::REFUSED {
+            return Some(Job::refused(file));
+        }
         let mut parts = self.adopted_mods(&name);
         parts.push(Part::adopted(file));
         Some(Job::new(name, parts, false))

@@ -57,11 +57,15 @@ where
         }
         let outcome = match file.partial {
             Some(partial) => tail::check(&self.store.open(partial)?),
-            None => tail::check(&file.open_original().map_err(disk("open", &*file.name))?),
+            None => {
+                tail::check(&file.open_original().map_err(Stop::of_original("open", &*file.name))?)
+            }
         };
         match outcome {
             Ok(_) => Ok(None),
-            Err(TsFileError::Read { source, .. }) => Err(disk("read", &*file.name)(source).into()),
+            Err(TsFileError::Read { source, .. }) => {
+                Err(Stop::of_original("read", &*file.name)(source))
+            }
             Err(flaw) => Ok(Some(flaw.to_string())),
         }
     }
@@ -77,10 +81,13 @@ where
         let mut current = match (hashing.take(), part.partial) {
             (Some(hashing), _) => hashing,
             (None, Some(partial)) => Hashing::new(self.store.open(partial)?),
-            (None, None) => Hashing::new(part.open_original().map_err(disk("open", &*part.name))?),
+            (None, None) => {
+                let opened = part.open_original();
+                Hashing::new(opened.map_err(Stop::of_original("open", &*part.name))?)
+            }
         };
-        let done = current.step().map_err(disk("read", &*part.name))?;
-        part.check_original().map_err(disk("look at", &*part.name))?;
+        let done = current.step().map_err(Stop::of_original("read", &*part.name))?;
+        part.check_original().map_err(Stop::of_original("look at", &*part.name))?;
         part.hash = done;
         job.stage = Stage::Hash(done.is_none().then_some(current));
         Ok(())
@@ -99,12 +106,14 @@ where
             copying
         } else {
             self.store.room_for(bytes)?;
-            let from = part.open_original().map_err(disk("open", &*part.name))?;
+            let from = part.open_original().map_err(Stop::of_original("open", &*part.name))?;
+            // Somebody may have removed it.
+            self.disk.create_dir(&staging).map_err(disk("make", &staging))?;
             let path = staging.join(&part.name);
             Copying::new(from, path.clone()).map_err(disk("create", path))?
         };
         let is_done = current.step().map_err(disk("copy", &*part.name))?;
-        part.check_original().map_err(disk("look at", &*part.name))?;
+        part.check_original().map_err(Stop::of_original("look at", &*part.name))?;
         if is_done {
             part.staged = Some(current.path().to_owned());
         }
@@ -145,7 +154,7 @@ where
                 {
                     return Ok(false);
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(Stop::of_adopted(error)),
             }
         }
         Ok(true)
@@ -195,12 +204,14 @@ where
             if let Ok(adopted) = adopted
                 && !adopted.as_ref().is_err_and(has_to_be_brought)
             {
-                return Ok(adopted?);
+                return adopted.map_err(Stop::of_adopted);
             }
+            let staging = &self.settings.staging_dir;
+            self.disk.create_dir(staging).map_err(disk("make", staging))?;
             away::bring(&self.disk, original, &staged)?;
             part.staged = Some(staged.clone());
         }
-        Ok(self.store.adopt(&staged)?)
+        self.store.adopt(&staged).map_err(Stop::of_adopted)
     }
 
     /// The originals go, after the journal has noted that they are safe.

@@ -254,9 +254,10 @@ impl<F> Files<F> {
     }
 }
 
-/// The name in identity form, short enough for a file system with the endings of mods files.
+/// The name in identity form, short enough for a file system with the endings of mods files. Another identity in it
+/// is part of the name: somebody put a file that was on its way once into the inbox.
 fn identified(identity: Identity, name: &str) -> String {
-    if Identity::parse_file_name(name.as_bytes()).is_some() {
+    if Identity::parse_file_name(name.as_bytes()).is_some_and(|(named, _)| named == identity) {
         return name.to_owned();
     }
     let prefix = identity.file_prefix();
@@ -465,12 +466,16 @@ mod tests {
     }
 
     #[test]
-    fn name_with_an_identity_is_never_rewritten() {
-        let name = "P1-00112233445566778899aabbccddeeff-00000000000000000007-x.tsfile";
-        let mods = format!("{name}.mods2");
-        let files = files_of(9, vec![file(&mods, b"m"), file(name, b"t")], &[]);
-        assert_eq!(piece_fields(&whole(&files, 0)).1, mods);
-        assert_eq!(piece_fields(&whole(&files, 1)).1, name);
+    fn name_with_its_identity_is_never_rewritten_and_another_identity_is_a_part_of_the_name() {
+        let named = |name: &str| {
+            let mods = format!("{name}.mods2");
+            let files = files_of(9, vec![file(&mods, b"m"), file(name, b"t")], &[]);
+            (piece_fields(&whole(&files, 0)).1, piece_fields(&whole(&files, 1)).1)
+        };
+        let own = format!("{PREFIX}x.tsfile");
+        assert_eq!(named(&own), (format!("{own}.mods2"), own));
+        let other = "P1-00112233445566778899aabbccddeeff-00000000000000000007-x.tsfile";
+        assert_eq!(named(other), (format!("{PREFIX}{other}.mods2"), format!("{PREFIX}{other}")));
     }
 
     #[test]

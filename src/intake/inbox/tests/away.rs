@@ -145,3 +145,84 @@ fn a_second_node_is_kept_out_of_the_inbox() {
     drop(inbox);
     machine.open(false).expect("opens");
 }
+
+#[test]
+fn an_inbox_that_was_removed_is_made_and_locked_anew() {
+    let machine = Machine::new();
+    let mut inbox = machine.open(false).expect("opens");
+    let mut now = Instant::now();
+    run(&mut inbox, &mut now, 3);
+    fs::remove_dir_all(machine.path("inbox")).expect("removed");
+    run(&mut inbox, &mut now, 3);
+    machine.put("a.tsfile", TS_FILE_BYTES);
+    run(&mut inbox, &mut now, 3);
+    assert_eq!(machine.entries(), [["a.tsfile"]]);
+    let other = lock_dir(&machine.disk, &machine.path("inbox"));
+    assert_eq!(other.err().map(|error| error.kind()), Some(io::ErrorKind::WouldBlock));
+}
+
+#[test]
+fn an_inbox_that_another_node_has_taken_meanwhile_is_left_to_it() {
+    let machine = Machine::new();
+    let mut inbox = machine.open(false).expect("opens");
+    let mut now = Instant::now();
+    run(&mut inbox, &mut now, 3);
+    fs::remove_dir_all(machine.path("inbox")).expect("removed");
+    fs::create_dir(machine.path("inbox")).expect("a directory");
+    let other = lock_dir(&machine.disk, &machine.path("inbox")).expect("locked");
+    machine.put("a.tsfile", TS_FILE_BYTES);
+    let steps = run(&mut inbox, &mut now, 3);
+    let is_kept_out =
+        |step: &Step| matches!(step, Step::Blocked { error: InboxError::Locked { .. }, .. });
+    assert!(steps.iter().any(is_kept_out), "{steps:?}");
+    assert_eq!(machine.entries(), Vec::<Vec<String>>::new());
+    drop(other);
+    run(&mut inbox, &mut now, 3);
+    assert_eq!(machine.entries(), [["a.tsfile"]]);
+}
+
+#[test]
+fn files_are_copied_though_somebody_removed_the_directory_of_the_copies() {
+    let machine = Machine::new();
+    let mut inbox = machine.open(true).expect("opens");
+    let mut now = Instant::now();
+    run(&mut inbox, &mut now, 3);
+    fs::remove_dir_all(machine.path("data/inbox.copy")).expect("removed");
+    machine.put("a.tsfile", TS_FILE_BYTES);
+    run(&mut inbox, &mut now, 3);
+    assert_eq!(machine.entries(), [["a.tsfile"]]);
+    assert_eq!(machine.names("archive"), ["a.tsfile"]);
+}
+
+#[test]
+fn a_directory_of_copies_that_cannot_be_made_is_told() {
+    let machine = Machine::new();
+    let mut inbox = machine.open(true).expect("opens");
+    let mut now = Instant::now();
+    run(&mut inbox, &mut now, 3);
+    fs::remove_dir_all(machine.path("data/inbox.copy")).expect("removed");
+    fs::write(machine.path("data/inbox.copy"), b"in the way").expect("written");
+    machine.put("a.tsfile", TS_FILE_BYTES);
+    let steps = run(&mut inbox, &mut now, 3);
+    assert!(steps.iter().any(|step| matches!(step, Step::Blocked { .. })), "{steps:?}");
+}
+
+#[test]
+fn the_inbox_opens_though_a_refused_file_finds_no_room_in_quarantine() {
+    let machine = Machine::new();
+    drop(machine.open(false).expect("opens"));
+    fs::write(machine.path("data/inbox.copy").join(super::super::away::REFUSED), [7; 100])
+        .expect("written");
+    machine.world().quarantine_bytes = Some(10);
+    let mut inbox = machine.open(false).expect("opens");
+    let mut now = Instant::now();
+    machine.put("a.tsfile", TS_FILE_BYTES);
+    let steps = run(&mut inbox, &mut now, 3);
+    assert_eq!(machine.entries(), [["a.tsfile"]]);
+    let is_told = |step: &Step| matches!(step, Step::Left { .. });
+    assert!(steps.iter().any(is_told), "{steps:?}");
+    drop(inbox);
+    machine.world().quarantine_bytes = None;
+    lived(&machine, false, 3);
+    assert_eq!(machine.quarantine().len(), 1);
+}

@@ -396,6 +396,10 @@ impl Disk for Machine {
         self.disk.open(path, mode)
     }
 
+    fn is_at(&self, file: &File, path: &Path) -> io::Result<bool> {
+        self.disk.is_at(file, path)
+    }
+
     fn lock(&self, path: &Path) -> io::Result<File> {
         self.disk.lock(path)
     }
