@@ -193,9 +193,10 @@ pub const TSFILE_DELETIONS_MAX: usize = 64 * KIB;
 pub const TWIN_ARENA_BYTES: usize = 640 * KIB;
 /// Bytes of index records that are sorted in memory at one time.
 pub const TWIN_SORT_BYTES: usize = 192 * KIB;
-/// Sorted lots of index records that are merged at one time, through a window each: with lots of
-/// [`TWIN_SORT_BYTES`], the records of 200,000 tablets.
-pub const TWIN_LOTS_MAX: usize = 128;
+/// Sorted lots of index records that are merged at one time: with lots of [`TWIN_SORT_BYTES`], a million records.
+pub const TWIN_LOTS_MAX: usize = 512;
+/// Windows through which lots, or open slices of a series, are read, all together.
+pub const TWIN_WINDOWS_BYTES: usize = 192 * KIB;
 /// Entries of a run of tablets: their records fit those lots if names are of usual length.
 pub const TWIN_RUN_ENTRIES_MAX: u64 = 256 * KIB as u64;
 /// Bytes of the payloads of a run: what one `TsFile` is made of, and a crash makes again.

@@ -1,12 +1,14 @@
 //! The engine: from a run to its files, step by step.
 
 use super::arena::Arena;
+use super::budget::Budget;
 use super::files::{Scratch, clean};
 use super::index::{Groups, scan};
 use super::pass::{Pass, Which};
 use super::slots::Conflicts;
 use super::sorter::Sorter;
 use super::{Found, Made, Run, Settings, Source, Step, TwinError, Unfit};
+use crate::data::Sequence;
 use crate::limits::{
     ENTRY_BYTES_MAX, NAME_BYTES_MAX, TWIN_LOTS_MAX, TWIN_RUN_BYTES_MAX, TWIN_RUN_ENTRIES_MAX,
     TWIN_STEP_BYTES,
@@ -14,6 +16,11 @@ use crate::limits::{
 use crate::spool::{Disk, Kind};
 use crate::tsfile::write::Version;
 use crate::wire::columns::Columns;
+
+/// Names of the scratches.
+const TABLETS: &str = "tablets";
+const SLICES: &str = "slices";
+const POINTS: &str = "points";
 
 /// Makes the files of one run after the other.
 #[derive(Debug)]
@@ -35,6 +42,12 @@ pub(super) struct Parts<D: Disk, S> {
     pub(super) groups: Groups,
     pub(super) tablets: Sorter<D>,
     pub(super) arena: Arena,
+    /// Slices of the device in hand, and the points that were put away.
+    pub(super) slices: Sorter<D>,
+    pub(super) scratch: Scratch<D>,
+    /// The entry in the middle of the run.
+    pub(super) middle: Sequence,
+    pub(super) budget: Budget,
     pub(super) conflicts: Conflicts,
     pub(super) made: Made,
 }
@@ -64,18 +77,33 @@ impl<D: Disk, S: Source> Parts<D, S> {
 impl<D: Disk, S: Source> Maker<D, S> {
     /// An engine that holds nothing yet and has touched nothing.
     pub fn new(disk: D, source: S, settings: Settings) -> Self {
-        let tablets = Sorter::new(Scratch::new(&disk, &settings.dir, "tablets"));
+        let scratch = |name| Scratch::new(&disk, &settings.dir, name);
         let parts = Parts {
+            groups: Groups::default(),
+            tablets: Sorter::new(scratch(TABLETS)),
+            arena: Arena::default(),
+            slices: Sorter::new(scratch(SLICES)),
+            scratch: scratch(POINTS),
+            middle: Sequence(0),
+            budget: Budget::default(),
+            conflicts: Conflicts::default(),
+            made: Made::default(),
             disk,
             source,
             settings,
-            groups: Groups::default(),
-            tablets,
-            arena: Arena::default(),
-            conflicts: Conflicts::default(),
-            made: Made::default(),
         };
         Self { parts, work: Work::Idle, met: (0, 0), record: Vec::new() }
+    }
+
+    /// Another budget, to be given before a run is begun.
+    #[cfg(test)]
+    pub(super) const fn set_budget(&mut self, budget: Budget) {
+        self.parts.budget = budget;
+    }
+
+    /// Where the entries come from.
+    pub const fn source(&self) -> &S {
+        &self.parts.source
     }
 
     /// Whether a run is being made.
@@ -139,6 +167,7 @@ impl<D: Disk, S: Source> Maker<D, S> {
         disk.create_dir(&settings.dir).map_err(TwinError::disk("make", &settings.dir))?;
         clean(disk, &settings.dir)?;
         source.seek(run.first);
+        self.parts.middle = Sequence(run.first.0.midpoint(run.last.0).max(run.first.0 + 1));
         self.work = Work::Indexing(run);
         Ok(())
     }
@@ -206,7 +235,8 @@ impl<D: Disk, S: Source> Maker<D, S> {
             self.work = Work::Passing(pass);
             return Ok(None);
         }
-        let Parts { disk, settings, groups, tablets, conflicts, made, .. } = &mut self.parts;
+        let Parts { disk, settings, groups, tablets, slices, scratch, conflicts, made, .. } =
+            &mut self.parts;
         if let (Some(file), Some(met)) = (pass.file.take(), groups.get(pass.which().group)) {
             let part = made.twins.iter().filter(|twin| twin.group == met.group).count();
             let part = u16::try_from(part).unwrap_or(u16::MAX);
@@ -218,6 +248,8 @@ impl<D: Disk, S: Source> Maker<D, S> {
             return Ok(None);
         }
         tablets.remove()?;
+        slices.remove()?;
+        scratch.remove()?;
         made.conflicts = std::mem::take(&mut conflicts.list);
         made.conflict_count = conflicts.count;
         Ok(Some(std::mem::take(made)))

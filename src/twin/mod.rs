@@ -8,6 +8,7 @@
 //!    | second reading, device by device            tablets are read by their places
 //!    v
 //!  arena.rs           tablets of one device        sorted by series and time, the later of equal times left
+//!    |      `--full--> spill.rs  points put away, or left where they lie: slices, which merge.rs brings together
 //!    v
 //!  tsfile::write      `.twin-<n>.tsfile`           hashed on the way, synced
 //! ```
@@ -26,19 +27,24 @@
 //! nothing is held.
 
 mod arena;
+mod budget;
 mod error;
 mod files;
 mod index;
 mod key;
 mod maker;
+mod merge;
 mod output;
 mod pass;
+mod slices;
 mod slots;
 mod sorter;
 mod source;
+mod spill;
 #[cfg(test)]
 #[cfg(feature = "simulation")]
 mod tests;
+mod wide;
 
 use std::path::PathBuf;
 

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use super::arena::{Arena, Point, Series};
 use super::files::{Output, Scratch, file_path, remove};
 use super::index::Met;
-use super::{Settings, Twin, TwinError};
-use crate::data::TimeRange;
-use crate::limits::TWIN_ROWS_MAX;
+use super::merge::{SeriesMerge, is_batch};
+use super::slices::Shelf;
+use super::{Settings, Source, Twin, TwinError};
+use crate::data::{DataType, TimeRange};
 use crate::spool::{Disk, OpenMode};
 use crate::tsfile::device::DeviceId;
 use crate::tsfile::encoding::Values;
@@ -64,8 +65,10 @@ impl<D: Disk> OpenFile<D> {
         let Batch { points, times, values, .. } = &mut self.batch;
         values.reset(series.data_type);
         arena.points(series, points);
-        cover(&mut self.times, points);
-        let put = |times: &_, values: &_| self.writer.points(times, values);
+        let put = |times: &[i64], values: &_| {
+            cover(&mut self.times, times);
+            self.writer.points(times, values)
+        };
         in_batches(arena, points, (times, values), put).map_err(&failed)
     }
 
@@ -75,23 +78,108 @@ impl<D: Disk> OpenFile<D> {
         id: &DeviceId,
         arena: &Arena,
         series: &[Series<'_>],
+        rows_max: usize,
     ) -> Result<(), TwinError> {
-        let failed = TwinError::write(&self.path);
-        let Batch { points, times, values, rows } = &mut self.batch;
-        arena.rows(rows);
-        self.writer.aligned(id, series.iter().map(column).collect()).map_err(&failed)?;
-        for rows in rows.chunks(TWIN_ROWS_MAX) {
-            self.writer.rows(rows).map_err(&failed)?;
+        let columns = series.iter().map(column).collect();
+        self.writer.aligned(id, columns).map_err(TwinError::write(&self.path))?;
+        let mut rows = std::mem::take(&mut self.batch.rows);
+        arena.rows(&mut rows);
+        for rows in rows.chunks(rows_max) {
+            self.writer.rows(rows).map_err(TwinError::write(&self.path))?;
             for (place, series) in series.iter().enumerate() {
-                values.reset(series.data_type);
-                arena.points(series, points);
-                let points = within(points, rows);
-                cover(&mut self.times, points);
-                let put = |times: &_, values: &_| self.writer.column(place, times, values);
-                in_batches(arena, points, (times, values), put).map_err(&failed)?;
+                self.column(place, arena, series, rows)?;
             }
         }
+        self.batch.rows = rows;
         Ok(())
+    }
+
+    fn column(
+        &mut self,
+        place: usize,
+        arena: &Arena,
+        series: &Series<'_>,
+        rows: &[i64],
+    ) -> Result<(), TwinError> {
+        let Batch { points, times, values, .. } = &mut self.batch;
+        values.reset(series.data_type);
+        arena.points(series, points);
+        let put = |times: &[i64], values: &_| {
+            cover(&mut self.times, times);
+            self.writer.column(place, times, values)
+        };
+        let written = in_batches(arena, within(points, rows), (times, values), put);
+        written.map_err(TwinError::write(&self.path))
+    }
+
+    /// Begins a series of a device that is not aligned, for [`Self::merged_points`].
+    pub(super) fn begin_series(
+        &mut self,
+        name: String,
+        data_type: DataType,
+    ) -> Result<(), TwinError> {
+        let begun = self.writer.series(Column::new(name, data_type));
+        begun.map_err(TwinError::write(&self.path))
+    }
+
+    /// Writes some points of the series in hand; says how many, 0 at its end.
+    pub(super) fn merged_points<S: Source>(
+        &mut self,
+        merge: &mut SeriesMerge,
+        shelf: &mut Shelf<'_, D, S>,
+    ) -> Result<usize, TwinError> {
+        let Batch { times, values, .. } = &mut self.batch;
+        merge.next(shelf, (i64::MAX, BATCH_POINTS), times, values)?;
+        cover(&mut self.times, times);
+        self.writer.points(times, values).map_err(TwinError::write(&self.path))?;
+        Ok(times.len())
+    }
+
+    /// Begins an aligned device with these columns, for [`Self::merged_rows`].
+    pub(super) fn begin_aligned(
+        &mut self,
+        id: &DeviceId,
+        columns: &[(String, DataType)],
+    ) -> Result<(), TwinError> {
+        let columns = columns.iter().map(|(name, data_type)| Column::new(name, *data_type));
+        self.writer.aligned(id, columns.collect()).map_err(TwinError::write(&self.path))
+    }
+
+    /// Writes the next rows of it, and puts them into the emptied list; none at the end.
+    pub(super) fn merged_rows<S: Source>(
+        &mut self,
+        merge: &mut SeriesMerge,
+        shelf: &mut Shelf<'_, D, S>,
+        most: usize,
+        rows: &mut Vec<i64>,
+    ) -> Result<(), TwinError> {
+        merge.next(shelf, (i64::MAX, most), rows, &mut self.batch.values)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.writer.rows(rows).map_err(TwinError::write(&self.path))
+    }
+
+    /// Writes a column of these rows, which end at a time; says how many points it has.
+    pub(super) fn merged_column<S: Source>(
+        &mut self,
+        place: usize,
+        merge: &mut SeriesMerge,
+        shelf: &mut Shelf<'_, D, S>,
+        to: i64,
+    ) -> Result<usize, TwinError> {
+        let Batch { times, values, .. } = &mut self.batch;
+        let mut points = 0;
+        loop {
+            merge.next(shelf, (to, BATCH_POINTS), times, values)?;
+            if times.is_empty() {
+                return Ok(points);
+            }
+            points += times.len();
+            cover(&mut self.times, times);
+            let written = self.writer.column(place, times, values);
+            written.map_err(TwinError::write(&self.path))?;
+        }
     }
 
     /// Ends the file and makes it durable.
@@ -136,11 +224,18 @@ fn in_batches(
     (times, values): (&mut Vec<i64>, &mut Values),
     mut put: impl FnMut(&[i64], &Values) -> Result<(), WriteError>,
 ) -> Result<(), WriteError> {
-    for points in points.chunks(BATCH_POINTS) {
+    let mut rest = points;
+    while !rest.is_empty() {
         times.clear();
         values.clear();
-        times.extend(points.iter().map(|point| point.time));
-        arena.put_values(points, values);
+        for point in rest.iter().take(BATCH_POINTS) {
+            times.push(point.time);
+            arena.put_value(point, values);
+            if is_batch(values) {
+                break;
+            }
+        }
+        rest = rest.get(times.len()..).unwrap_or_default();
         put(times, values)?;
     }
     Ok(())
@@ -154,9 +249,9 @@ fn within<'a>(points: &'a [Point], rows: &[i64]) -> &'a [Point] {
     points.get(start..end).unwrap_or_default()
 }
 
-/// Widens a range to the times of ascending points.
-fn cover(range: &mut TimeRange, points: &[Point]) {
-    for point in points.first().into_iter().chain(points.last()) {
-        range.include(point.time);
+/// Widens a range to ascending times.
+fn cover(range: &mut TimeRange, times: &[i64]) {
+    for time in times.first().into_iter().chain(times.last()) {
+        range.include(*time);
     }
 }

@@ -1,20 +1,25 @@
 //! One pass over the index: one file.
 
-use super::arena::Series;
+use super::arena::Arena;
 use super::index::{device_part, group_of};
 use super::maker::Parts;
 use super::output::OpenFile;
 use super::slots::Slots;
 use super::sorter::{Merge, Sorter};
+use super::spill::Spill;
+use super::wide::{Next, SeriesWalk, Shown, WideAligned, WidePlain};
 use super::{Source, TwinError, Unfit, key};
-use crate::data::Sequence;
-use crate::limits::{TWIN_ARENA_BYTES, TWIN_COLUMNS_MAX, TWIN_ORDERS_MAX, TWIN_STEP_BYTES};
+use crate::data::{DataType, Sequence};
+use crate::limits::{TWIN_ORDERS_MAX, TWIN_STEP_BYTES};
 use crate::spool::Disk;
 use crate::tsfile::device::DeviceId;
-use crate::tsfile::write::Version;
+use crate::tsfile::write::{Scratch as _, Version};
 
-/// Memory of the tablets of one device.
-const DEVICE_BYTES_MAX: usize = 16 * TWIN_ARENA_BYTES;
+/// What a turn counts at least.
+const RECORD_BYTES: usize = 256;
+/// Bytes of memory that a byte of a tablet may take, with its tables.
+const HELD_FOR_BYTE: usize = 2;
+const ALL_TIMES: (i64, i64) = (i64::MIN, i64::MAX);
 
 /// Which file is made: of which group, of which of its orders of devices, and which slot of their series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,7 +40,24 @@ pub(super) struct Pass<D: Disk> {
     has_more_orders: bool,
     has_more_slots: bool,
     pub(super) file: Option<OpenFile<D>>,
+    /// The device in hand, as its records name it.
     device: Vec<u8>,
+    stage: Stage,
+}
+
+/// ```text
+///  Seeking --> Gathering --all in the arena, written--> Seeking
+///                `--the arena was full--> Plain or Aligned --> Seeking
+/// ```
+#[derive(Debug)]
+enum Stage {
+    /// The next device is looked for.
+    Seeking,
+    /// Its tablets are read; whether some were put away.
+    Gathering(bool),
+    /// It is merged.
+    Plain(Box<WidePlain>, Slots),
+    Aligned(Box<WideAligned>),
 }
 
 impl<D: Disk> Pass<D> {
@@ -48,6 +70,7 @@ impl<D: Disk> Pass<D> {
             has_more_slots: false,
             file: None,
             device: Vec::new(),
+            stage: Stage::Seeking,
         }
     }
 
@@ -71,16 +94,37 @@ impl<D: Disk> Pass<D> {
     pub(super) fn step<S: Source>(&mut self, parts: &mut Parts<D, S>) -> Result<bool, TwinError> {
         let mut bytes = 0;
         while bytes < TWIN_STEP_BYTES {
-            let Some(sequence) = self.next_device(parts)? else { return Ok(false) };
-            let id = key::device(self.device.get(2..).unwrap_or_default(), parts.version());
-            if self.order_of(&id, parts, sequence)? == self.which.order {
-                bytes += self.gather(parts)?;
-                self.write(parts, &id)?;
-            } else {
-                self.skip_device(parts)?;
-            }
+            bytes += match std::mem::replace(&mut self.stage, Stage::Seeking) {
+                Stage::Seeking => match self.next_device(parts)? {
+                    Some(sequence) => self.choose(parts, sequence)?,
+                    None => return Ok(false),
+                },
+                Stage::Gathering(was_full) => self.gather(parts, was_full)?,
+                Stage::Plain(wide, slots) => self.merge_plain(parts, wide, slots)?,
+                Stage::Aligned(wide) => self.merge_aligned(parts, wide)?,
+            };
         }
         Ok(true)
+    }
+
+    fn id<S: Source>(&self, parts: &Parts<D, S>) -> DeviceId {
+        key::device(self.device.get(2..).unwrap_or_default(), parts.version())
+    }
+
+    /// Gathers the device or leaves it to another file.
+    fn choose<S: Source>(
+        &mut self,
+        parts: &mut Parts<D, S>,
+        sequence: Sequence,
+    ) -> Result<usize, TwinError> {
+        let id = self.id(parts);
+        if self.order_of(&id, parts, sequence)? == self.which.order {
+            parts.arena.clear();
+            self.stage = Stage::Gathering(false);
+        } else {
+            self.skip_device(parts)?;
+        }
+        Ok(RECORD_BYTES)
     }
 
     /// Notes the next device of the group; gives one of its entries.
@@ -137,101 +181,129 @@ impl<D: Disk> Pass<D> {
         Ok(order)
     }
 
-    /// Reads the tablets of the device; gives their bytes.
-    fn gather<S: Source>(&mut self, parts: &mut Parts<D, S>) -> Result<usize, TwinError> {
-        let mut bytes = 0;
-        parts.arena.clear();
-        while let Some(record) = peek(&mut self.merge, &parts.tablets)?
-            && device_part(record) == self.device
-        {
-            let Some(filed) = parts.groups.filed(record) else { break };
-            take(&mut self.merge, &parts.tablets)?;
-            let unfit = |why| TwinError::Unfit { sequence: filed.sequence, why };
-            let wanted = filed.bytes as usize;
-            let room = parts.arena.room(wanted);
-            if parts.source.read_at(filed.place, room)? < wanted {
-                return Err(unfit(Unfit::NotATablet));
-            }
-            parts.arena.take_in(filed).map_err(unfit)?;
-            bytes += wanted;
-            if parts.arena.held_bytes() > DEVICE_BYTES_MAX {
-                let (what, max) = ("bytes of one device", DEVICE_BYTES_MAX as u64);
-                return Err(TwinError::TooMany { sequence: filed.sequence, what, max });
-            }
+    /// Reads the next tablet of the device, or writes it if there is none; gives the bytes read or written.
+    fn gather<S: Source>(
+        &mut self,
+        parts: &mut Parts<D, S>,
+        was_full: bool,
+    ) -> Result<usize, TwinError> {
+        let record = peek(&mut self.merge, &parts.tablets)?;
+        let record = record.filter(|record| device_part(record) == self.device);
+        let Some(filed) = record.and_then(|record| parts.groups.filed(record)) else {
+            return self.write(parts, was_full);
+        };
+        take(&mut self.merge, &parts.tablets)?;
+        let wanted = filed.bytes as usize;
+        let is_full = !parts.arena.is_empty()
+            && parts.arena.held_bytes() + HELD_FOR_BYTE * wanted > parts.budget.arena_bytes;
+        if is_full {
+            self.spill(parts)?;
         }
-        parts.arena.sort();
-        Ok(bytes)
+        self.stage = Stage::Gathering(was_full || is_full);
+        let unfit = |why| TwinError::Unfit { sequence: filed.sequence, why };
+        if parts.source.read_at(filed.place, parts.arena.room(wanted))? < wanted {
+            return Err(unfit(Unfit::NotATablet));
+        }
+        parts.arena.take_in(filed).map_err(unfit)?;
+        Ok(wanted)
     }
 
+    fn is_aligned<S: Source>(&self, parts: &Parts<D, S>) -> bool {
+        parts.groups.get(self.which.group).is_some_and(|met| met.group.is_aligned)
+    }
+
+    /// Empties the arena.
+    fn spill<S: Source>(&self, parts: &mut Parts<D, S>) -> Result<(), TwinError> {
+        let is_aligned = self.is_aligned(parts);
+        let Parts { slices, scratch, middle, arena, budget, .. } = parts;
+        Spill::new(slices, scratch, is_aligned, *middle).empty(arena, budget)
+    }
+
+    /// Writes the device from the arena, or begins to merge it.
     fn write<S: Source>(
         &mut self,
         parts: &mut Parts<D, S>,
-        id: &DeviceId,
-    ) -> Result<(), TwinError> {
-        let is_aligned = parts.groups.get(self.which.group).is_some_and(|met| met.group.is_aligned);
-        if is_aligned { self.write_aligned(parts, id) } else { self.write_plain(parts, id) }
+        was_full: bool,
+    ) -> Result<usize, TwinError> {
+        let bytes = parts.arena.held_bytes();
+        let id = self.id(parts);
+        if was_full {
+            self.spill(parts)?;
+            // Its memory is needed for the merge.
+            parts.arena = Arena::default();
+            parts.slices.sort();
+            self.begin_merge(parts, &id)?;
+            return Ok(bytes);
+        }
+        parts.arena.sort();
+        let arena = std::mem::take(&mut parts.arena);
+        let written = if self.is_aligned(parts) {
+            self.write_aligned(parts, &arena, &id)
+        } else {
+            self.write_plain(parts, &arena, &id)
+        };
+        parts.arena = arena;
+        written.map(|()| bytes)
     }
 
     fn write_plain<S: Source>(
         &mut self,
         parts: &mut Parts<D, S>,
+        arena: &Arena,
         id: &DeviceId,
     ) -> Result<(), TwinError> {
-        let arena = std::mem::take(&mut parts.arena);
         let mut slots = Slots::new(usize::MAX);
         let mut is_begun = false;
         let mut from = 0;
         while let Some((series, next)) = arena.series(from) {
             from = next;
             let Some(series) = series else { continue };
-            if !self.is_wanted(&mut slots, &series, id, parts) {
+            if !self.is_wanted(&mut slots, (&series.name, series.data_type), id, parts) {
                 continue;
             }
             let file = self.open(parts)?;
             if !std::mem::replace(&mut is_begun, true) {
                 file.device(id)?;
             }
-            file.series(&arena, &series)?;
+            file.series(arena, &series)?;
         }
-        parts.arena = arena;
         Ok(())
     }
 
     fn write_aligned<S: Source>(
         &mut self,
         parts: &mut Parts<D, S>,
+        arena: &Arena,
         id: &DeviceId,
     ) -> Result<(), TwinError> {
-        let arena = std::mem::take(&mut parts.arena);
-        let mut slots = Slots::new(TWIN_COLUMNS_MAX);
+        let mut slots = Slots::new(parts.budget.columns);
         let mut wanted = Vec::new();
         let mut from = 0;
         while let Some((series, next)) = arena.series(from) {
             from = next;
             let Some(series) = series else { continue };
-            if self.is_wanted(&mut slots, &series, id, parts) {
+            if self.is_wanted(&mut slots, (&series.name, series.data_type), id, parts) {
                 wanted.push(series);
             }
         }
-        if !wanted.is_empty() {
-            self.open(parts)?.aligned(id, &arena, &wanted)?;
+        if wanted.is_empty() {
+            return Ok(());
         }
-        drop(wanted);
-        parts.arena = arena;
-        Ok(())
+        let rows = parts.budget.rows;
+        self.open(parts)?.aligned(id, arena, &wanted, rows)
     }
 
     fn is_wanted<S: Source>(
         &mut self,
         slots: &mut Slots,
-        series: &Series<'_>,
+        (name, data_type): (&str, DataType),
         id: &DeviceId,
         parts: &mut Parts<D, S>,
     ) -> bool {
-        let (slot, other) = slots.next(&series.name, series.data_type);
+        let (slot, other) = slots.next(name, data_type);
         self.has_more_slots |= slot > self.which.slot;
         if let Some(other) = other.filter(|_| self.which.slot == 0) {
-            parts.conflicts.add(&id.path(), &series.name, [other, series.data_type]);
+            parts.conflicts.add(&id.path(), name, [other, data_type]);
         }
         slot == self.which.slot
     }
@@ -242,6 +314,88 @@ impl<D: Disk> Pass<D> {
             None => OpenFile::create(&parts.disk, &parts.settings, parts.made.twins.len())?,
         };
         Ok(self.file.insert(file))
+    }
+}
+
+/// A device that is merged from slices.
+impl<D: Disk> Pass<D> {
+    fn begin_merge<S: Source>(
+        &mut self,
+        parts: &mut Parts<D, S>,
+        id: &DeviceId,
+    ) -> Result<(), TwinError> {
+        if !self.is_aligned(parts) {
+            self.stage = Stage::Plain(Box::default(), Slots::new(usize::MAX));
+            return Ok(());
+        }
+        let mut slots = Slots::new(parts.budget.columns);
+        let (mut walk, mut columns) = (SeriesWalk::default(), Vec::new());
+        let (mut times, mut slices) = (Vec::new(), Vec::new());
+        loop {
+            match walk.next(&parts.slices, ALL_TIMES, &mut slices)? {
+                Shown::End => break,
+                Shown::Times => times.append(&mut slices),
+                Shown::Series(name, data_type) => columns.push((name, data_type)),
+            }
+        }
+        columns.retain(|(name, kind)| self.is_wanted(&mut slots, (name, *kind), id, parts));
+        if columns.is_empty() {
+            return self.end_merge(parts);
+        }
+        self.open(parts)?.begin_aligned(id, &columns)?;
+        self.stage = Stage::Aligned(Box::new(WideAligned::new(columns, times, parts.budget.rows)));
+        Ok(())
+    }
+
+    fn end_merge<S: Source>(&mut self, parts: &mut Parts<D, S>) -> Result<(), TwinError> {
+        self.stage = Stage::Seeking;
+        let Parts { slices, scratch, .. } = parts;
+        let cleared = slices.clear().and_then(|()| scratch.clear());
+        cleared.map_err(TwinError::disk("clear", scratch.path()))
+    }
+
+    fn merge_plain<S: Source>(
+        &mut self,
+        parts: &mut Parts<D, S>,
+        mut wide: Box<WidePlain>,
+        mut slots: Slots,
+    ) -> Result<usize, TwinError> {
+        let bytes = match wide.step(parts, self.file.as_mut())? {
+            Next::End => {
+                self.end_merge(parts)?;
+                return Ok(RECORD_BYTES);
+            }
+            Next::Points(points) => 16 * points,
+            Next::Series(name, data_type) => {
+                let id = self.id(parts);
+                let is_wanted = self.is_wanted(&mut slots, (&name, data_type), &id, parts);
+                if is_wanted && !wide.is_begun {
+                    self.open(parts)?.device(&id)?;
+                    wide.is_begun = true;
+                }
+                if is_wanted {
+                    self.open(parts)?.begin_series(name, data_type)?;
+                } else {
+                    wide.skip();
+                }
+                RECORD_BYTES
+            }
+        };
+        self.stage = Stage::Plain(wide, slots);
+        Ok(bytes)
+    }
+
+    fn merge_aligned<S: Source>(
+        &mut self,
+        parts: &mut Parts<D, S>,
+        mut wide: Box<WideAligned>,
+    ) -> Result<usize, TwinError> {
+        let Some(bytes) = wide.step(parts, self.open(parts)?)? else {
+            self.end_merge(parts)?;
+            return Ok(RECORD_BYTES);
+        };
+        self.stage = Stage::Aligned(wide);
+        Ok(bytes)
     }
 }
 

@@ -12,12 +12,12 @@ use std::io;
 use super::TwinError;
 use super::files::Scratch;
 use crate::data::ReadAt;
-use crate::limits::{KIB, TWIN_LOTS_MAX, TWIN_SORT_BYTES};
+use crate::limits::{KIB, TWIN_LOTS_MAX, TWIN_SORT_BYTES, TWIN_WINDOWS_BYTES};
 use crate::spool::Disk;
 use crate::tsfile::write::Scratch as _;
 
-/// Bytes of a lot that are read at one time.
-const WINDOW_BYTES: usize = 2 * KIB;
+/// Bytes of a lot that are read at one time, at most.
+const WINDOW_BYTES_MAX: usize = 4 * KIB;
 /// Memory of a record beside its bytes.
 const PLACE_BYTES: usize = 8;
 
@@ -69,6 +69,14 @@ impl<D: Disk> Sorter<D> {
     pub(super) fn sort(&mut self) {
         let bytes = &self.bytes;
         self.places.sort_unstable_by(|a, b| record_at(bytes, *a).cmp(record_at(bytes, *b)));
+    }
+
+    /// Drops all records, and keeps the file for others.
+    pub(super) fn clear(&mut self) -> io::Result<()> {
+        self.lots.clear();
+        self.bytes.clear();
+        self.places.clear();
+        self.scratch.clear()
     }
 
     fn put_lot(&mut self) -> io::Result<()> {
@@ -194,46 +202,60 @@ impl Lot {
                 if *at >= *end && *used >= window.len() {
                     return Ok(false);
                 }
+                let most = TWIN_WINDOWS_BYTES / (sorter.lots.len() + 1);
+                let mut from =
+                    Window { scratch: &sorter.scratch, at, end: *end, bytes: window, used, most };
                 let mut head = [0; 4];
-                take(&sorter.scratch, (at, *end), window, used, &mut head)?;
+                from.take(&mut head)?;
                 let [a, b, c, d] = head;
                 let shared = usize::from(u16::from_be_bytes([a, b]));
                 self.record.resize(shared + usize::from(u16::from_be_bytes([c, d])), 0);
                 let rest = self.record.get_mut(shared..).unwrap_or_default();
-                take(&sorter.scratch, (at, *end), window, used, rest)?;
+                from.take(rest)?;
                 Ok(true)
             }
         }
     }
 }
 
-/// Takes the next bytes of a lot through its window.
-fn take<D: Disk>(
-    scratch: &Scratch<D>,
-    (at, end): (&mut u64, u64),
-    window: &mut Vec<u8>,
-    used: &mut usize,
-    mut into: &mut [u8],
-) -> io::Result<()> {
-    while !into.is_empty() {
-        let at_hand = window.get(*used..).unwrap_or_default();
-        if at_hand.is_empty() {
-            let left = usize::try_from(end - *at).unwrap_or(usize::MAX);
-            window.resize(left.min(WINDOW_BYTES), 0);
-            let count = scratch.read_at(*at, window)?;
-            if count == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+/// A lot and what was read of it.
+struct Window<'a, D: Disk> {
+    scratch: &'a Scratch<D>,
+    at: &'a mut u64,
+    end: u64,
+    bytes: &'a mut Vec<u8>,
+    used: &'a mut usize,
+    /// Bytes that are read at one time.
+    most: usize,
+}
+
+impl<D: Disk> Window<'_, D> {
+    /// Takes the next bytes.
+    fn take(&mut self, mut into: &mut [u8]) -> io::Result<()> {
+        while !into.is_empty() {
+            if *self.used >= self.bytes.len() {
+                self.fill()?;
             }
-            window.truncate(count);
-            *at += count as u64;
-            *used = 0;
-            continue;
+            let at_hand = self.bytes.get(*self.used..).unwrap_or_default();
+            let count = at_hand.len().min(into.len());
+            let (now, later) = into.split_at_mut(count);
+            now.copy_from_slice(at_hand.get(..count).unwrap_or_default());
+            *self.used += count;
+            into = later;
         }
-        let count = at_hand.len().min(into.len());
-        let (now, later) = into.split_at_mut(count);
-        now.copy_from_slice(at_hand.get(..count).unwrap_or_default());
-        *used += count;
-        into = later;
+        Ok(())
     }
-    Ok(())
+
+    fn fill(&mut self) -> io::Result<()> {
+        let left = usize::try_from(self.end - *self.at).unwrap_or(usize::MAX);
+        self.bytes.resize(left.min(self.most.min(WINDOW_BYTES_MAX)), 0);
+        let count = self.scratch.read_at(*self.at, self.bytes)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.bytes.truncate(count);
+        *self.at += count as u64;
+        *self.used = 0;
+        Ok(())
+    }
 }

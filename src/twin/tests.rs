@@ -5,6 +5,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::budget::Budget;
 use super::*;
 use crate::data::Identity;
 use crate::spool::{
@@ -300,17 +301,33 @@ fn any_run() -> impl Strategy<Value = Vec<(u8, u64, Tablet)>> {
     })
 }
 
+/// Budgets under which nearly everything is put away, read where it lies, or cut into groups and files.
+fn any_budget() -> impl Strategy<Value = Budget> {
+    let sizes = (0_usize..3000, 0_usize..400, 0_usize..40, 1_usize..4, 1_usize..8);
+    let small =
+        sizes.prop_map(|(arena_bytes, direct_bytes, direct_column_bytes, columns, rows)| Budget {
+            arena_bytes,
+            direct_bytes,
+            direct_column_bytes,
+            columns,
+            rows,
+        });
+    prop_oneof![1 => Just(Budget::default()), 4 => small]
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
     #[test]
-    fn files_hold_what_the_model_says(tablets in any_run()) {
+    fn files_hold_what_the_model_says(tablets in any_run(), budget in any_budget()) {
         let disk = SimDisk::new(1, 1 << 30);
         let entries = entries(&tablets);
         let run = entries.run();
         let mut maker = Maker::new(disk.clone(), entries, settings());
+        maker.set_budget(budget);
         let made = make(&mut maker, run).expect("sound");
         prop_assert_eq!(held(&disk, &made), model(&tablets));
-        let files: Vec<Vec<u8>> = made.twins.iter().map(|twin| contents(&disk, &twin.file)).collect();
+        let files: Vec<Vec<u8>> =
+            made.twins.iter().map(|twin| contents(&disk, &twin.file)).collect();
         prop_assert_eq!(disk.files().len(), files.len(), "no scratch is left");
         let again = make(&mut maker, run).expect("sound");
         prop_assert_eq!(&again.twins, &made.twins);
