@@ -12,7 +12,7 @@
 //!
 //! | layer | modules | may do I/O, read clocks, spawn |
 //! |---|---|---|
-//! | formats | [`limits`], then [`data`], then [`wire`], [`tsfile`], [`config`] | no |
+//! | formats | [`limits`], then [`data`], then [`wire`], [`tsfile`], then [`statement`], then [`config`] | no |
 //! | storage | [`spool`] | only through its `Disk` trait |
 //! | | [`twin`] | only through the spool's `Disk` trait |
 //! | machines | [`link`] | no: `now` is an argument |
@@ -29,6 +29,7 @@ pub mod node;
 pub mod ops;
 pub mod sink;
 pub mod spool;
+pub mod statement;
 pub mod tsfile;
 pub mod twin;
 pub mod wire;

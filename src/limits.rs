@@ -240,6 +240,16 @@ pub const STATUS_HEAD_DEADLINE: Duration = Duration::from_secs(2);
 pub const STATUS_BUFFER_BYTES: usize = 8 * KIB;
 /// Body of a request: a statement or the name of a trouble.
 pub const STATUS_BODY_BYTES_MAX: usize = 64 * KIB;
+/// Text of one or more statements: what the control socket takes; the longest known is 2 KiB.
+pub const STATEMENT_BYTES_MAX: usize = STATUS_BODY_BYTES_MAX;
+/// Statements at one time: more than a node has pipes.
+pub const STATEMENTS_MAX: usize = 128;
+/// Attributes of one clause: several times as many as there are.
+pub const ATTRIBUTES_MAX: usize = 256;
+/// Forgotten commas and parentheses of one statement that are read as if they were there: the user guide has one each.
+pub const MISPRINTS_MAX: usize = 8;
+/// Patterns of one pipe: each costs a comparison for every device.
+pub const PATTERNS_MAX: usize = 64;
 /// Answer that the command line reads: full tables of the status, with room.
 pub const STATUS_REPLY_BYTES_MAX: usize = MIB;
 /// Longest configuration file.

@@ -15,6 +15,8 @@ use std::path::Path;
 mod checks;
 #[path = "fuzz/file_checks.rs"]
 mod file_checks;
+#[path = "fuzz/statement_checks.rs"]
+mod statement_checks;
 
 #[test]
 fn the_frame_decoder_keeps_its_rules_on_the_corpus() {
@@ -40,6 +42,11 @@ fn files_keep_their_rules_on_the_corpus() {
 #[test]
 fn columns_keep_their_rules_on_the_corpus() {
     assert!(run("column", file_checks::column) >= 20);
+}
+
+#[test]
+fn statements_keep_their_rules_on_the_corpus() {
+    assert!(run("statement", statement_checks::statement) >= 30);
 }
 
 /// Every file of a corpus, also cut off at every byte of its first hundred; returns how many there are.

@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["limits"],
     &["data"],
     &["wire", "tsfile"],
+    &["statement"],
     &["config"],
     &["spool"],
     &["twin"],

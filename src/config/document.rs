@@ -15,8 +15,9 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 
-use super::finding::{Finding, Findings, Place, Severity, nearest};
-use super::value::Secret;
+use super::finding::{Finding, Findings, Place, Severity};
+use crate::statement::Secret;
+use crate::statement::nearest;
 
 /// Where the values come from, and what was found wrong with them.
 #[derive(Debug)]

@@ -90,17 +90,6 @@ impl fmt::Display for Finding {
     }
 }
 
-/// The known word that is most like `word`, if one is like it at all.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    const LIKENESS_MIN: f64 = 0.8;
-    known
-        .into_iter()
-        .map(|each| (each, strsim::jaro_winkler(&word.to_lowercase(), each)))
-        .filter(|(_, likeness)| *likeness >= LIKENESS_MIN)
-        .max_by(|(_, left), (_, right)| left.total_cmp(right))
-        .map(|(each, _)| each)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,13 +104,5 @@ mod tests {
             hint: "give one".to_owned(),
         };
         assert_eq!(finding.to_string(), "a.toml:7: error: gate.listen: no address (give one)");
-    }
-
-    #[test]
-    fn only_like_words_are_meant() {
-        let known = ["max_connections", "max_frame_bytes", "listen"];
-        assert_eq!(nearest("max_conections", known), Some("max_connections"));
-        assert_eq!(nearest("Listen", known), Some("listen"));
-        assert_eq!(nearest("colour", known), None);
     }
 }

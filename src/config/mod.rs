@@ -16,7 +16,6 @@
 mod changes;
 mod document;
 mod finding;
-mod node_urls;
 mod pipe;
 mod read;
 mod sections;
@@ -30,12 +29,14 @@ use std::time::Duration;
 
 pub use changes::restart_keys;
 pub use finding::{Finding, Findings, Place, Severity};
-pub use node_urls::{NodeUrl, NodeUrlError, NodeUrls};
-pub use pipe::{AirGapSink, GateOrder, LoadStrategy, PipeConfig};
+pub use pipe::PipeConfig;
 pub use read::{Input, read};
-pub use value::{Network, Secret, Size, Span};
+pub use value::{Network, Size, Span};
 
 use crate::data::Precision;
+pub use crate::statement::{
+    AirGapSink, GateOrder, LoadStrategy, NodeUrl, NodeUrlError, NodeUrls, Secret,
+};
 
 /// Which of the two programs runs; they differ in their defaults only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

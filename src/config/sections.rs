@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::document::{Document, Section};
 use super::read::listen;
-use super::value::{Secret, Size, Span};
+use super::value::{Size, Span};
 use super::{
     Credentials, GateConfig, InboxConfig, IntakeConfig, LandingConfig, LandingWhenFull, PlanPolicy,
     Role, SpoolConfig, WhenFull,
@@ -15,6 +15,7 @@ use crate::limits::{
     CONNECTIONS_MAX, CONNECTIONS_MAX_DEFAULT, FRAME_BYTES_MAX_DEFAULT, HANDSHAKE_BYTES_MAX, KIB,
     MIB,
 };
+use crate::statement::Secret;
 
 /// `[spool]`. `delay` is the smallest that a consumer asks for.
 pub(super) fn spool(

@@ -283,38 +283,53 @@ fn every_mistake_of_a_pipe_names_line_key_and_remedy() {
     let stanza = |rest: &str| format!("[[pipe]]\nname = \"a\"\n{rest}\n");
     for (text, finding) in [
         (
-            stanza("statement = \"create pipe a with sink ('sink'='do-nothing-sink')\""),
-            "3: error: pipe[0].statement: statements come with a later version (write the pipe as name, source and sink)",
-        ),
-        (stanza(""), "1: error: pipe[0].sink: is missing (add sink = \"iotdb-air-gap-sink\")"),
-        (
-            stanza("sink = { ip = \"h\" }"),
-            "3: error: pipe[0].sink: the sink's name is missing (add sink = \"iotdb-air-gap-sink\")",
+            "[[pipe]]\nstatement = \"create pipe a with sink ('sink'='do-nothing-sink')\"\n"
+                .to_owned(),
+            "2: error: pipe[0].statement.sink.\"sink\": do-nothing-sink: this sink is not in this build (use iotdb-air-gap-sink)",
         ),
         (
-            stanza("sink = { sink = \"iotdb-thrift-sink\" }"),
-            "3: error: pipe[0].sink.\"sink\": \"iotdb-thrift-sink\": this sink is not in this build (use iotdb-air-gap-sink)",
+            "[[pipe]]\nname = \"a\"\nstatement = \"show pipes\"\n".to_owned(),
+            "2: error: pipe[0].name: unknown key (known here: statement)\n3: error: pipe[0].statement: expected one CREATE PIPE (write it as create pipe NAME with sink (...))",
+        ),
+        (
+            "[[pipe]]\nstatement = \"create pipe a with sink ('sink')\"\n".to_owned(),
+            "2: error: pipe[0].statement: Error occurred while parsing SQL to physical plan: line 1:31 expected '=', found ')'",
+        ),
+        (
+            stanza(""),
+            "1: error: pipe[0].sink: is missing (add sink = { sink = \"iotdb-air-gap-sink\" })",
+        ),
+        (
+            stanza("sink = { ip = \"h\", port = 1 }"),
+            "3: error: pipe[0].sink: iotdb-thrift-sink, the default: this sink is not in this build (use iotdb-air-gap-sink)",
+        ),
+        (
+            stanza("sink = { sink = \"iotdb-thrift-sink\", node-urls = \"h:1\" }"),
+            "3: error: pipe[0].sink.\"sink\": iotdb-thrift-sink: this sink is not in this build (use iotdb-air-gap-sink)",
         ),
         (
             stanza("sink = \"iotdb-air-gap-sink\""),
-            "3: error: pipe[0].sink: expected a table, found a text (write it as { key = value, ... })\n3: error: pipe[0].sink: the sink's name is missing (add sink = \"iotdb-air-gap-sink\")",
+            "3: error: pipe[0].sink: expected a table, found a text (write it as { key = value, ... })",
         ),
         (
             pipe(""),
-            "3: error: pipe[0].sink: no target is given (add node-urls = \"10.53.53.53:9780\", the gate's address on this side)",
+            "3: error: pipe[0].sink: One of connector.node-urls, connector.host:connector.port, sink.node-urls, sink.host:sink.port must be specified (add 'node-urls'='10.53.53.53:9780', the gate's address on this side)",
         ),
         (
             pipe("node-urls = \"10.53.53.53\""),
-            "3: error: pipe[0].sink.\"node-urls\": `10.53.53.53` has no port; a target is written host:port (such as 10.53.53.53:9780)",
+            "3: error: pipe[0].sink.\"node-urls\": Error occurred while parsing node urls from target servers, please check the specified 'host':'port' or 'node-urls' (`10.53.53.53` has no port; a target is written host:port)",
         ),
-        (pipe("ip = \"h\""), "3: error: pipe[0].sink.\"ip\": has no port beside it (add port)"),
+        (
+            pipe("ip = \"h\""),
+            "3: error: pipe[0].sink.\"ip\": One of connector.node-urls, connector.host:connector.port, sink.node-urls, sink.host:sink.port must be specified (add port)",
+        ),
         (
             pipe("\"sink.port\" = 9780"),
-            "3: error: pipe[0].sink.\"sink.port\": has no ip beside it (add ip)",
+            "3: error: pipe[0].sink.\"sink.port\": One of connector.node-urls, connector.host:connector.port, sink.node-urls, sink.host:sink.port must be specified (add ip)",
         ),
         (
             pipe("ip = \"h\", port = 0"),
-            "3: error: pipe[0].sink.\"port\": `0` is not a port; a port is a number from 1 to 65535",
+            "3: error: pipe[0].sink.\"port\": Error occurred while parsing node urls from target servers, please check the specified 'host':'port' or 'node-urls' (`0` is not a port; a port is a number from 1 to 65535)",
         ),
         (
             pipe("ip = \"h\", host = \"i\", port = 1"),
@@ -322,15 +337,15 @@ fn every_mistake_of_a_pipe_names_line_key_and_remedy() {
         ),
         (
             pipe(&format!("{TARGET}, air-gap.handshake-timeout-ms = -1")),
-            "3: error: pipe[0].sink.\"air-gap.handshake-timeout-ms\": expected milliseconds from 1 to a day, found \"-1\"",
+            "3: error: pipe[0].sink.\"air-gap.handshake-timeout-ms\": Invalid value -1 of sink.air-gap.handshake-timeout-ms. The value should be milliseconds from 1 to a day",
         ),
         (
             pipe(&format!("{TARGET}, air-gap.e-language.enable = \"yes\"")),
-            "3: error: pipe[0].sink.\"air-gap.e-language.enable\": expected true or false, found \"yes\"",
+            "3: error: pipe[0].sink.\"air-gap.e-language.enable\": Invalid value yes of sink.air-gap.e-language.enable. The value should be one of [true, false]",
         ),
         (
             pipe(&format!("{TARGET}, compressor = \"lz4,brotli\"")),
-            "3: error: pipe[0].sink.\"compressor\": expected up to four of snappy, gzip, lz4, zstd, lzma2, found \"lz4,brotli\"",
+            "3: error: pipe[0].sink.\"compressor\": Compressor should be one of [zstd, lz4, snappy, gzip, lzma2], but got brotli.",
         ),
         (
             pipe(&format!("{TARGET}, format = \"tsfile\"")),
@@ -350,14 +365,14 @@ fn every_mistake_of_a_pipe_names_line_key_and_remedy() {
         ),
         (
             format!("{}source = {{ realtime.mode = \"batch\" }}\n", pipe(TARGET)),
-            "4: error: pipe[0].source.\"realtime.mode\": this mode is not in this build: entries are sent as they come (use stream, or leave it out)",
+            "4: error: pipe[0].source.\"realtime.mode\": this mode is not in this build: entries are sent as they come (leave it out)",
         ),
         (
             format!(
                 "{}processor = {{ processor = \"tumbling-time-sampling-processor\" }}\n",
                 pipe(TARGET)
             ),
-            "4: error: pipe[0].processor.\"processor\": this processor is not in this build (leave the clause out)",
+            "4: error: pipe[0].processor.\"processor\": tumbling-time-sampling-processor: this processor is not in this build (leave the clause out)",
         ),
         (
             format!("[[pipe]]\nsink = {{ sink = \"iotdb-air-gap-sink\", {TARGET} }}\n"),
@@ -395,6 +410,19 @@ fn attributes_are_read_under_every_spelling() {
         let sink = sink_of(attributes);
         assert_eq!(sink.targets.to_string(), "gate:9780", "{attributes}");
     }
+}
+
+#[test]
+fn a_statement_is_a_stanza_too() {
+    let statement = "create pipe A2B with source ('source'='iotdb-source') \
+                     with sink ('sink'='iotdb-air-gap-sink' 'sink.ip'='gate','sink.port'='9780')";
+    let text = format!("[[pipe]]\nstatement = \"{statement}\"\n");
+    let (config, findings) = read_with(Role::Sender, Some(&text), &[]);
+    let written = read_with(Role::Sender, Some(&pipe("ip = \"gate\", port = 9780")), &[]).0;
+    let [pipe] = &config.pipes[..] else { panic!("{findings:?}") };
+    assert_eq!((pipe.name.as_str(), &pipe.sink), ("A2B", &written.pipes[0].sink));
+    let warning = "a ',' is missing before 'sink.ip': read as if it were there";
+    assert!(findings.len() == 1 && findings[0].contains(warning), "{findings:?}");
 }
 
 #[test]

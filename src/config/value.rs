@@ -1,8 +1,7 @@
-//! Values with a form of their own: sizes, durations, networks, secrets.
+//! Values with a form of their own: sizes, durations, networks.
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::{Deserializer, Error, Visitor};
@@ -20,17 +19,6 @@ pub struct Span(pub Duration);
 pub struct Network {
     address: IpAddr,
     prefix_bits: u8,
-}
-
-/// Something that must not be shown: given in clear, or by where it lies.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Secret {
-    /// Given in clear.
-    Clear(String),
-    /// `file:PATH`: the first line of a file.
-    File(PathBuf),
-    /// `env:NAME`: a variable of the environment.
-    Env(String),
 }
 
 impl Size {
@@ -106,36 +94,6 @@ fn shifted(difference: u128, bits: u8, prefix_bits: u8) -> bool {
 impl fmt::Display for Network {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}/{}", self.address, self.prefix_bits)
-    }
-}
-
-impl Secret {
-    /// Reads `file:`, `env:` or a secret in clear; `base` is what a relative path is relative to.
-    pub(super) fn parse(text: &str, base: &Path) -> Self {
-        if let Some(path) = text.strip_prefix("file:") {
-            Self::File(base.join(path))
-        } else if let Some(name) = text.strip_prefix("env:") {
-            Self::Env(name.to_owned())
-        } else {
-            Self::Clear(text.to_owned())
-        }
-    }
-}
-
-/// Where it lies, never what it is.
-impl fmt::Display for Secret {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Clear(_) => out.write_str("******"),
-            Self::File(path) => write!(out, "file:{}", path.display()),
-            Self::Env(name) => write!(out, "env:{name}"),
-        }
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, out)
     }
 }
 
@@ -257,15 +215,5 @@ mod tests {
         for wrong in ["10.0.0.0/33", "::/129", "10.0.0/8", "host", "10.0.0.0/", ""] {
             assert_eq!(Network::parse(wrong), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_secret_is_never_shown() {
-        let base = Path::new("/etc/penstock");
-        let clear = Secret::parse("hunter2", base);
-        assert_eq!(format!("{clear} {clear:?}"), "****** ******");
-        assert_eq!(Secret::parse("file:pw", base), Secret::File("/etc/penstock/pw".into()));
-        assert_eq!(Secret::parse("file:/pw", base), Secret::File("/pw".into()));
-        assert_eq!(Secret::parse("env:PW", base), Secret::Env("PW".to_owned()));
     }
 }

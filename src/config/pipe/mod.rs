@@ -1,30 +1,26 @@
-//! `[[pipe]]`: attributes as in SQL, made into settings of the parts that this build has.
+//! `[[pipe]]`: attributes as in SQL, or a statement itself, made into settings of the parts that this
+//! build has.
 //!
 //! ```text
-//!  source = { "source.path" = "root.**" }     prefixes and aliases       settings,
-//!  sink   = { "connector.host" = "10.0.0.1" } -------------------> key -> mistakes, remarks
+//!  source = { "source.path" = "root.**" }     Definition      check         settings,
+//!  sink   = { "connector.host" = "10.0.0.1" } ----------> crate::statement -> mistakes, remarks
+//!  statement = "create pipe .. with sink (..)"
 //! ```
-//!
-//! A key may stand with or without one prefix of its side (`source.`, `extractor.`; `processor.`;
-//! `sink.`, `connector.`) and under its aliases. Two spellings with different values are a mistake, where
-//! IoTDB silently takes one. An unknown key is a remark, since IoTDB accepts it too.
 
-mod attributes;
-mod sink;
-mod source;
+mod clause;
 
-use std::num::NonZeroU64;
-use std::time::Duration;
+use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::DeValue;
 
 use super::document::{Document, Section, into_table};
-use super::node_urls::NodeUrls;
-use super::value::Secret;
-use crate::limits::{PIPES_MAX, WRAPPERS_MAX};
-use crate::wire::compressed::Compressor;
-use attributes::{Attributes, Side};
+use crate::limits::PIPES_MAX;
+use crate::statement::{
+    AirGapSink, CreatePipe, Definition, Parsed, PipeName, Side, Sink, Statement, Surroundings,
+    parse,
+};
+use clause::Clause;
 
 /// A pipe of the configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,69 +29,6 @@ pub struct PipeConfig {
     pub name: String,
     /// Its far side.
     pub sink: AirGapSink,
-}
-
-/// `iotdb-air-gap-sink`: what its attributes say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an attribute of its own")]
-pub struct AirGapSink {
-    /// The gates.
-    pub targets: NodeUrls,
-    /// Which gate comes next.
-    pub order: GateOrder,
-    /// Limit of the connect, and of the handshake's answer.
-    pub handshake_timeout: Duration,
-    /// Limit of the answer to a seal at first.
-    pub seal_timeout: Duration,
-    /// Wrap each frame in the text envelope that some gates want.
-    pub e_language: bool,
-    /// Try the handshake of 1.3.0 and before after the newer one was refused.
-    pub handshake_v1_fallback: bool,
-    /// Bytes of a file in one frame.
-    pub piece_bytes: usize,
-    /// Compressors, applied in this order.
-    pub compressors: heapless::Vec<Compressor, WRAPPERS_MAX>,
-    /// The level of zstd, wherever it stands in the chain.
-    pub zstd_level: i32,
-    /// Bytes per second; none for no limit.
-    pub rate_limit: Option<NonZeroU64>,
-    /// User at the far side.
-    pub user: String,
-    /// Its password.
-    pub password: Secret,
-    /// Whether the far side marks the data as having come by a pipe.
-    pub mark_as_pipe_request: bool,
-    /// Whether the far side casts values of another type.
-    pub convert_on_type_mismatch: bool,
-    /// How the far side loads files.
-    pub load_strategy: LoadStrategy,
-    /// Whether the far side checks files against its schema.
-    pub load_validation: bool,
-    /// Whether the far side skips what the user may not write.
-    pub skip_if_no_privileges: bool,
-    /// After this long a refused entry is put aside as a dead letter; none for never.
-    pub give_up_after: Option<Duration>,
-}
-
-/// Which of several gates comes next (`load-balance-strategy`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum GateOrder {
-    /// The next one after each loss.
-    #[default]
-    RoundRobin,
-    /// Any.
-    Random,
-    /// The first that can be had, in the order of the list.
-    Priority,
-}
-
-/// How the far side loads files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoadStrategy {
-    /// Before it answers.
-    Sync,
-    /// After it answered.
-    Async,
 }
 
 /// Reads all `[[pipe]]` of `root`; those with mistakes are left out.
@@ -131,24 +64,94 @@ fn read_stanza(
         })
         .ok()?;
     let mut section = Section::of(path, table, span);
-    if section.raw("statement").is_some() {
-        section.reject(
-            "statement",
-            "statements come with a later version",
-            "write the pipe as name, source and sink",
-            document,
-        );
-        return None;
+    let statement = section.optional::<String>("statement", document);
+    if let Some(at) = section.span_of("statement") {
+        let create = read_statement(&statement?, &section, document);
+        let path = section.full("statement");
+        section.finish(document);
+        return from_statement(&create?, &path, &at, others, document);
     }
     let name = read_name(&mut section, others, document);
-    let source = Attributes::read(&mut section, Side::Source, document);
-    let processor = Attributes::read(&mut section, Side::Processor, document);
-    let sink = Attributes::read(&mut section, Side::Sink, document);
+    let source = Clause::read(&mut section, Side::Source, document);
+    let processor = Clause::read(&mut section, Side::Processor, document);
+    let sink = Clause::read(&mut section, Side::Sink, document);
     section.finish(document);
-    source::check(source, document);
-    source::check_processor(processor, document);
-    let sink = sink::read(sink, document);
+    if !sink.is_present {
+        sink.reject("is missing", "add sink = { sink = \"iotdb-air-gap-sink\" }", document);
+        return None;
+    }
+    if ![&source, &processor, &sink].iter().all(|clause| clause.is_whole) {
+        return None;
+    }
+    let sink = read_sink(&[source, processor, sink], document);
     Some(PipeConfig { name: name?, sink: sink? })
+}
+
+/// The one statement of a stanza.
+fn read_statement(
+    text: &str,
+    section: &Section<'_>,
+    document: &mut Document<'_>,
+) -> Option<CreatePipe> {
+    let hint = "write it as create pipe NAME with sink (...)";
+    let parsed = match parse(text) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            section.reject("statement", &error.message(), "", document);
+            return None;
+        }
+    };
+    let mut parsed = parsed.into_iter();
+    if let (Some(Parsed { statement: Statement::CreatePipe(create), warnings }), None) =
+        (parsed.next(), parsed.next())
+    {
+        for warning in &warnings {
+            section.remark("statement", &warning.to_string(), "", document);
+        }
+        return Some(create);
+    }
+    section.reject("statement", "expected one CREATE PIPE", hint, document);
+    None
+}
+
+fn from_statement(
+    create: &CreatePipe,
+    path: &str,
+    at: &Range<usize>,
+    others: &[PipeConfig],
+    document: &mut Document<'_>,
+) -> Option<PipeConfig> {
+    let name = create.name.as_str().to_owned();
+    if others.iter().any(|other| other.name == name) {
+        let message = format!("there is a pipe {name:?} already");
+        document.error(Some(at.clone()), path, &message, "choose another name");
+        return None;
+    }
+    let clauses = [Side::Source, Side::Processor, Side::Sink].map(|side| {
+        let path = format!("{path}.{}", side.name());
+        Clause::of_statement(side, create.definition.side(side), path, at.clone())
+    });
+    Some(PipeConfig { name, sink: read_sink(&clauses, document)? })
+}
+
+/// Checks the parts together; none if the pipe cannot run in this build, which is noted.
+fn read_sink(clauses: &[Clause; 3], document: &mut Document<'_>) -> Option<AirGapSink> {
+    let [source, processor, sink] = clauses;
+    let definition = Definition {
+        source: source.attributes.clone(),
+        processor: processor.attributes.clone(),
+        sink: sink.attributes.clone(),
+    };
+    let surroundings = Surroundings { base: document.base(), externals: &[] };
+    let checked = definition.check(surroundings);
+    for clause in clauses {
+        clause.note(&checked.remarks, document);
+        clause.warn_of_clear(document);
+    }
+    match checked.settings?.sink {
+        Sink::AirGap(sink) => Some(*sink),
+        Sink::Thrift(_) | Sink::DoNothing | Sink::External(_) => None,
+    }
 }
 
 fn read_name(
@@ -162,20 +165,13 @@ fn read_name(
         }
         return None;
     };
-    let fault = if name.is_empty() || name.len() > PIPE_NAME_BYTES_MAX {
-        format!("a pipe's name has 1 to {PIPE_NAME_BYTES_MAX} bytes")
-    } else if name.starts_with("__") {
-        "names that begin with __ are reserved".to_owned()
-    } else if matches!(name.as_str(), "." | "..") || name.contains(['/', '\\', '\0']) {
-        "the name becomes a directory and cannot be one".to_owned()
-    } else if others.iter().any(|other| other.name == name) {
-        format!("there is a pipe {name:?} already")
-    } else {
-        return Some(name);
+    let fault = match PipeName::new(name.as_str()).check() {
+        Err(fault) => fault.to_string(),
+        Ok(()) if others.iter().any(|other| other.name == name) => {
+            format!("there is a pipe {name:?} already")
+        }
+        Ok(()) => return Some(name),
     };
     section.reject("name", &fault, "choose another name", document);
     None
 }
-
-/// The name becomes a directory and a part of file names.
-const PIPE_NAME_BYTES_MAX: usize = 64;

@@ -1,0 +1,122 @@
+//! Attributes of sources (`PipeSourceConstant`, `IoTDBDataRegionSource`).
+
+use super::{Here, INERT, Kind, Row, Wording};
+use crate::statement::known::Plugin;
+
+const OURS: &[Plugin] = &[Plugin::IotdbSource];
+const FILTER: &str = "filters are not in this build: a pipe sends everything that was taken in";
+const MODE: &str = "this mode is not in this build: entries are sent as they come";
+const ONE_SHOT: &str = "pipes that end by themselves are not in this build";
+
+/// A filter, with the texts that keep nothing back.
+const fn filter(
+    key: &'static str,
+    kind: Kind,
+    default: &'static str,
+    everything: &'static [&'static str],
+) -> Row {
+    Row { key, aliases: &[], of: OURS, kind, default, here: Here::Missing(everything, FILTER) }
+}
+
+const fn inert(
+    key: &'static str,
+    kind: Kind,
+    default: &'static str,
+    harmless: &'static [&'static str],
+) -> Row {
+    Row { key, aliases: &[], of: OURS, kind, default, here: Here::Inert(INERT, harmless) }
+}
+
+const fn also(aliases: &'static [&'static str], row: Row) -> Row {
+    Row { aliases, ..row }
+}
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        key: "source",
+        aliases: &[],
+        of: &[Plugin::IotdbSource, Plugin::DoNothingSource],
+        kind: Kind::Plugin,
+        default: "iotdb-source",
+        here: Here::Honoured,
+    },
+    filter("pattern", Kind::Prefixes, "root", &["root", ""]),
+    filter("path", Kind::Paths, "root.**", &["root.**"]),
+    Row {
+        key: "pattern.format",
+        aliases: &[],
+        of: OURS,
+        kind: Kind::Word(&["prefix", "iotdb"], Wording::Invalid),
+        default: "prefix",
+        here: Here::Honoured,
+    },
+    filter("pattern.inclusion", Kind::Paths, "", &["root.**"]),
+    filter("path.exclusion", Kind::Paths, "", &[""]),
+    filter("pattern.exclusion", Kind::Prefixes, "", &[""]),
+    filter("inclusion", Kind::Changes, "data.insert", &["all"]),
+    filter("inclusion.exclusion", Kind::Changes, "", &[""]),
+    filter("start-time", Kind::Time, "", &[]),
+    filter("end-time", Kind::Time, "", &[]),
+    filter("history.enable", Kind::StrictFlag, "true", &["true"]),
+    filter("history.start-time", Kind::Time, "", &[]),
+    filter("history.end-time", Kind::Time, "", &[]),
+    inert("history.loose-range", Kind::Loose, "", &[""]),
+    filter("realtime.enable", Kind::StrictFlag, "true", &["true"]),
+    Row {
+        key: "realtime.mode",
+        aliases: &[],
+        of: OURS,
+        // In the order of the stock message.
+        kind: Kind::Word(
+            &["file", "hybrid", "log", "forced-log", "stream", "batch"],
+            Wording::Invalid,
+        ),
+        default: "hybrid",
+        here: Here::Missing(&["stream", "hybrid", "log", "forced-log"], MODE),
+    },
+    inert("realtime.loose-range", Kind::Loose, "", &[""]),
+    filter("forwarding-pipe-requests", Kind::Flag, "true", &["true"]),
+    also(&["mods"], inert("mods.enable", Kind::Flag, "false", &["true"])),
+    Row {
+        key: "mode",
+        aliases: &[],
+        of: OURS,
+        kind: Kind::Word(&["query", "snapshot", "subscribe", "live"], Wording::Invalid),
+        default: "live",
+        here: Here::Missing(&["subscribe", "live"], ONE_SHOT),
+    },
+    Row {
+        key: "mode.snapshot",
+        aliases: &[],
+        of: OURS,
+        kind: Kind::Flag,
+        default: "false",
+        here: Here::Missing(&["false"], ONE_SHOT),
+    },
+    Row {
+        key: "mode.streaming",
+        aliases: &[],
+        of: OURS,
+        kind: Kind::Flag,
+        default: "true",
+        here: Here::Missing(&["true"], MODE),
+    },
+    inert("mode.strict", Kind::Flag, "true", &["true"]),
+    filter("mode.double-living", Kind::Flag, "false", &["false"]),
+    also(
+        &["watermark.interval-ms"],
+        inert(
+            "watermark-interval-ms",
+            Kind::Whole { min: i64::MIN, max: i64::MAX, expected: "milliseconds" },
+            "-1",
+            &["-1"],
+        ),
+    ),
+    filter("capture.tree", Kind::Flag, "true", &["true"]),
+    filter("capture.table", Kind::Flag, "true", &["true"]),
+    also(&["database"], filter("database-name", Kind::Text, ".*", &[".*"])),
+    also(&["table"], filter("table-name", Kind::Text, ".*", &[".*"])),
+    also(&["user"], inert("username", Kind::Text, "", &[])),
+    inert("password", Kind::Secret, "", &[]),
+    inert("skipif", Kind::Word(&["no-privileges", ""], Wording::Invalid), "", &[""]),
+];
