@@ -186,6 +186,10 @@ pub const TSFILE_INDEX_DEPTH_MAX: usize = 16;
 pub const TSFILE_COLUMNS_AT_ONCE: usize = 1024;
 /// Bytes that are copied at one time from one `TsFile` to another.
 pub const TSFILE_COPY_BYTES: usize = 128 * KIB;
+/// Bytes of a bloom filter that a check holds: 1.3 million chunks; of a larger one it reads bit by bit.
+pub const TSFILE_BLOOM_BYTES: usize = MIB;
+/// Bytes that are read at once where many small chunks are copied.
+pub const TSFILE_AHEAD_BYTES: usize = 64 * KIB;
 /// Deletions that are kept of a modification file.
 pub const TSFILE_DELETIONS_MAX: usize = 64 * KIB;
 

@@ -234,10 +234,9 @@ impl<'f, R: ReadAt + ?Sized> Window<'f, R> {
         self.held.get(start..)?.first_chunk().copied()
     }
 
-    /// Reads on from here, to the end of the range at most.
+    /// Reads on from here, also beyond the end of the range: the next one often lies there.
     fn fill(&mut self) -> Result<(), TsFileError> {
-        let most = usize::try_from(self.left()).unwrap_or(usize::MAX);
-        self.held.resize(self.width.min(most), 0);
+        self.held.resize(self.width, 0);
         self.held_from = self.at;
         match read_fully(self.file, self.at, &mut self.held) {
             Ok(count) => self.held.truncate(count),

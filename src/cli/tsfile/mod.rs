@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  open.rs   a file with the deletions that lie beside it, and progress on a terminal
+//!  times.rs  times as numbers and as dates
 //!  ls.rs     series     show.rs   points     check.rs  flaws     cut.rs   a smaller file     plot.rs  a picture
 //! ```
 //!
@@ -15,14 +16,15 @@ mod plot;
 mod show;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use self::times::TimeArguments;
 use super::{CliError, Ending};
-use crate::data::TimeRange;
 use crate::tsfile::cut::Selection;
 
 #[derive(Debug, Subcommand)]
@@ -108,17 +110,6 @@ struct PointArguments {
     times: TimeArguments,
 }
 
-/// Times as they stand in the file: since 1970, in the unit of the server that wrote it.
-#[derive(Debug, Args, Clone, Copy)]
-struct TimeArguments {
-    /// The first time
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
-    from: Option<i64>,
-    /// The last time
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
-    to: Option<i64>,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// Columns for people
@@ -127,12 +118,6 @@ enum Format {
     Csv,
     /// An object on a line each
     Json,
-}
-
-impl TimeArguments {
-    fn range(self) -> TimeRange {
-        TimeRange { min: self.from.unwrap_or(i64::MIN), max: self.to.unwrap_or(i64::MAX) }
-    }
 }
 
 impl PointArguments {

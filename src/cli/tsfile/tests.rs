@@ -52,6 +52,9 @@ fn points_are_shown_in_each_format() {
     assert_eq!(csv, "time,device,series,value\n2000,root.sg.d1,s1,-20\n3000,root.sg.d1,s1,30\n");
     let json = printed(&["show", path, "--format", "json", "--limit", "1"]);
     assert_eq!(json, "{\"time\":1000,\"device\":\"root.sg.d1\",\"series\":\"s1\",\"value\":10}\n");
+    let dated = ["--from", "1970-01-01T08:00:02+08:00", "--to", "1970-01-01T00:00:02.5Z"];
+    let two = printed(&[&["show", path, "--format", "csv"], &dated[..]].concat());
+    assert_eq!(two, "time,device,series,value\n2000,root.sg.d1,s1,-20\n");
     let none = printed(&["show", path, "--device", "root.other.*"]);
     assert_eq!(none.lines().count(), 1, "the head");
 }

@@ -2,6 +2,7 @@
 
 use super::{Checker, Level, Place, Saved, Sum, What};
 use crate::data::ReadAt;
+use crate::limits::TSFILE_BLOOM_BYTES;
 use crate::tsfile::bloom::{Shape, text_hash};
 use crate::tsfile::device::compare_names;
 use crate::tsfile::read::{ChunkHeader, Device, Series, TsFile};
@@ -12,6 +13,8 @@ use crate::tsfile::window::{TsFileError, Window};
 struct Walk<'f, R> {
     file: &'f TsFile<R>,
     headers: Window<'f, R>,
+    /// Statistics and chunk lists of series.
+    metadata: Window<'f, R>,
     bloom: Option<Filter<'f, R>>,
     /// Chunks that the index names.
     named: Sum,
@@ -21,8 +24,9 @@ struct Walk<'f, R> {
     covered: u64,
 }
 
-/// The stored bloom filter.
+/// The stored bloom filter: in memory, or read bit by bit where it is large.
 struct Filter<'f, R> {
+    held: Vec<u8>,
     window: Window<'f, R>,
     start: u64,
     bytes: u64,
@@ -32,11 +36,12 @@ struct Filter<'f, R> {
 impl Checker<'_> {
     pub(super) fn index<R: ReadAt>(&mut self, file: &TsFile<R>) -> Result<(), TsFileError> {
         let (start, bytes, shape) = file.bloom()?;
-        let window = Window::new(file.file(), 0, 0);
+        let bloom = if bytes > 0 { Some(Filter::new(file, start, bytes, shape)?) } else { None };
         let mut walk = Walk {
             file,
             headers: Window::new(file.file(), 0, 0),
-            bloom: (bytes > 0).then_some(Filter { window, start, bytes, shape }),
+            metadata: file.metadata(),
+            bloom,
             named: Sum::default(),
             device: 0,
             covered: 0,
@@ -147,19 +152,21 @@ impl Checker<'_> {
         place: Place<'_>,
         series: &Series,
     ) -> Result<u64, TsFileError> {
-        let of_series = walk.file.statistics(series.statistics, series.value_type)?;
-        let mut merged = Statistics::empty(series.value_type);
-        let mut chunks = walk.file.chunks(series);
+        let (file, metadata) = (walk.file, &mut walk.metadata);
+        let value_type = series.value_type;
+        let of_series = file.statistics_by(metadata, series.statistics, value_type)?;
+        let mut merged = Statistics::empty(value_type);
+        let mut chunks = file.cursor(series);
         let mut count = 0;
-        while let Some(chunk) = chunks.next()? {
+        while let Some(chunk) = chunks.next(metadata)? {
             count += 1;
             walk.named.add(chunk.offset, walk.device);
             if chunk.statistics != series.statistics {
-                merged.merge(&walk.file.statistics(chunk.statistics, series.value_type)?);
+                merged.merge(&file.statistics_by(metadata, chunk.statistics, value_type)?);
             }
-            walk.headers.seek(chunk.offset, walk.file.summary().separator);
+            walk.headers.seek(chunk.offset, file.summary().separator);
             let header = ChunkHeader::read(&mut walk.headers)?;
-            if header.name != series.name || header.value_type != series.value_type {
+            if header.name != series.name || header.value_type != value_type {
                 self.flaw(&place.flaw(chunk.offset, What::OtherChunk, Saved::Others));
             }
         }
@@ -174,20 +181,38 @@ impl Checker<'_> {
     }
 }
 
-impl<R: ReadAt> Filter<'_, R> {
+impl<'f, R: ReadAt> Filter<'f, R> {
+    fn new(file: &'f TsFile<R>, start: u64, bytes: u64, shape: Shape) -> Result<Self, TsFileError> {
+        let end = start + bytes;
+        // Neighbouring bits have nothing to do with each other: no more is read than one of them.
+        let mut window = Window::wide(file.file(), start, end, size_of::<u64>());
+        let mut held = Vec::new();
+        if let Ok(bytes) = usize::try_from(bytes)
+            && bytes <= TSFILE_BLOOM_BYTES
+        {
+            window.take_into(bytes, WHAT, &mut held)?;
+        }
+        Ok(Self { held, window, start, bytes, shape })
+    }
+
     fn knows(&mut self, path: &str) -> Result<bool, TsFileError> {
-        let end = self.start + self.bytes;
         for bit in self.shape.bits_of(path) {
-            let place = self.start + u64::from(bit / 8);
             // Zero bytes at the end are not stored.
-            if place >= end {
-                return Ok(false);
-            }
-            self.window.seek(place, end);
-            if (self.window.u8("bloom filter")? >> (bit % 8)) & 1 == 0 {
+            let byte = if u64::from(bit / 8) < self.bytes { self.byte(bit / 8)? } else { 0 };
+            if (byte >> (bit % 8)) & 1 == 0 {
                 return Ok(false);
             }
         }
         Ok(true)
     }
+
+    fn byte(&mut self, place: u32) -> Result<u8, TsFileError> {
+        if let Some(byte) = self.held.get(place as usize) {
+            return Ok(*byte);
+        }
+        self.window.seek(self.start + u64::from(place), self.start + self.bytes);
+        self.window.u8(WHAT)
+    }
 }
+
+const WHAT: &str = "bloom filter";

@@ -1,17 +1,21 @@
 //! Everything that a file's own redundancy can show, in bounded memory.
 //!
-//! ```text
-//!  1  both ends                     magics, version, metadata block to its last byte     tail.rs
-//!  2  data zone, front to back      markers, lengths that land on the next marker        scan.rs
-//!  3  index against data zone       each chunk is there, of that name and type, once     index.rs
-//!  4  index itself                  order, first keys, no gap in the metadata zone       index.rs
-//!  5  pages (deep only)             decompressed, decoded, rows agree, times ascend      deep.rs
-//!  6  statistics                    of chunks against the series; deep: against points   deep.rs
-//!  7  bloom filter                  has every path                                       index.rs
-//! ```
+//! A `TsFile` has no checksums. What is said twice in it is compared:
 //!
-//! Chunks of the data zone and chunks of the index are compared as a whole: by their number and by the sum
-//! of a hash of their offsets and devices, so that no list of them is kept.
+//! | what | how | where | test |
+//! |---|---|---|---|
+//! | both magics, version, size of the metadata block, separator where it says, block read to its last byte | [`super::tail::check`] | tail.rs | `each_flaw_is_found_where_it_is`, those of tail.rs |
+//! | markers; each length lands on the next marker; the last one is the separator | data zone, front to back | scan.rs | `each_flaw_is_found_where_it_is` |
+//! | how much is whole of a file without an end | the same | scan.rs | `a_file_that_was_cut_off_says_what_is_whole` |
+//! | each chunk of the index is there, with its name and type | the header at its offset | index.rs | `each_flaw_is_found_where_it_is` |
+//! | each chunk is in the index once, under its device | number, and sum of a hash of place and device, so that no list is kept | index.rs | `each_flaw_is_found_where_it_is` |
+//! | keys ascend, lead to what begins with them, and leave no gap in the metadata zone | the walk itself; bytes walked over | index.rs, read/index.rs | `no_flipped_bit_changes_a_point_unseen` |
+//! | columns of an aligned device have as many chunks as its times | counts | index.rs | the same |
+//! | statistics of the chunks are together those of their series | merged | index.rs | `each_flaw_is_found_where_it_is` |
+//! | the bloom filter has every path | its bits | index.rs | the same |
+//! | pages decompress to their size, decode to their count, as many rows as times | decoded (deep) | deep.rs | the same |
+//! | times ascend through the pages and chunks of a series | compared (deep) | deep.rs | `no_flipped_bit_changes_a_point_unseen` |
+//! | count, times, first, last, least, largest and sum of each page, chunk and series | computed (deep); sums of floats within rounding | deep.rs | `each_flaw_is_found_where_it_is` |
 //!
 //! What a file cannot show, because nothing in it says the same twice:
 //! - a text or blob changed within a page without compression that is neither first nor last, nor (of
@@ -22,6 +26,8 @@
 //! - bits that no reader looks at: padding, the upper flags of a series, the compressor of a chunk of empty
 //!   pages, the encoding of a time column that decodes all the same, plan ranges, surplus bits of the bloom
 //!   filter, table schemas, properties
+//!
+//! In the samples that the test flips bit by bit, only the last kind is there: what is not seen changes no point.
 
 mod deep;
 mod index;

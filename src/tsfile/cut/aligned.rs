@@ -26,22 +26,22 @@ impl<R: ReadAt> Cutter<'_, R> {
             gone_of_any.append(&mut self.gone);
         }
         let mut lists: Vec<_> =
-            columns.into_iter().map(|series| (self.file.chunks(&series), series)).collect();
+            columns.into_iter().map(|series| (self.file.cursor(&series), series)).collect();
         writer.aligned(&device.id, specs)?;
         let mut time_chunks = self.file.chunks(times);
         while let Some(place) = time_chunks.next()? {
-            let statistics = self.file.statistics(place.statistics, None)?;
-            let header = self.file.chunk(place.offset)?;
+            let statistics = self.statistics(place.statistics, None)?;
+            let header = self.chunk(place.offset)?;
             let mut chunks = Vec::new();
             for (list, _) in &mut lists {
-                chunks.push(list.next()?);
+                chunks.push(list.next(&mut self.metadata)?);
             }
             // What is gone of any column makes the group a border. Chunks of the group may begin later.
             self.gone.clone_from(&gone_of_any);
             match self.lie(&statistics, place.offset) {
                 Lie::Outside => {}
                 Lie::Inside => {
-                    let file = self.file.file();
+                    let file = self.ahead;
                     writer.copy_rows(Source { file, header: &header, statistics: &statistics })?;
                     let chunks = chunks.into_iter().zip(&lists);
                     self.copy_columns(chunks.map(|(chunk, (_, series))| (chunk, series)), writer)?;
@@ -57,7 +57,7 @@ impl<R: ReadAt> Cutter<'_, R> {
     }
 
     /// A column, encoded and compressed as its first chunk is.
-    fn column_of(&self, series: &Series) -> Result<Column, CutError> {
+    fn column_of(&mut self, series: &Series) -> Result<Column, CutError> {
         let mut column = Column::new(&*series.name, series.value_type.unwrap_or(DataType::Int64));
         let Some(first) = self.file.chunks(series).next()? else { return Ok(column) };
         let header = self.header(first, series)?;
@@ -69,15 +69,15 @@ impl<R: ReadAt> Cutter<'_, R> {
     }
 
     fn copy_columns<'s, W: io::Write, S: Scratch>(
-        &self,
+        &mut self,
         columns: impl Iterator<Item = (Option<ChunkPlace>, &'s Series)>,
         writer: &mut Writer<W, S>,
     ) -> Result<(), CutError> {
         for (index, (place, series)) in columns.enumerate() {
             let Some(place) = place else { continue };
             let header = self.header(place, series)?;
-            let statistics = self.file.statistics(place.statistics, series.value_type)?;
-            let file = self.file.file();
+            let statistics = self.statistics(place.statistics, series.value_type)?;
+            let file = self.ahead;
             writer.copy_column(index, Source { file, header: &header, statistics: &statistics })?;
         }
         Ok(())

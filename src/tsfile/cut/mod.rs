@@ -11,6 +11,7 @@
 //!
 //! What is inside is known from statistics, so that a border costs its pages and nothing else does.
 
+mod ahead;
 mod aligned;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use std::io;
 
 use thiserror::Error;
 
+use self::ahead::Ahead;
 use crate::data::{DataType, ReadAt, TimeRange, path};
 use crate::tsfile::device::DeviceId;
 use crate::tsfile::encoding::{Encoding, Values};
@@ -27,7 +29,7 @@ use crate::tsfile::read::{
     TsFile,
 };
 use crate::tsfile::statistics::Statistics;
-use crate::tsfile::window::TsFileError;
+use crate::tsfile::window::{TsFileError, Window};
 use crate::tsfile::write::{Column, Scratch, Source, WriteError, Writer};
 
 /// Which points.
@@ -91,10 +93,14 @@ pub fn cut<R: ReadAt, W: io::Write, S: Scratch>(
     if file.summary().schemas > 0 {
         return Err(CutError::Table);
     }
+    let ahead = Ahead::new(file.file());
     let mut cutter = Cutter {
         file,
         deletions,
         selection,
+        ahead: &ahead,
+        headers: Window::new(&ahead, 0, 0),
+        metadata: file.metadata(),
         reader: PageReader::new(file),
         gone: Vec::new(),
         stored: Vec::new(),
@@ -114,6 +120,11 @@ struct Cutter<'f, R> {
     file: &'f TsFile<R>,
     deletions: &'f Deletions,
     selection: &'f Selection,
+    /// Where chunks are copied from, and their headers.
+    ahead: &'f Ahead<'f, R>,
+    headers: Window<'f, Ahead<'f, R>>,
+    /// Statistics and chunk lists.
+    metadata: Window<'f, R>,
     reader: PageReader<'f, R>,
     /// What is deleted of the series in hand.
     gone: Vec<Gone>,
@@ -159,7 +170,7 @@ impl<R: ReadAt> Cutter<'_, R> {
     }
 
     fn wanted_columns(
-        &self,
+        &mut self,
         device: &Device,
         mut list: SeriesOf<'_, R>,
     ) -> Result<Vec<Series>, CutError> {
@@ -173,11 +184,11 @@ impl<R: ReadAt> Cutter<'_, R> {
     }
 
     /// Whether a series is wanted and has points in the wanted times.
-    fn has_wanted(&self, device: &Device, series: &Series) -> Result<bool, CutError> {
+    fn has_wanted(&mut self, device: &Device, series: &Series) -> Result<bool, CutError> {
         if !self.selection.wants(&device.id, &series.name) {
             return Ok(false);
         }
-        let statistics = self.file.statistics(series.statistics, series.value_type)?;
+        let statistics = self.statistics(series.statistics, series.value_type)?;
         let times = TimeRange { min: statistics.start, max: statistics.end };
         Ok(statistics.count > 0 && self.selection.times.overlaps(times))
     }
@@ -226,26 +237,40 @@ impl<R: ReadAt> Cutter<'_, R> {
         let Some(data_type) = series.value_type else { return Ok(()) };
         self.deletions.of_series(&device.id, &series.name, &mut self.gone);
         writer.series(Column::new(&*series.name, data_type))?;
-        let mut chunks = self.file.chunks(series);
-        while let Some(place) = chunks.next()? {
-            let statistics = self.file.statistics(place.statistics, series.value_type)?;
+        let mut chunks = self.file.cursor(series);
+        while let Some(place) = chunks.next(&mut self.metadata)? {
+            let statistics = self.statistics(place.statistics, series.value_type)?;
             match self.lie(&statistics, place.offset) {
                 Lie::Outside => {}
                 Lie::Inside => {
                     let header = self.header(place, series)?;
-                    let file = self.file.file();
+                    let file = self.ahead;
                     writer.copy_chunk(Source { file, header: &header, statistics: &statistics })?;
                 }
                 Lie::Border => {
-                    self.border_chunk(&self.header(place, series)?, data_type, writer)?;
+                    let header = self.header(place, series)?;
+                    self.border_chunk(&header, data_type, writer)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn header(&self, place: ChunkPlace, series: &Series) -> Result<ChunkHeader, CutError> {
-        let header = self.file.chunk(place.offset)?;
+    fn statistics(
+        &mut self,
+        place: u64,
+        value_type: Option<DataType>,
+    ) -> Result<Statistics, CutError> {
+        Ok(self.file.statistics_by(&mut self.metadata, place, value_type)?)
+    }
+
+    fn chunk(&mut self, offset: u64) -> Result<ChunkHeader, CutError> {
+        self.headers.seek(offset, self.file.summary().separator);
+        Ok(ChunkHeader::read(&mut self.headers)?)
+    }
+
+    fn header(&mut self, place: ChunkPlace, series: &Series) -> Result<ChunkHeader, CutError> {
+        let header = self.chunk(place.offset)?;
         if header.name == series.name && header.value_type == series.value_type {
             return Ok(header);
         }

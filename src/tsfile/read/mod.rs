@@ -30,6 +30,7 @@ pub use self::index::{Device, Devices, Span};
 pub(super) use self::page::ColumnForm;
 pub use self::page::PageReader;
 pub use self::points::{Piece, Points};
+pub(in crate::tsfile) use self::series::ChunkCursor;
 pub use self::series::{ChunkPlace, Chunks, Series, SeriesOf};
 use super::bloom::Shape;
 use super::statistics::Statistics;
@@ -116,6 +117,27 @@ impl<R: ReadAt> TsFile<R> {
     /// [`TsFileError`] if none stands there.
     pub fn chunk(&self, offset: u64) -> Result<ChunkHeader, TsFileError> {
         ChunkHeader::read(&mut Window::new(&self.file, offset, self.summary.separator))
+    }
+
+    /// A window over the index for many small reads one behind the other; it has no range yet.
+    pub(super) fn metadata(&self) -> Window<'_, R> {
+        self.window(0, 0)
+    }
+
+    /// As [`Self::statistics`], through a window that is kept.
+    pub(super) fn statistics_by(
+        &self,
+        window: &mut Window<'_, R>,
+        offset: u64,
+        value_type: Option<DataType>,
+    ) -> Result<Statistics, TsFileError> {
+        window.seek(offset, self.block_start());
+        Statistics::read(window, value_type)
+    }
+
+    /// As [`Self::chunks`], for a window that is kept.
+    pub(super) const fn cursor(&self, series: &Series) -> ChunkCursor {
+        ChunkCursor::new(series, self.summary.separator)
     }
 
     /// Walks over the headers of a chunk's pages.

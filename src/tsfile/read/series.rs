@@ -145,7 +145,7 @@ impl<'f, R: ReadAt> Chunks<'f, R> {
 
 /// A place in a list of chunks, without a window of its own.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ChunkCursor {
+pub(in crate::tsfile) struct ChunkCursor {
     list: Span,
     value_type: Option<DataType>,
     /// Statistics of the series, where chunks have none of their own.
@@ -165,7 +165,7 @@ impl ChunkCursor {
     }
 
     /// The next chunk. After an error the list is over.
-    pub(super) fn next<R: ReadAt>(
+    pub(in crate::tsfile) fn next<R: ReadAt>(
         &mut self,
         window: &mut Window<'_, R>,
     ) -> Result<Option<ChunkPlace>, TsFileError> {

@@ -45,6 +45,9 @@ pub(super) struct Chunk {
     statistics: Statistics,
     times: Vec<i64>,
     values: Values,
+    /// Times of the page before, and their bytes: series of one device often share them.
+    known_times: Vec<i64>,
+    encoded_times: Vec<u8>,
     /// Buffers that are used again.
     body: Vec<u8>,
     stored: Vec<u8>,
@@ -65,6 +68,8 @@ impl Default for Chunk {
             statistics: none,
             times: Vec::new(),
             values: Values::of(DataType::Int64),
+            known_times: Vec::new(),
+            encoded_times: Vec::new(),
             body: Vec::new(),
             stored: Vec::new(),
         }
@@ -178,13 +183,14 @@ impl Chunk {
     /// Ends a page of points.
     pub(super) fn end_page(&mut self) -> Result<(), WriteError> {
         let mut body = std::mem::take(&mut self.body);
-        let mut encoded = std::mem::take(&mut self.stored);
-        encoded.clear();
-        encode_times(&self.times, &mut encoded);
+        if self.times != self.known_times {
+            self.encoded_times.clear();
+            encode_times(&self.times, &mut self.encoded_times);
+            self.known_times.clone_from(&self.times);
+        }
         body.clear();
-        put_var(encoded.len() as u64, &mut body);
-        body.extend_from_slice(&encoded);
-        self.stored = encoded;
+        put_var(self.encoded_times.len() as u64, &mut body);
+        body.extend_from_slice(&self.encoded_times);
         encode(self.encoding, &self.values, &mut body)?;
         let statistics = self.page_statistics();
         self.put_page(&body, statistics)?;

@@ -146,8 +146,9 @@ fn copy<R: ReadAt, W: io::Write>(
     let form = (header.value_type, header.compression, header.encoding);
     out.put(&head(header.marker, &header.name, bytes, form))?;
     let most = |left: u64| usize::try_from(left).unwrap_or(usize::MAX).min(TSFILE_COPY_BYTES);
+    let mut buffer = std::mem::take(&mut out.copied);
     // Many chunks are a few KiB: no more than that is cleared for them.
-    let mut buffer = vec![0; most(bytes)];
+    buffer.resize(buffer.len().max(most(bytes)), 0);
     let mut at = header.start;
     while at < header.end {
         let most = most(header.end - at);
@@ -159,5 +160,6 @@ fn copy<R: ReadAt, W: io::Write>(
         out.put(part)?;
         at += most as u64;
     }
+    out.copied = buffer;
     Ok(Done { offset, statistics: statistics.clone() })
 }

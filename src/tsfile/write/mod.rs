@@ -168,6 +168,8 @@ pub struct Written {
 struct Out<W> {
     inner: W,
     at: u64,
+    /// What chunks are copied through.
+    copied: Vec<u8>,
 }
 
 impl<W: io::Write> Out<W> {
@@ -249,7 +251,7 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
     /// # Errors
     /// [`WriteError::Output`].
     pub fn new(out: W, scratches: [S; 3], settings: Settings) -> Result<Self, WriteError> {
-        let mut out = Out { inner: out, at: 0 };
+        let mut out = Out { inner: out, at: 0, copied: Vec::new() };
         out.put(b"TsFile")?;
         out.put(&[settings.version.code()])?;
         Ok(Self {

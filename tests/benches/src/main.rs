@@ -7,14 +7,17 @@ mod bare;
 mod rows;
 mod slow_disk;
 mod table;
+mod tsfile;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use penstock_test_support::programs::{BuildError, Programs};
 
 use table::Row;
+use tsfile::Work;
 
 /// Measures the pair against bare loops, side by side in one run.
 #[derive(Debug, Parser)]
@@ -29,6 +32,16 @@ struct Arguments {
     /// Small frames on each connection
     #[arg(long, default_value_t = 500, value_name = "NUMBER")]
     frames: u64,
+    /// Size of the TsFile of 200 000 devices, in MiB
+    #[arg(long, default_value_t = 256, value_name = "MIB")]
+    tsfile: u64,
+    /// Does what is measured in a process of its own
+    #[arg(long, hide = true, requires = "path")]
+    work: Option<Work>,
+    #[arg(long, hide = true, default_value_t = 0)]
+    amount: u64,
+    #[arg(long, hide = true)]
+    path: Option<PathBuf>,
 }
 
 /// Why there is no table.
@@ -53,8 +66,15 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), BenchError> {
+    if let (Some(work), Some(path)) = (arguments.work, &arguments.path) {
+        return Ok(tsfile::work(work, path, arguments.amount)?);
+    }
     Programs::build()?;
-    let sizes = rows::Sizes { file_bytes: arguments.file << 20, frames: arguments.frames };
+    let sizes = rows::Sizes {
+        file_bytes: arguments.file << 20,
+        frames: arguments.frames,
+        tsfile_bytes: arguments.tsfile << 20,
+    };
     let mut output = io::stdout().lock();
     writeln!(output, "{}", Row::heading())?;
     for (name, measure) in rows::ALL {

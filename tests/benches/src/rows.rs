@@ -19,6 +19,7 @@ use penstock_test_support::{clock, parallel, wait};
 use crate::bare;
 use crate::slow_disk::SlowNode;
 use crate::table::{Row, Wanted};
+use crate::tsfile::tsfiles;
 
 /// How much is moved.
 #[derive(Debug, Clone, Copy)]
@@ -27,19 +28,22 @@ pub(crate) struct Sizes {
     pub(crate) file_bytes: u64,
     /// Small frames on each connection.
     pub(crate) frames: u64,
+    /// Bytes of the `TsFile` of many devices.
+    pub(crate) tsfile_bytes: u64,
 }
 
 /// Measures and returns lines of the table.
 type Measure = fn(&Sizes) -> io::Result<Vec<Row>>;
 
 /// All measurements, by name.
-pub(crate) const ALL: [(&str, Measure); 6] = [
+pub(crate) const ALL: [(&str, Measure); 7] = [
     ("files", files),
     ("gate", through_the_gate),
     ("small frames", small_frames),
     ("group commit", group_commit),
     ("memory", memory),
     ("start", start),
+    ("tsfile", tsfiles),
 ];
 
 const SMALL_FRAME_BYTES: usize = 4096;
