@@ -9,6 +9,7 @@
 //! The last segment goes, too, when it is the only one left: its files may take more than all segments together. An
 //! empty one, of a header only, is made durable first and says which sequence comes next.
 
+use std::borrow::Cow;
 use std::io::{self, IoSlice};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -87,12 +88,18 @@ impl<D: Disk> Spool<D> {
         self.consumers.cursor(id)
     }
 
-    /// Notes how far a consumer has come. Durable with the next [`Spool::maintain`] that finds 100 ms gone.
+    /// Notes how far a consumer has come. Durable with the next [`Spool::maintain`] that finds 100 ms gone. A consumer
+    /// that was busy with what `drop-oldest` took away has come as far as the oldest entry that is left.
     ///
     /// # Errors
     /// [`Misuse::UnknownConsumer`]; [`Misuse::Position`] if it goes back, or beyond what is synced.
     pub fn advance(&mut self, id: ConsumerId, cursor: &Cursor) -> Result<(), Misuse> {
-        self.consumers.advance(id, cursor, Sequence(self.log.synced))
+        let oldest = Sequence(self.shared.index().first(self.log.next));
+        let mut cursor = Cow::Borrowed(cursor);
+        if cursor.position < oldest {
+            cursor.to_mut().raise(oldest);
+        }
+        self.consumers.advance(id, &cursor, Sequence(self.log.synced))
     }
 
     /// Entries and bytes (of segments and files) at or beyond a position. Exact in entries; in bytes the share of the

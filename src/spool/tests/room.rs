@@ -73,6 +73,9 @@ fn dropping_the_oldest_is_counted_and_listed_and_moves_consumers_on() {
         .map(|count| count.parse::<u64>().unwrap())
         .sum();
     assert_eq!(listed, stats.dropped_entries);
+    // It was busy with what is gone, and says so only now.
+    spool.advance(consumer, &at(2)).unwrap();
+    assert_eq!(spool.cursor(consumer).unwrap().position, stats.first_sequence);
     drop(spool);
     disk.crash();
     assert_eq!(open_with(&disk, wish).stats().dropped_entries, stats.dropped_entries);
