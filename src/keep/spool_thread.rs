@@ -33,7 +33,7 @@ use crate::link::receiver::{Job, Outcome};
 use crate::ops::board::Board;
 use crate::ops::clock::{self, EpochMillis};
 use crate::ops::stamp::{Loop, Operation, Stamp};
-use crate::spool::{Arrival, Disk, Fatal, Full, LinkId, Spool};
+use crate::spool::{Arrival, Disk, Fatal, Full, LinkId, Spool, Stats};
 
 /// What the spool thread has to know.
 #[derive(Debug, Clone, Copy)]
@@ -94,7 +94,33 @@ pub struct SpoolThread<D: Disk> {
     shown: Shown,
 }
 
+/// What a thread and its stage hold: each of it has a limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Held {
+    /// The spool's own numbers.
+    pub spool: Stats,
+    /// Bytes of the stage, used or not.
+    pub stage_bytes: usize,
+    /// Long jobs: one for each connection.
+    pub jobs: usize,
+    /// Links of which something was left out, and that are not closed yet.
+    pub broken_links: usize,
+    /// Files that grow.
+    pub open_files: usize,
+}
+
 impl<D: Disk> SpoolThread<D> {
+    /// What is held now.
+    pub fn held(&self) -> Held {
+        Held {
+            spool: self.spool.stats(),
+            stage_bytes: self.batch.memory_bytes() + self.shared.stage.memory_bytes(),
+            jobs: self.jobs.len(),
+            broken_links: self.broken.len(),
+            open_files: self.keeper.open_files(),
+        }
+    }
+
     /// Takes the spool over. The thread itself is the caller's to start, with [`SpoolThread::run`].
     pub fn new(
         disk: D,

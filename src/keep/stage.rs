@@ -152,6 +152,11 @@ impl Batch {
         self.records.is_empty()
     }
 
+    /// Bytes that are held, used or not; not the buffers that passed through.
+    pub(super) const fn memory_bytes(&self) -> usize {
+        self.bytes.capacity() + self.records.capacity() * size_of::<Placed>()
+    }
+
     fn clear(&mut self) {
         self.bytes.clear();
         self.records.clear();
@@ -216,6 +221,14 @@ impl Stage {
             called: false,
         };
         Self { shared: Mutex::new(shared), work: Condvar::new(), gate: OnceLock::new() }
+    }
+
+    /// Bytes that are held, used or not.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let shared = self.lock();
+        shared.filling.memory_bytes()
+            + shared.reports.capacity() * size_of::<Report>()
+            + shared.given_up.capacity() * size_of::<LinkId>()
     }
 
     // Of the gate thread.

@@ -7,16 +7,17 @@ use std::time::{Duration, Instant};
 
 use penstock::config::NodeUrls;
 use penstock::data::{OriginId, Precision, Sequence};
-use penstock::limits::{PARTIALS_MAX, SEGMENTS_MAX};
 use penstock::link::sender::{Command, Event, Sender};
 use penstock::ops::clock::EpochMillis;
 use penstock::sink::air_gap::{AirGapSettings, Done, Load, Orders, SpoolFeed};
 use penstock::spool::{
     Arrival, ConsumerId, Cursor, EntryHeader, Kind, NewEntry, NewFileEntry, Outcome, Reader,
-    SealedFile, Settings, SimDisk, Source, Spool, Start,
+    SealedFile, Settings, SimDisk, Source, Spool, Start, WhenFull,
 };
 use tokio::sync::watch;
 
+use crate::dropped::Dropped;
+use crate::held;
 use crate::line::{End, Line};
 use crate::outer::Outer;
 use crate::plug::Plug;
@@ -33,6 +34,9 @@ pub(crate) struct Inner {
     pub(crate) durable: BTreeMap<u64, Seen>,
     /// Units that were taken in, and are not known to be durable.
     taken: Vec<u64>,
+    /// What it gave up to make room, and the sequence below which this was looked at.
+    dropped: Dropped,
+    gone_below: u64,
     /// Those that a crash took: their owner brings them again.
     pub(crate) lost: Vec<u64>,
     /// By pipe: everything below was answered.
@@ -83,6 +87,8 @@ impl Inner {
             origin: None,
             durable: BTreeMap::new(),
             taken: Vec::new(),
+            dropped: Dropped::default(),
+            gone_below: 0,
             lost: Vec::new(),
             answered: vec![0; pipes],
             settings,
@@ -155,12 +161,16 @@ impl Inner {
         let origin = *self.origin.get_or_insert_with(|| node.spool.origin());
         assert!(origin == node.spool.origin() || self.durable.is_empty(), "it has a new identity");
         self.origin = Some(node.spool.origin());
+        self.dropped.read(&self.plug.disk);
         let mut position = u64::MAX;
         for (pipe, answered) in node.pipes.iter().zip(&self.answered) {
             let own = pipe.position();
-            assert!(own <= (*answered).max(1), "the cursor has passed what was not answered");
+            let mut passed = (*answered).max(1)..own;
+            let was_given_up = passed.all(|sequence| self.dropped.has(sequence));
+            assert!(was_given_up, "the cursor has passed what was not answered");
             position = position.min(own);
         }
+        let oldest = node.spool.stats().first_sequence.0;
         let mut found = BTreeMap::new();
         let observer = &mut node.observer;
         self.plug.undisturbed(|_| {
@@ -170,13 +180,35 @@ impl Inner {
                 found.insert(entry.header.sequence.0, look(observer, &entry));
             }
         });
-        for (sequence, seen) in self.durable.range(position..) {
+        for (sequence, seen) in self.durable.range(position.max(oldest)..) {
             assert_eq!(found.get(sequence), Some(seen), "entry {sequence} was durable here");
         }
         self.durable.extend(found);
         let durable = &self.durable;
         let is_there = |unit: &u64| durable.values().any(|seen| seen.unit == *unit);
         self.lost.extend(self.taken.drain(..).filter(|unit| !is_there(unit)));
+        self.check_dropped();
+    }
+
+    /// What is gone was answered on every pipe, or given up as the oldest there was, listed and counted.
+    fn check_dropped(&mut self) {
+        let Some(node) = &self.node else { return };
+        let stats = node.spool.stats();
+        let first = self.gone_below.max(self.answered.iter().copied().min().unwrap_or(0));
+        self.gone_below = stats.first_sequence.0;
+        if self.settings.when_full == WhenFull::Block {
+            let missing = self.durable.range(first..self.gone_below.max(first)).next();
+            return assert_eq!(missing, None, "an entry is gone that was not answered");
+        }
+        self.dropped.read(&self.plug.disk);
+        for (sequence, _) in self.durable.range(first..self.gone_below.max(first)) {
+            self.dropped.check(*sequence, &stats);
+        }
+    }
+
+    /// Whether this entry was given up.
+    pub(crate) fn has_dropped(&self, sequence: u64) -> bool {
+        self.dropped.has(sequence)
     }
 
     /// Takes a unit into the spool; it is not durable yet. `Err`: the disk failed.
@@ -200,7 +232,7 @@ impl Inner {
                 node.take_in_file(unit, mods.as_deref(), bytes, arrival)
             }
         };
-        node.check_limits(&self.settings);
+        held::check_spool(&node.spool.stats(), &self.settings);
         match outcome {
             Ok(Outcome::Appended(_)) => {
                 self.taken.push(unit.number);
@@ -221,13 +253,20 @@ impl Inner {
     pub(crate) fn sync(&mut self) -> Result<(), String> {
         let Some(node) = &mut self.node else { return Ok(()) };
         let synced = node.spool.sync().map_err(|error| error.to_string());
+        self.observe();
+        synced.map(|_| ())
+    }
+
+    /// Looks at what is durable, and at what is gone.
+    fn observe(&mut self) {
+        let Some(node) = &mut self.node else { return };
         let (observer, durable) = (&mut node.observer, &mut self.durable);
         self.plug.undisturbed(|_| {
             while let Some(entry) = observer.next_entry().expect("the inner spool is read") {
                 durable.insert(entry.header.sequence.0, look(observer, &entry));
             }
         });
-        synced.map(|_| ())
+        self.check_dropped();
     }
 
     pub(crate) fn maintain(&mut self, now: Instant) -> Result<(), String> {
@@ -269,7 +308,8 @@ impl Inner {
     /// Everything durable was answered to every pipe.
     pub(crate) fn is_done(&self) -> bool {
         let Some(node) = &self.node else { return false };
-        let last = self.durable.keys().next_back().copied().unwrap_or(0);
+        let oldest = node.spool.stats().first_sequence.0;
+        let last = self.durable.range(oldest..).next_back().map_or(0, |(last, _)| *last);
         node.pipes.iter().all(|pipe| last == 0 || last < pipe.position())
     }
 
@@ -367,19 +407,6 @@ impl Node {
             // After a failure of the disk the node ends anyway.
             let _gone = self.spool.discard_partial(partial);
         }
-    }
-
-    /// Whatever happens, nothing grows beyond its limit.
-    fn check_limits(&self, settings: &Settings) {
-        let stats = self.spool.stats();
-        let bytes = stats.segment_bytes + stats.file_bytes + stats.partial_bytes;
-        assert!(
-            bytes <= settings.max_bytes,
-            "{bytes} bytes of {} in the spool",
-            settings.max_bytes
-        );
-        assert!(stats.quarantine_bytes <= settings.quarantine_max_bytes);
-        assert!(stats.partials <= PARTIALS_MAX && stats.segments <= SEGMENTS_MAX);
     }
 }
 

@@ -7,7 +7,8 @@
 //!
 //! What must never happen panics where it is seen, and is reported with the seed:
 //! an entry that was answered or durable is missing, or has changed; one is there twice, or out of its
-//! order; a node does not start; something has not arrived a while after the faults have stopped.
+//! order; a node does not start, or holds more than a limit allows; something has not arrived a while after the
+//! faults have stopped. Where a spool drops the oldest, what is missing has to be listed and counted.
 //!
 //! A node ends by a kill, which leaves what was written and not synced where it was, or with the power, which need not.
 //! Besides, each call of each disk in one quiet run fails in each way.
@@ -25,6 +26,8 @@
     reason = "what fails here fails the test"
 )]
 
+mod dropped;
+mod held;
 mod inner;
 mod line;
 mod outer;

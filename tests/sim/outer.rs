@@ -24,6 +24,7 @@ use penstock::sink::landing::{self, Landing, SpoolSource, Step};
 use penstock::spool::{ConsumerId, LinkId, Reader, Settings, SimDisk, Spool, Start};
 use tokio::sync::watch;
 
+use crate::held;
 use crate::line::{End, Line};
 use crate::plug::Plug;
 use crate::random::Random;
@@ -212,6 +213,8 @@ impl Outer {
         let Some(node) = &mut self.node else { return Ok(false) };
         let turned = node.thread.step(now, wall).map_err(|error| error.to_string());
         let worked = node.deliver(now);
+        let held = node.thread.held();
+        held::check_node(&held, node.store.memory_bytes(), &self.settings, CONNECTIONS);
         if turned.is_err() {
             // The gate thread runs until the program has ended: what was reported it still answers.
             node.answer(lines);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use penstock::ops::clock::EpochMillis;
-use penstock::spool::{Fault, Settings};
+use penstock::spool::{Fault, Settings, WhenFull};
 
 use crate::inner::{Did, Inner};
 use crate::line::{End, Line};
@@ -443,6 +443,9 @@ impl World {
         self.outer.check_landed(&self.units);
         let Self { inner, outer, .. } = self;
         for (sequence, sent) in &inner.durable {
+            if inner.has_dropped(*sequence) {
+                continue;
+            }
             let local = outer.record.by_unit.get(&sent.unit);
             let seen = local.and_then(|local| outer.record.entries.get(local));
             assert_eq!(
@@ -467,8 +470,12 @@ impl World {
     }
 }
 
-/// A spool that is now and then full of what has not crossed yet.
+/// A spool that is now and then full of what has not crossed yet; then new data waits, or takes the place of the
+/// oldest.
 fn tight(settings: &Settings, random: &mut Random) -> Settings {
-    let segments = if random.once_in(4) { random.between(3, 5) } else { 128 };
-    Settings { max_bytes: segments * settings.segment_bytes, ..settings.clone() }
+    let is_tight = random.once_in(4);
+    let segments = if is_tight { random.between(3, 5) } else { 128 };
+    let drops = is_tight && random.once_in(2);
+    let when_full = if drops { WhenFull::DropOldest } else { WhenFull::Block };
+    Settings { max_bytes: segments * settings.segment_bytes, when_full, ..settings.clone() }
 }

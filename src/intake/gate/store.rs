@@ -48,6 +48,12 @@ impl GateStore {
         }
     }
 
+    /// Bytes that are held, used or not; not the buffers that are lent.
+    pub fn memory_bytes(&self) -> usize {
+        let buffers = self.small.iter().chain(&self.large).chain([&self.part]);
+        self.scratch.memory_bytes() + buffers.map(Vec::capacity).sum::<usize>()
+    }
+
     /// Whether something was put on the stage since the last call.
     pub(super) fn take_pushed(&mut self) -> bool {
         std::mem::take(&mut self.pushed)
