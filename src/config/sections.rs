@@ -13,7 +13,7 @@ use super::{
 };
 use crate::limits::{
     CONNECTIONS_MAX, CONNECTIONS_MAX_DEFAULT, FRAME_BYTES_MAX_DEFAULT, HANDSHAKE_BYTES_MAX, KIB,
-    MIB,
+    MIB, TWIN_RUN_BYTES_MAX,
 };
 use crate::statement::Secret;
 
@@ -177,10 +177,9 @@ pub(super) fn landing(
     if config.max_file_bytes < as_u64(MIB) {
         section.reject("max_file_bytes", "less than 1MiB", "", document);
     }
-    if config.max_file_bytes != as_u64(LANDED_BYTES_DEFAULT) {
-        let message =
-            "has no effect in this build: files are landed as they came, tablets not at all";
-        section.remark("max_file_bytes", message, "leave it out", document);
+    if config.max_file_bytes > TWIN_RUN_BYTES_MAX {
+        let message = "more than 64MiB, which is what one file is made of at most";
+        section.remark("max_file_bytes", message, "64MiB", document);
     }
     if !config.enabled && section.is_present() && section.span_of("enabled").is_none() {
         let message =

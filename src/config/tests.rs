@@ -481,12 +481,18 @@ fn a_secret_in_an_argument_is_remarked_on_unless_it_only_says_where_it_lies() {
 
 #[test]
 fn a_key_without_effect_is_remarked_on() {
-    for (text, key) in [
-        ("[landing]\nenabled = true\nmax_file_bytes = \"32MiB\"\n", "landing.max_file_bytes"),
-        ("[gate]\nlocal = [\"b8a9\"]\n", "gate.local"),
-    ] {
-        let found = findings(text);
-        let expected = format!("warning: {key}: has no effect");
-        assert!(found.len() == 1 && found[0].contains(&expected), "{found:?}");
+    let found = findings("[gate]\nlocal = [\"b8a9\"]\n");
+    let expected = "warning: gate.local: has no effect";
+    assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+}
+
+#[test]
+fn a_landed_file_has_a_size_that_it_can_have() {
+    let findings_of =
+        |size: &str| findings(&format!("[landing]\nenabled = true\nmax_file_bytes = \"{size}\"\n"));
+    assert_eq!(findings_of("32MiB"), [""; 0]);
+    for (size, what) in [("65MiB", "warning: landing.max_file_bytes"), ("1KiB", "less than 1MiB")] {
+        let found = findings_of(size);
+        assert!(found.len() == 1 && found[0].contains(what), "{found:?}");
     }
 }

@@ -101,8 +101,8 @@ impl Cursor {
         }
     }
 
-    /// Moves the position up to `to` if it is below: what lay between is gone.
-    pub(super) fn raise(&mut self, to: Sequence) -> bool {
+    /// Moves the position up to `to` if it is below: what lay between is finished, or gone. Returns whether it was below.
+    pub fn raise(&mut self, to: Sequence) -> bool {
         let raised = self.position < to;
         if raised {
             self.position = to;

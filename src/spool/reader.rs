@@ -80,6 +80,12 @@ impl<D: Disk> Reader<D> {
         Ok(Self::new(disk, Arc::new(Shared::new(index, end)), first))
     }
 
+    /// Another reader of the same spool, at the same position.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self::new(self.disk.clone(), Arc::clone(&self.shared), self.position)
+    }
+
     /// The sequence that is read next.
     pub const fn position(&self) -> Sequence {
         Sequence(self.position)

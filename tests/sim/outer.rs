@@ -22,6 +22,7 @@ use penstock::ops::board::Board;
 use penstock::ops::clock::EpochMillis;
 use penstock::sink::landing::{self, Landing, SpoolSource, Step};
 use penstock::spool::{ConsumerId, LinkId, Reader, Settings, SimDisk, Spool, Start};
+use penstock::tsfile::read::TsFile;
 use tokio::sync::watch;
 
 use crate::held;
@@ -29,7 +30,7 @@ use crate::line::{End, Line};
 use crate::plug::Plug;
 use crate::random::Random;
 use crate::record::Record;
-use crate::units::{Content, Unit, number_of};
+use crate::units::{Content, Unit, number_in, number_of};
 
 /// Connections in the table; the one that was silent longest makes room.
 const CONNECTIONS: usize = 6;
@@ -129,6 +130,8 @@ impl Outer {
             dir: PathBuf::from(LANDING),
             node: spool.origin(),
             next_sequence: spool.next_sequence(),
+            max_file_bytes: 2048,
+            max_delay: Duration::from_secs(1),
             limits: landing::Limits::default(),
         };
         let source = SpoolSource::new(spool.reader(Sequence(1)));
@@ -232,9 +235,14 @@ impl Outer {
         match step {
             // After an error it tries again.
             Ok(Step::Idle | Step::Full { .. }) | Err(_) => false,
-            Ok(Step::Worked | Step::Landed { .. } | Step::Held { .. }) => true,
+            Ok(Step::Worked | Step::Landed(_)) => true,
             Ok(Step::Unfit { sequence, why }) => panic!("entry {sequence} was taken in: {why}"),
         }
+    }
+
+    /// Whether no tablets wait for others to land with.
+    pub(crate) fn has_landed_all(&self) -> bool {
+        self.node.as_ref().is_none_or(|node| node.landing.due().is_none())
     }
 
     /// When the next wait of a connection ends.
@@ -252,9 +260,12 @@ impl Outer {
             let line: serde_json::Value =
                 serde_json::from_slice(line).expect("a line of the ledger");
             let name = line["name"].as_str().expect("a name");
-            let unit = unit_of_path(Path::new(name)).expect("a file of ours");
-            *lines_of.entry(unit).or_default() += 1;
+            match unit_of_path(Path::new(name)) {
+                Some(unit) => *lines_of.entry(unit).or_default() += 1,
+                None => assert_eq!(line["what"], "tablets", "{name}"),
+            }
         }
+        self.check_tablets(&ledger);
         for (path, _) in self.plug.disk.files() {
             let Some(unit) = path.starts_with(LANDING).then(|| unit_of_path(&path)).flatten()
             else {
@@ -274,6 +285,28 @@ impl Outer {
         }
         for (unit, count) in lines_of {
             assert_eq!(count, 1, "unit {unit} has {count} lines");
+        }
+    }
+
+    /// Each device, which is a unit of its own, is in one file made of tablets, and that has a line.
+    fn check_tablets(&mut self, ledger: &[u8]) {
+        for (path, _) in self.plug.disk.files() {
+            let Some(name) = path.strip_prefix(LANDING).ok().and_then(Path::to_str) else {
+                continue;
+            };
+            if name.contains("/.") || !name.contains("-tablets") {
+                continue;
+            }
+            let is_named = ledger.windows(name.len()).any(|window| window == name.as_bytes());
+            assert!(is_named, "{name} lies there without a line");
+            let bytes = self.plug.disk.contents(&path).expect("it is there");
+            let file = TsFile::open(bytes.as_slice()).expect("a TsFile");
+            let mut devices = file.devices().expect("devices");
+            while let Some(device) = devices.next().expect("a device") {
+                let unit = number_in(device.id.path().as_bytes()).expect("a device of ours");
+                let before = self.landed.insert(unit, path.clone());
+                assert!(before.is_none_or(|before| before == path), "unit {unit} was landed twice");
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use crate::plug::Plug;
 use crate::random::Random;
 use crate::record::LANE_UNITS;
 use crate::stock::Lane;
-use crate::units::{Content, Unit};
+use crate::units::Unit;
 
 /// Steps in which anything may happen.
 const WILD_STEPS: u64 = 300;
@@ -436,7 +436,10 @@ impl World {
     }
 
     fn is_done(&self) -> bool {
-        self.supply.is_empty() && self.inner.is_done() && self.lanes.iter().all(Lane::is_done)
+        self.supply.is_empty()
+            && self.inner.is_done()
+            && self.lanes.iter().all(Lane::is_done)
+            && self.outer.has_landed_all()
     }
 
     fn check_end(&mut self) {
@@ -455,9 +458,7 @@ impl World {
             );
         }
         for unit in outer.record.by_unit.keys() {
-            if let Some(Content::File { .. }) = self.units.get(unit).map(|unit| &unit.content) {
-                assert!(outer.has_landed(*unit), "unit {unit} has not landed");
-            }
+            assert!(outer.has_landed(*unit), "unit {unit} has not landed");
         }
         // Once more: what is there is durable.
         self.crash_inner();

@@ -1,6 +1,7 @@
 //! The landing directory's part of the worker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Next, Parts, TROUBLE_PAUSE};
 use crate::config::{LandingConfig, LandingWhenFull};
@@ -13,15 +14,23 @@ use crate::ops::clock;
 use crate::ops::log::Repeating;
 use crate::ops::stamp::{Loop, Operation};
 use crate::sink::landing::{
-    Landing, LandingError, Limits, Settings, SpoolSource, Step, What, WhenFull,
+    Landed, Landing, LandingError, Limits, Settings, SpoolSource, Step, Totals, What, WhenFull,
 };
-use crate::spool::{ConsumerId, Cursor, Disk};
+use crate::spool::{ConsumerId, Disk};
+use crate::twin::Conflict;
 
 /// What trouble about files that could not be landed is about: no file's name.
 const UNFIT: &str = "files";
+/// What trouble about rows that became no `TsFile` is about.
+const ODD: &str = "rows";
 /// What a person can do about them.
+const ODD_REMEDY: &str = "the .bin file is the request that brought them, as an IoTDB takes it; then: ack landing-failed";
+/// What a person can do about files that could not be landed.
 const UNFIT_REMEDY: &str = "have the source send them again, if it still has them; the quarantine has what is left, \
                             with a .why each, and landing.jsonl their sequences; then: ack landing-failed";
+
+/// How often the pause after failed steps doubles: it is 16 s at most, so that room is used soon.
+const PAUSE_DOUBLINGS_MAX: u32 = 4;
 
 /// Lands what the spool has, and tells the board.
 #[derive(Debug)]
@@ -34,6 +43,12 @@ pub(super) struct Lander<D: Disk> {
     failures: Repeating,
     /// Entries whose files could not be landed, since the start.
     unfit: u64,
+    /// Entries whose rows became no `TsFile`, since the start.
+    odd: u64,
+    /// The position that the spool knows.
+    told: Option<Sequence>,
+    /// Steps that failed, one after the other.
+    failed: u32,
 }
 
 /// Why the landing directory was not opened.
@@ -46,7 +61,17 @@ enum NotOpened {
 
 impl<D: Disk> Lander<D> {
     pub(super) fn new(parts: Parts<D>, consumer: ConsumerId, config: LandingConfig) -> Self {
-        Self { parts, consumer, config, landing: None, failures: Repeating::default(), unfit: 0 }
+        Self {
+            parts,
+            consumer,
+            config,
+            landing: None,
+            failures: Repeating::default(),
+            unfit: 0,
+            odd: 0,
+            told: None,
+            failed: 0,
+        }
     }
 
     /// One step.
@@ -68,10 +93,7 @@ impl<D: Disk> Lander<D> {
         };
         match step {
             Ok(Step::Unfit { sequence, why }) => self.put_aside(sequence, &why),
-            Ok(step) => {
-                self.recovered();
-                self.settle(step)
-            }
+            Ok(step) => self.settle(step),
             Err(error) => {
                 self.complain(kind_of(&error), error.to_string());
                 if matches!(error, LandingError::Removed { .. })
@@ -79,9 +101,16 @@ impl<D: Disk> Lander<D> {
                 {
                     self.complain(kind_of(&error), error.to_string());
                 }
-                Next::At(clock::now() + TROUBLE_PAUSE)
+                Next::At(clock::now() + self.pause())
             }
         }
+    }
+
+    /// The pause after a failed step, longer each time: what a full disk cannot hold is not written again and again.
+    fn pause(&mut self) -> Duration {
+        let pause = TROUBLE_PAUSE * 2_u32.pow(self.failed.min(PAUSE_DOUBLINGS_MAX));
+        self.failed += 1;
+        pause
     }
 
     fn open(&self) -> Result<Landing<D, SpoolSource<D>>, NotOpened> {
@@ -93,8 +122,14 @@ impl<D: Disk> Lander<D> {
         let (reader, cursor, next_sequence) = known.map_err(|Ended| NotOpened::Ended)?;
         self.make_dir().map_err(NotOpened::Failed)?;
         let dir = self.config.dir.clone();
-        let settings =
-            Settings { dir, node: self.parts.origin, next_sequence, limits: limits(&self.config) };
+        let settings = Settings {
+            dir,
+            node: self.parts.origin,
+            next_sequence,
+            max_file_bytes: self.config.max_file_bytes,
+            max_delay: self.config.max_delay,
+            limits: limits(&self.config),
+        };
         let source = SpoolSource::new(reader);
         Landing::open(self.parts.disk.clone(), settings, source, cursor).map_err(NotOpened::Failed)
     }
@@ -114,27 +149,24 @@ impl<D: Disk> Lander<D> {
         })
     }
 
-    fn settle(&self, step: Step) -> Next {
-        let board = &self.parts.board;
-        if !matches!(step, Step::Full { .. }) {
+    fn settle(&mut self, step: Step) -> Next {
+        let board = Arc::clone(&self.parts.board);
+        // A part that worked says nothing yet: what fills the disk fails in the middle.
+        if !matches!(step, Step::Worked) {
+            self.recovered();
+        }
+        if matches!(step, Step::Idle | Step::Landed(_)) {
             board.clear(TroubleKind::LandingFull, "");
         }
         match step {
             Step::Idle => {
-                self.show_pending();
-                return Next::At(clock::now() + TURN_PERIOD_MAX);
+                self.show();
+                let now = clock::now();
+                let due = self.landing.as_ref().and_then(Landing::due);
+                return Next::At(due.unwrap_or(now + TURN_PERIOD_MAX).min(now + TURN_PERIOD_MAX));
             }
-            Step::Worked | Step::Held { .. } | Step::Unfit { .. } => {}
-            Step::Landed { sequence, what, name, bytes } => {
-                let (kind, name) = (what.name(), name.unwrap_or_default());
-                log::info!(
-                    "event=landed what={kind} sequence={sequence} bytes={bytes} name={name:?}"
-                );
-                if what != What::Delete && what != What::Unfit {
-                    board.landing.files.count();
-                    board.landing.bytes.add(bytes);
-                }
-            }
+            Step::Worked | Step::Unfit { .. } => {}
+            Step::Landed(landed) => self.tell(&landed),
             Step::Full { needed, present, max_bytes } => {
                 let what =
                     format!("{present} bytes of at most {max_bytes} lie there, {needed} more wait");
@@ -142,11 +174,44 @@ impl<D: Disk> Lander<D> {
                 return Next::At(clock::now() + TROUBLE_PAUSE);
             }
         }
-        if let Some(cursor) = self.cursor() {
+        self.advance();
+        self.show();
+        Next::Now
+    }
+
+    /// Lets the spool know how far this has come, if that is further than before.
+    fn advance(&mut self) {
+        let Some(cursor) = self.landing.as_ref().map(Landing::cursor) else { return };
+        if self.told != Some(cursor.position) {
+            self.told = Some(cursor.position);
             self.parts.spool.advance(self.consumer, cursor);
         }
-        self.show_pending();
-        Next::Now
+    }
+
+    /// What has landed, in the log, and what about it needs a person.
+    fn tell(&mut self, landed: &Landed) {
+        let Landed { sequences: (first, last), what, files, bytes, points, .. } = landed;
+        let (what, name) = (what.name(), landed.name.as_deref().unwrap_or_default());
+        log::info!(
+            "event=landed what={what} sequences={first}-{last} files={files} bytes={bytes} points={points} name={name:?}"
+        );
+        for Conflict { device, series, types: [first, second] } in &landed.conflicts {
+            log::warn!(
+                "event=types_differ device={device:?} series={series:?} types={first:?},{second:?} name={name:?}"
+            );
+        }
+        let untold = landed.conflict_count.saturating_sub(landed.conflicts.len() as u64);
+        if untold > 0 {
+            log::warn!("event=types_differ more_series={untold} name={name:?}");
+        }
+        if let (What::Request, Some(why)) = (landed.what, &landed.why) {
+            self.odd += 1;
+            log::error!("event=no_tsfile sequence={first} name={name:?} why=\"{why}\"");
+            let what =
+                format!("{name} holds rows as they came, {} such since the start: {why}", self.odd);
+            let report = Report::new(TroubleKind::LandingFailed, what).about(ODD).count(self.odd);
+            self.parts.board.raise(report.remedy(ODD_REMEDY), clock::wall());
+        }
     }
 
     /// Has the spool put the files of an entry into quarantine, and tells people.
@@ -176,14 +241,15 @@ impl<D: Disk> Lander<D> {
         Next::Now
     }
 
-    fn cursor(&self) -> Option<&Cursor> {
-        self.landing.as_ref().map(Landing::cursor)
-    }
-
-    fn show_pending(&self) {
+    fn show(&self) {
+        let gauges = &self.parts.board.landing;
         let Sequence(next) = *self.parts.spool.synced().borrow();
-        let Sequence(met) = self.landing.as_ref().map_or(Sequence(next), Landing::met);
-        self.parts.board.landing.pending_entries.set(next.saturating_sub(met));
+        let Some(landing) = &self.landing else { return };
+        gauges.pending_entries.set(next.saturating_sub(landing.cursor().position.0));
+        let Totals { files, bytes, points } = landing.landed();
+        gauges.files.set(files);
+        gauges.bytes.set(bytes);
+        gauges.points.set(points);
     }
 
     fn complain(&mut self, kind: TroubleKind, error: String) {
@@ -194,6 +260,7 @@ impl<D: Disk> Lander<D> {
     }
 
     fn recovered(&mut self) {
+        self.failed = 0;
         if let Some(times) = self.failures.ended() {
             log::info!("event=landing_works failures={times}");
             self.parts.board.clear(TroubleKind::LandingFailed, "");

@@ -83,13 +83,13 @@ pub struct SpoolGauges {
 /// What the landing has done.
 #[derive(Debug, Default)]
 pub struct LandingGauges {
-    /// Files landed since the node started.
+    /// Files landed since the ledger was begun.
     pub files: Gauge,
     /// Their bytes.
     pub bytes: Gauge,
     /// Their points, as far as they were counted.
     pub points: Gauge,
-    /// Entries that wait for landing.
+    /// Entries that have not landed.
     pub pending_entries: Gauge,
 }
 

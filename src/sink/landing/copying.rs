@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use super::error::LandingError;
 use super::job::{Job, JobFile};
 use super::names::hidden;
-use super::naming::make_dir;
+use super::set::Set;
 use super::source::{Part, Source};
 use super::step::{Step, Unfit};
 use super::{Landing, Work};
@@ -67,7 +67,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
             Ok(Copied::File) if job.files.iter().any(|file| file.hash.is_none()) => {
                 self.work = Work::Copying(job, None);
             }
-            Ok(Copied::File) => self.work = Work::Recording(job),
+            Ok(Copied::File) => self.work = Work::Recording(Set::of_entry(job, self.node)),
             Err(Stopped::Unfit(why)) => self.work = self.unfit(job, why),
             Err(Stopped::Stored(JobFileError { name, source })) => {
                 job.unread += 1;
@@ -87,7 +87,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
     }
 
     /// Gives the job up; what was copied is removed as far as that goes, the rest at the next start.
-    fn unfit(&self, job: Job, why: Unfit) -> Work<D::File, S::File> {
+    fn unfit(&self, job: Job, why: Unfit) -> Work<D, S> {
         for file in &job.files {
             let _left = self.disk.remove(&hidden(&self.dir.join(&file.name)));
         }
@@ -110,7 +110,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
             tail::check(&from).map_err(|flaw| file.flawed(flaw))?;
         }
         let path = hidden(&self.dir.join(&file.name));
-        make_dir(&self.disk, &self.dir, &path)?;
+        self.prepare(&path)?;
         let to = self.disk.open(&path, OpenMode::Create);
         let to = to.map_err(LandingError::disk("create", &path))?;
         let hasher = Box::new(blake3::Hasher::new());

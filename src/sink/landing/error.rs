@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::spool::ReadError;
+use crate::twin::TwinError;
 
 /// Why a step of landing failed. The next step tries again; nothing is lost meanwhile.
 #[derive(Debug, Error)]
@@ -35,6 +36,9 @@ pub enum LandingError {
     /// The spool could not be read.
     #[error(transparent)]
     Spool(#[from] ReadError),
+    /// No files could be made of a run of tablets.
+    #[error("making a TsFile of tablets: {0}")]
+    Twin(#[from] TwinError),
 }
 
 impl LandingError {
@@ -62,6 +66,7 @@ impl LandingError {
             Self::Disk { source, .. } => {
                 matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             }
+            Self::Twin(error) => error.is_full(),
             Self::Spool(_) | Self::Locked { .. } | Self::Removed { .. } => false,
         }
     }

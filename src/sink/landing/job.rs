@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  TsFile, from the inbox or a seal   -->  <n>-<n>-<name>, its mods before it, as in the seal
-//!  a request that is no data          -->  <n>-<n>-request-<type>.bin: version, type, body, as on the wire
+//!  a request that is no data, or odd  -->  <n>-<n>-request-<type>.bin: version, type, body, as on the wire
 //!  one that was sealed (snapshots)    -->  <n>-<n>-request-<type>-<i>.bin for its i-th file,
 //!                                          <n>-<n>-request-<type>.bin for the seal
 //!  a deletion                         -->  a line of the ledger
@@ -15,7 +15,6 @@ use super::source::Part;
 use super::step::Unfit;
 use crate::data::{OriginId, Precision, Sequence, TimeRange};
 use crate::limits;
-use crate::ops::clock::EpochMillis;
 use crate::spool::Kind;
 use crate::wire::piece::check_file_name;
 use crate::wire::request::RequestType;
@@ -43,8 +42,6 @@ pub(super) struct Job {
     pub(super) unread: u32,
     /// Its line is on disk.
     pub(super) recorded: bool,
-    /// Its files may have their names.
-    pub(super) naming: bool,
 }
 
 #[derive(Debug)]
@@ -64,11 +61,11 @@ impl Job {
     fn new(item: Item, what: What) -> Self {
         let time_range = item.header.time_range;
         let (files, paths) = (Vec::new(), Vec::new());
-        let (why, unread, recorded, naming) = (None, 0, false, false);
-        Self { item, what, files, paths, time_range, why, unread, recorded, naming }
+        let (why, unread, recorded) = (None, 0, false);
+        Self { item, what, files, paths, time_range, why, unread, recorded }
     }
 
-    /// The job of an entry that is no tablet and no deletion; its names are the same whenever it is landed. Without
+    /// The job of an entry that goes into no run and is no deletion; its names are the same whenever it is landed. Without
     /// files if the entry does not say which it has.
     pub(super) fn of(item: Item) -> Self {
         let is_ts_file =
@@ -129,9 +126,7 @@ impl Job {
 
     fn path(&self, name: &str) -> String {
         let header = &self.item.header;
-        let arrival = EpochMillis(header.arrival.wall_ms);
-        let is_dated = header.arrival.trusted && arrival.is_dated();
-        landed_path(is_dated.then_some(arrival), (header.sequence, header.sequence), name)
+        landed_path(header.arrival, (header.sequence, header.sequence), name)
     }
 
     /// Whether this is the `TsFile` of the job, which is looked at before it is copied.
@@ -166,11 +161,6 @@ impl Job {
         self.item.header.sequence
     }
 
-    /// The path of the file that its line is about, below the landing directory.
-    pub(super) fn name(&self) -> Option<String> {
-        self.files.last().map(|file| file.name.clone())
-    }
-
     pub(super) fn line(&self, node: OriginId) -> Line {
         let header = &self.item.header;
         let mut files: Vec<_> = self.files.iter().map(JobFile::line).collect();
@@ -186,11 +176,14 @@ impl Job {
             precision: header.precision.map(Precision::text).map(str::to_owned),
             node: node.to_string(),
             origin: header.identity.origin.to_string(),
-            origin_sequence: header.identity.sequence.0,
+            origin_sequences: (header.identity.sequence.0, header.identity.sequence.0),
             paths: self.paths.clone(),
             request_type: self.item.request_type.filter(|_| is_request),
             why: self.why.clone(),
             with: files,
+            set: None,
+            through: None,
+            landed: None,
         }
     }
 }

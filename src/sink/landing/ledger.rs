@@ -8,9 +8,10 @@
 //!
 //! What a line says is in `line.rs`.
 //!
-//! A line is one write, so after a crash the last line is there, or it is not: whatever stands behind the
-//! last line that can be read is cut. Lines ascend by sequence. When a sync fails, nobody knows whether
-//! the line is on disk: it is written again into a file of its own, and may be there twice.
+//! Lines that count together are a *set*: the files of one run of tablets, else a single line. A set is one write,
+//! so after a crash it is there, or it is not: whatever stands behind the last whole set is cut. Sets ascend by
+//! sequence, without gaps: the last one tells what has landed. When a sync fails, nobody knows whether the set is
+//! on disk: it is written again into a file of its own, and may be there twice.
 
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::error::LandingError;
-use super::line::Line;
+use super::line::{Line, Totals};
 use crate::data::{OriginId, Sequence};
 use crate::spool::{Disk, DiskFile, OpenMode, read_full_at, write_all_at};
 
@@ -28,8 +29,10 @@ const NAME: &str = "landing.jsonl";
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Full ledgers that are kept.
 const KEPT_MAX: usize = 8;
-/// Bytes looked at for the last line, and for lines at one time; a line has less than 8 KiB.
+/// Bytes looked at for lines at one time; a line has less than that.
 const WINDOW_BYTES: usize = 64 * 1024;
+/// Bytes looked at for the last set; a set has less than that.
+const SET_WINDOW_BYTES: usize = 1024 * 1024;
 
 /// A place in the ledger: age of the file, offset in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,67 +54,85 @@ pub(super) struct Ledger<D: Disk> {
     /// The last sync failed: the next line goes into a file of its own.
     suspect: bool,
     /// Everything up to here was recorded.
-    last: Option<Sequence>,
+    through: Option<Sequence>,
+    landed: Totals,
     /// Counts changes of what the files' names stand for.
     rotations: u64,
 }
 
 impl<D: Disk> Ledger<D> {
-    /// Opens the ledger in `dir`, cuts what a crash left, and returns the line that was recorded last.
-    /// A line of another node, or of an entry that is not below `next`, is of another spool and proves
+    /// Opens the ledger in `dir`, cuts what a crash left, and returns the set that was recorded last.
+    /// A set of another node, or of an entry that is not below `next`, is of another spool and proves
     /// nothing.
     pub(super) fn open(
         disk: D,
         dir: &Path,
         node: OriginId,
         next: Sequence,
-    ) -> Result<(Self, Option<Line>), LandingError> {
+    ) -> Result<(Self, Vec<Line>), LandingError> {
         let mut ledger = Self {
             disk,
             dir: dir.to_owned(),
             file: None,
             bytes: 0,
             suspect: false,
-            last: None,
+            through: None,
+            landed: Totals::default(),
             rotations: 0,
         };
-        let mut last = ledger.open_newest()?;
+        let mut set = ledger.open_newest()?;
         let mut age = 1;
-        while last.is_none() && age <= KEPT_MAX {
+        while set.is_empty() && age <= KEPT_MAX {
             if let Some(file) = ledger.open_file(age)? {
-                last = last_line(&file).map_err(ledger.failed("read", age))?.0;
+                set = last_set(&file).map_err(ledger.failed("read", age))?.0;
             }
             age += 1;
         }
+        ledger.landed = set.last().and_then(|line| line.landed).unwrap_or_default();
         let is_ours = |line: &Line| line.node == node.to_string() && line.sequences.1 < next.0;
-        let last = last.filter(is_ours);
-        ledger.last = last.as_ref().map(|line| Sequence(line.sequences.1));
-        Ok((ledger, last))
+        if !set.iter().all(is_ours) {
+            set.clear();
+        }
+        let through = set.last().and_then(|line| line.through);
+        ledger.through = through.filter(|through| *through < next.0).map(Sequence);
+        Ok((ledger, set))
     }
 
-    fn open_newest(&mut self) -> Result<Option<Line>, LandingError> {
-        let Some(file) = self.open_file(0)? else { return Ok(None) };
+    fn open_newest(&mut self) -> Result<Vec<Line>, LandingError> {
+        let Some(file) = self.open_file(0)? else { return Ok(Vec::new()) };
         // A run that was killed may have synced neither the last line nor the file's name.
         file.recover().map_err(self.failed("sync", 0))?;
         self.sync_dir()?;
-        let (last, end) = last_line(&file).map_err(self.failed("read", 0))?;
+        let (set, end) = last_set(&file).map_err(self.failed("read", 0))?;
         let bytes = file.bytes().map_err(self.failed("read", 0))?;
-        if last.is_none() && bytes > WINDOW_BYTES as u64 {
+        if set.is_empty() && bytes > SET_WINDOW_BYTES as u64 {
             // No crash leaves that much: something else wrote here. It is put aside as it is.
             self.suspect = true;
-            return Ok(None);
+            return Ok(Vec::new());
         }
         if bytes > end {
             file.truncate(end).map_err(self.failed("cut", 0))?;
             file.sync_data().map_err(self.failed("sync", 0))?;
         }
         (self.bytes, self.file) = (end, Some(file));
-        Ok(last)
+        Ok(set)
     }
 
-    /// The sequence recorded last.
-    pub(super) const fn last(&self) -> Option<Sequence> {
-        self.last
+    /// Every entry up to this one was recorded.
+    pub(super) const fn through(&self) -> Option<Sequence> {
+        self.through
+    }
+
+    /// What has landed.
+    pub(super) const fn landed(&self) -> Totals {
+        self.landed
+    }
+
+    /// Goes on counting where another ledger of this node has come to.
+    pub(super) fn count_on(&mut self, landed: Totals) {
+        if landed.files > self.landed.files {
+            self.landed = landed;
+        }
     }
 
     /// Changes whenever the files get other names.
@@ -119,22 +140,26 @@ impl<D: Disk> Ledger<D> {
         self.rotations
     }
 
-    /// Records a line; it is on disk on return.
-    pub(super) fn append(&mut self, line: &Line) -> Result<(), LandingError> {
+    /// Records a set, which ends with the entry `through`; it is on disk on return.
+    pub(super) fn append(
+        &mut self,
+        set: &mut [Line],
+        through: Sequence,
+    ) -> Result<(), LandingError> {
         self.follow()?;
         if self.suspect || self.bytes >= FILE_BYTES_MAX {
             self.rotate()?;
         }
-        let mut text = serde_json::to_vec(line)
-            .map_err(|error| LandingError::disk("write", self.path(0))(error.into()))?;
-        text.push(b'\n');
+        let landed = self.landed.with(set);
+        let text = self.text(set, through, landed)?;
         let file = match self.file.take() {
             Some(file) => file,
             None => self.create()?,
         };
         let written = write_all_at(&file, self.bytes, &mut [IoSlice::new(&text)]);
         if let Err(source) = written {
-            // A part of the line may be there; it is written over, or cut at the next start.
+            // A part of the set may be there. What is written in its place may be shorter.
+            self.suspect = file.truncate(self.bytes).is_err();
             self.file = Some(file);
             return Err(LandingError::disk("write", self.path(0))(source));
         }
@@ -144,8 +169,28 @@ impl<D: Disk> Ledger<D> {
         }
         self.file = Some(file);
         self.bytes += text.len() as u64;
-        self.last = Some(Sequence(line.sequences.1));
+        (self.through, self.landed) = (Some(through), landed);
         Ok(())
+    }
+
+    /// A set as it stands in the file; its lines say which of the set they are.
+    fn text(
+        &self,
+        set: &mut [Line],
+        Sequence(through): Sequence,
+        landed: Totals,
+    ) -> Result<Vec<u8>, LandingError> {
+        let count = set.len();
+        let mut text = Vec::new();
+        for (index, line) in set.iter_mut().enumerate() {
+            let is_last = index + 1 == count;
+            line.set = (count > 1).then_some((index + 1, count));
+            (line.through, line.landed) = (is_last.then_some(through), is_last.then_some(landed));
+            serde_json::to_writer(&mut text, line)
+                .map_err(|error| LandingError::disk("write", self.path(0))(error.into()))?;
+            text.push(b'\n');
+        }
+        Ok(text)
     }
 
     /// Somebody may have removed the file, or put another one in its place: a line in a file without a name
@@ -245,19 +290,129 @@ impl<D: Disk> Ledger<D> {
     }
 }
 
-/// The last line that can be read, and where it ends.
-fn last_line<F: DiskFile>(file: &F) -> std::io::Result<(Option<Line>, u64)> {
+/// The last set that is whole, and where it ends. Empty if there is none.
+fn last_set<F: DiskFile>(file: &F) -> std::io::Result<(Vec<Line>, u64)> {
+    let found = last_set_within(file, WINDOW_BYTES)?;
+    if found.0.is_empty() && file.bytes()? > WINDOW_BYTES as u64 {
+        return last_set_within(file, SET_WINDOW_BYTES);
+    }
+    Ok(found)
+}
+
+/// The same, if it lies within the last `window_bytes`.
+fn last_set_within<F: DiskFile>(
+    file: &F,
+    window_bytes: usize,
+) -> std::io::Result<(Vec<Line>, u64)> {
     let bytes = file.bytes()?;
-    let start = bytes.saturating_sub(WINDOW_BYTES as u64);
-    let mut window = vec![0; usize::try_from(bytes - start).unwrap_or(WINDOW_BYTES)];
+    let start = bytes.saturating_sub(window_bytes as u64);
+    let mut window = vec![0; usize::try_from(bytes - start).unwrap_or(window_bytes)];
     let count = read_full_at(file, start, &mut window)?;
     window.truncate(count);
     while let Some(end) = window.iter().rposition(|byte| *byte == b'\n') {
         window.truncate(end);
-        let line = window.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-        if let Ok(line) = serde_json::from_slice::<Line>(line) {
-            return Ok((Some(line), start + end as u64 + 1));
+        if let Some(set) = set_at_end(&window) {
+            return Ok((set, start + end as u64 + 1));
         }
     }
-    Ok((None, 0))
+    Ok((Vec::new(), 0))
+}
+
+/// The set whose last line these bytes end with, if they do.
+fn set_at_end(bytes: &[u8]) -> Option<Vec<Line>> {
+    let mut lines = bytes.rsplit(|byte| *byte == b'\n').map(serde_json::from_slice::<Line>);
+    let last = lines.next()?.ok()?;
+    let (index, count) = last.set.unwrap_or((1, 1));
+    if index != count {
+        return None;
+    }
+    let mut set = vec![last];
+    for index in (1..count).rev() {
+        let line = lines.next()?.ok()?;
+        if line.set != Some((index, count)) {
+            return None;
+        }
+        set.push(line);
+    }
+    set.reverse();
+    Some(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::SimDisk;
+
+    const NODE: OriginId = OriginId([7; 16]);
+
+    fn line(sequence: u64) -> Line {
+        let text = format!(
+            r#"{{"what":"tablets","name":"{sequence}-{}","bytes":1,"blake3":"","sequences":[{sequence},{sequence}],
+                "points":2,"node":"{NODE}","origin":""}}"#,
+            "x".repeat(700)
+        );
+        serde_json::from_str(&text).expect("a line")
+    }
+
+    fn open(disk: &SimDisk) -> (Ledger<SimDisk>, Vec<Line>) {
+        Ledger::open(disk.clone(), Path::new("/land"), NODE, Sequence(1000)).expect("opens")
+    }
+
+    /// A ledger with a line and a set of so many behind it.
+    fn filled(count: u64) -> SimDisk {
+        let disk = SimDisk::new(1, 1 << 30);
+        let (mut ledger, _) = open(&disk);
+        ledger.append(&mut [line(1)], Sequence(1)).expect("written");
+        let mut set: Vec<_> = (2..2 + count).map(line).collect();
+        ledger.append(&mut set, Sequence(1 + count)).expect("written");
+        disk
+    }
+
+    #[test]
+    fn a_set_counts_whole_or_not_at_all() {
+        let path = Path::new("/land/landing.jsonl");
+        let whole = filled(3);
+        let bytes = whole.contents(path).expect("a ledger");
+        let ends: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at] == b'\n').collect();
+        for end in ends[0] + 1..=bytes.len() {
+            let disk = SimDisk::new(1, 1 << 30);
+            disk.place(path, &bytes[..end]);
+            let (ledger, set) = open(&disk);
+            let is_whole = end == bytes.len();
+            let (lines, through) = if is_whole { (3, 4) } else { (1, 1) };
+            assert_eq!((set.len(), ledger.through()), (lines, Some(Sequence(through))), "{end}");
+            let files = if is_whole { 4 } else { 1 };
+            let landed = Totals { files, bytes: files, points: 2 * files };
+            assert_eq!(ledger.landed(), landed, "{end}");
+            let kept = if is_whole { end } else { ends[0] + 1 };
+            assert_eq!(disk.contents(path).expect("a ledger").len(), kept, "{end}");
+        }
+        // A sector of an earlier line of the set is lost.
+        for at in ends[0] + 1..ends[2] {
+            let mut torn = bytes.clone();
+            torn[at] = 0;
+            let disk = SimDisk::new(1, 1 << 30);
+            disk.place(path, &torn);
+            assert_eq!(open(&disk).1.len(), 1, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_set_may_be_longer_than_what_is_looked_at_first() {
+        let disk = filled(300);
+        let (ledger, set) = open(&disk);
+        assert!(ledger.bytes > 2 * WINDOW_BYTES as u64);
+        assert_eq!((set.len(), ledger.through()), (300, Some(Sequence(301))));
+    }
+
+    #[test]
+    fn lines_of_before_sets_prove_no_more_than_themselves() {
+        let disk = SimDisk::new(1, 1 << 30);
+        let mut old = serde_json::to_vec(&line(5)).expect("text");
+        old.push(b'\n');
+        disk.place(Path::new("/land/landing.jsonl"), &old);
+        let (ledger, set) = open(&disk);
+        assert_eq!((set.len(), ledger.through()), (1, None));
+        assert_eq!(ledger.bytes, old.len() as u64);
+    }
 }

@@ -1,34 +1,44 @@
 //! The landing directory: what was taken in, laid down for the plant's own scripts.
 //!
 //! ```text
-//!  spool --> <date>/.<name>  --synced-->  line in landing.jsonl  --synced-->  <date>/<name>
-//!            a copy, 1 MiB a step         proof, exactly one                  rename, directory synced
+//!  file, request  --copied, 1 MiB a step-.
+//!                                         v
+//!  spool                        <date>/.<name>  --synced-->  lines in landing.jsonl  --synced-->  <date>/<name>
+//!                                         ^
+//!  run of tablets --made (crate::twin)----'                  proof, exactly one                 rename, directory synced
 //! ```
-//!
-//! What lies in the directory under its name is whole, hashed and recorded. Exactly once, wherever a crash
-//! falls:
-//!
-//! | crash | what the next start does |
-//! |---|---|
-//! | before the line is on disk | lands the entry anew, over the hidden file |
-//! | after the line, before the rename | renames the hidden file that the last line names |
-//! | after the rename | finds none, and goes on behind the last line |
-//!
-//! A dated directory that somebody removes while a file of it is on the way is made again, and the file
-//! copied anew. If the landing directory itself goes, its ledger goes with it: it is locked anew and gets a new
-//! one before anything else lands. So a file that the ledger names lies there, is about to, or was already fetched. Entries are landed in
-//! ascending order, one after the other, which is why the last line tells what is done.
 //!
 //! | taken in | what becomes of it |
 //! |---|---|
 //! | a `TsFile`, with its mods | lands under its name |
+//! | tablets that follow each other, a *run* | become `TsFile`s: one for each origin, kind of devices (aligned or not) and precision, more where a series has two types |
 //! | a deletion (`DeleteDataNode` in a request of type 100) | a line of the ledger; a request if it names too much for one |
-//! | another request that is not data: schema and configuration plans and snapshots, rows of the table model, a row too large for an entry | lands as it came (`job.rs`) |
+//! | another request that is not data: schema and configuration plans and snapshots, rows of the table model; a tablet that is larger than an entry, or that no `TsFile` can hold | lands as it came (`job.rs`) |
 //! | a file that is flawed, cut short, lost, not what was taken in, or that the disk does not give back in 5 tries | goes to the quarantine as far as it is there; a line says so |
-//! | a tablet | stays in the spool, and pins the cursor |
+//!
+//! A run ends at anything that is no tablet, at `max_file_bytes`, or when its first entry was met `max_delay` ago.
+//!
+//! # Exactly once
+//!
+//! What lies in the directory under its name is whole, hashed and recorded. Entries land in ascending order, one
+//! file or run after the other, and nothing is left out. Each writes one *set* of lines, whose last one says
+//! through which entry everything has landed. No file of a set has its name before the whole set is on disk. So
+//! what counts after a crash is the last whole set, and never how a run was cut:
+//!
+//! | crash | what lies there | what the next start does |
+//! |---|---|---|
+//! | while a run is gathered or made, or a file copied | files under hidden names | goes on behind the last set; the hidden files go; a run may be cut elsewhere now, since there are more entries |
+//! | within the write of the set, or before its sync | the same, and perhaps some of its lines | cuts these lines, and goes on as above: nobody has seen a file of it |
+//! | behind the sync, before the last rename | some files under their names, or fetched; the others hidden | gives those that are hidden their names, and goes on behind this set |
+//! | behind the last rename | files under their names, or fetched | finds none that is hidden, and goes on behind this set |
+//!
+//! So each point is in exactly one file of all that ever lay there, whenever somebody fetches them. A dated
+//! directory that somebody removes while a file of it is on the way is made again, and the file
+//! copied or made anew. If the landing directory itself goes, its ledger goes with it: it is locked anew and gets a new
+//! one before anything else lands. So a file that the ledger names lies there, is about to, or was already fetched.
 //!
 //! [`Landing`] is driven by [`Landing::step`], each of which does a bounded amount of work, on the worker
-//! thread. It owns a copy buffer and nothing that grows.
+//! thread. It owns a copy buffer, and the memory of [`crate::twin`] while a run is made; nothing that grows.
 
 mod age;
 mod copying;
@@ -39,33 +49,35 @@ mod ledger;
 mod line;
 mod names;
 mod naming;
-mod progress;
-mod recorded;
 mod room;
+mod run;
+mod set;
 mod source;
 mod step;
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::data::{OriginId, Sequence};
 use crate::limits;
 use crate::ops::clock::EpochMillis;
 use crate::spool::{Cursor, Disk, Kind, is_dir_locked, lock_dir};
+use crate::twin::Maker;
 use crate::wire::request::RequestType;
 use copying::Copy;
 use delete::Deletion;
 pub use error::LandingError;
 use job::Job;
 use ledger::Ledger;
-pub use line::What;
-use progress::Progress;
-use recorded::{NAMED_MAX, Recorded};
+use line::Line;
+pub use line::{Totals, What};
 use room::{Admission, Room};
 pub use room::{Limits, WhenFull};
+use run::Gathered;
+use set::Set;
 pub use source::{Item, ItemFile, Part, Source, SpoolFile, SpoolSource};
-pub use step::Step;
 use step::Unfit;
+pub use step::{Landed, Step};
 
 /// Bytes read and written at once.
 const CHUNK_BYTES: usize = 64 * limits::KIB;
@@ -79,6 +91,11 @@ pub struct Settings {
     pub node: OriginId,
     /// The sequence that the spool's next entry gets. A ledger that knows of later ones is another spool's.
     pub next_sequence: Sequence,
+    /// Bytes of tablets that become one file at most; a run has no more than
+    /// [`TWIN_RUN_BYTES_MAX`](limits::TWIN_RUN_BYTES_MAX).
+    pub max_file_bytes: u64,
+    /// Tablets wait no longer than this for others to land with.
+    pub max_delay: Duration,
     /// How much may lie there.
     pub limits: Limits,
 }
@@ -91,37 +108,49 @@ pub struct Landing<D: Disk, S: Source> {
     node: OriginId,
     source: S,
     ledger: Ledger<D>,
-    recorded: Recorded,
     room: Room,
     max_bytes: u64,
-    progress: Progress,
-    work: Work<D::File, S::File>,
+    run_bytes_max: u64,
+    max_delay: Duration,
+    /// Everything below its position has landed.
+    cursor: Cursor,
+    work: Work<D, S>,
+    /// Tablets that wait for others.
+    run: Option<Gathered>,
+    /// A tablet that can be in no run, and why.
+    odd: Option<(Sequence, String)>,
     chunk: Box<[u8]>,
+    /// Leftovers of the run of the program before are removed.
+    swept: bool,
     /// Held as long as the directory is used.
     lock: Option<D::File>,
 }
 
 #[derive(Debug)]
-enum Work<T, F> {
-    /// Takes the next entry.
+enum Work<D: Disk, S: Source> {
+    /// Takes the next entries.
     Next,
-    /// Finds out whether this one was landed before.
-    Finding(Item),
+    /// Looks at what this one is.
+    Looking(Item),
     /// Waits for room for this one.
     Waiting(Job),
     /// Copies its files.
-    Copying(Job, Option<Copy<T, F>>),
-    /// Its line is to be written.
-    Recording(Job),
-    /// Its line is on disk; its files are to get their names.
-    Naming(Job),
+    Copying(Job, Option<Copy<D::File, S::File>>),
+    /// Makes files of tablets.
+    Making(Option<Box<Maker<D, S::Tablets>>>, Gathered),
+    /// They are to get their hidden names, once there is room.
+    Placing(Set),
+    /// Its lines are to be written.
+    Recording(Set),
+    /// Its lines are on disk; its files are to get their names.
+    Naming(Set),
     /// Its files are to be put aside.
     Unfit(Job, Unfit),
 }
 
 impl<D: Disk, S: Source> Landing<D, S> {
     /// Opens the landing directory, finishes or removes what a crash left, and goes on at `cursor`, the
-    /// consumer's.
+    /// consumer's, or behind what the ledger says.
     ///
     /// # Errors
     /// If the directory cannot be made, read or written, or another node has it.
@@ -129,28 +158,33 @@ impl<D: Disk, S: Source> Landing<D, S> {
         disk: D,
         settings: Settings,
         mut source: S,
-        cursor: Cursor,
+        mut cursor: Cursor,
     ) -> Result<Self, LandingError> {
-        let Settings { dir, node, next_sequence, limits } = settings;
+        let Settings { dir, node, next_sequence, max_file_bytes, max_delay, limits } = settings;
         // The disk takes relative paths as those of the data directory.
         let dir = std::path::absolute(&dir).map_err(LandingError::disk("find", dir))?;
         disk.create_dir(&dir).map_err(LandingError::disk("make", &dir))?;
         let lock = lock_dir(&disk, &dir).map_err(LandingError::lock(&dir))?;
-        let (ledger, last) = Ledger::open(disk.clone(), &dir, node, next_sequence)?;
-        if let Some(last) = last {
-            naming::finish(&disk, &dir, last.names())?;
+        let (ledger, set) = Ledger::open(disk.clone(), &dir, node, next_sequence)?;
+        naming::finish(&disk, &dir, set.iter().flat_map(Line::names))?;
+        if let Some(through) = ledger.through() {
+            cursor.raise(through.next());
         }
         source.seek(cursor.position);
         Ok(Self {
             node,
             source,
             ledger,
-            recorded: Recorded::new(node, NAMED_MAX),
             room: Room::open(&disk, limits, &dir),
             max_bytes: limits.max_bytes,
-            progress: Progress::new(cursor),
+            run_bytes_max: run_bytes_max(max_file_bytes, limits.max_bytes),
+            max_delay,
+            cursor,
             work: Work::Next,
+            run: None,
+            odd: None,
             chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
+            swept: false,
             dir,
             disk,
             lock,
@@ -158,7 +192,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
     }
 
     /// Takes the directory anew, which exists, after [`LandingError::Removed`]. What was landed is not landed
-    /// again; the entry under way is copied anew, and its line goes into the ledger that is there now.
+    /// again; what is under way is copied or made anew, and its lines go into the ledger that is there now.
     ///
     /// # Errors
     /// As for [`Landing::open`]; then nothing has changed.
@@ -166,19 +200,33 @@ impl<D: Disk, S: Source> Landing<D, S> {
         let lock = lock_dir(&self.disk, &self.dir).map_err(LandingError::lock(&self.dir))?;
         // The spool is the same one: no line of this node is too new for it.
         let next = Sequence(u64::MAX);
-        let (ledger, _) = Ledger::open(self.disk.clone(), &self.dir, self.node, next)?;
-        let last = ledger.last();
-        (self.lock, self.ledger) = (lock, ledger);
+        let (mut ledger, _) = Ledger::open(self.disk.clone(), &self.dir, self.node, next)?;
+        ledger.count_on(self.ledger.landed());
+        let through = ledger.through();
+        (self.lock, self.ledger, self.swept) = (lock, ledger, false);
         self.room.reopen(&self.disk);
-        self.work = match std::mem::replace(&mut self.work, Work::Next) {
-            Work::Naming(job) if job.naming => Work::Naming(job),
-            Work::Copying(mut job, _) | Work::Recording(mut job) | Work::Naming(mut job) => {
+        match std::mem::replace(&mut self.work, Work::Next) {
+            Work::Copying(mut job, _) => {
                 job.begin_anew();
-                job.recorded = last == Some(job.sequence());
-                Work::Copying(job, None)
+                job.recorded = through >= Some(job.sequence());
+                self.work = Work::Copying(job, None);
             }
-            work @ (Work::Next | Work::Finding(_) | Work::Waiting(_) | Work::Unfit(..)) => work,
-        };
+            Work::Making(_, mut run) => {
+                run.recorded = through >= Some(run.last);
+                self.work = Work::Making(None, run);
+            }
+            Work::Recording(mut set) | Work::Naming(mut set) if !set.naming => {
+                set.recorded = through >= Some(set.last());
+                self.make_again(set);
+            }
+            Work::Placing(set) => self.make_again(set),
+            work @ (Work::Next
+            | Work::Looking(_)
+            | Work::Waiting(_)
+            | Work::Recording(_)
+            | Work::Naming(_)
+            | Work::Unfit(..)) => self.work = work,
+        }
         Ok(())
     }
 
@@ -193,21 +241,16 @@ impl<D: Disk, S: Source> Landing<D, S> {
 
     /// How far the consumer has come: what is landed and durable.
     pub const fn cursor(&self) -> &Cursor {
-        self.progress.cursor()
+        &self.cursor
     }
 
-    /// The next entry to look at: what lies below is landed, or held for pipes.
-    pub const fn met(&self) -> Sequence {
-        self.progress.met()
+    /// What has landed since the ledger was begun.
+    pub const fn landed(&self) -> Totals {
+        self.ledger.landed()
     }
 
-    /// Entries that were met and stay in the spool.
-    pub const fn held(&self) -> u64 {
-        self.progress.held()
-    }
-
-    /// Does the next bounded part: one entry is looked at, or 1 MiB copied, or 64 KiB of the ledger
-    /// read. `wall` is for `keep_days`.
+    /// Does the next bounded part: some entries are looked at, or about 1 MiB is copied or made, or 64 KiB of the
+    /// ledger read. `wall` is for `keep_days`.
     ///
     /// # Errors
     /// [`LandingError`]; the next call tries the same again, so wait before it.
@@ -216,12 +259,14 @@ impl<D: Disk, S: Source> Landing<D, S> {
             return Ok(Step::Worked);
         }
         match std::mem::replace(&mut self.work, Work::Next) {
-            Work::Next => self.take_next(),
-            Work::Finding(item) => self.find(item),
-            Work::Waiting(job) => self.admit(job),
+            Work::Next => self.take_next(now),
+            Work::Looking(item) => self.take(item),
+            Work::Waiting(job) => self.wait(job),
             Work::Copying(job, copy) => self.copy(job, copy),
-            Work::Recording(job) => self.record(job),
-            Work::Naming(job) => self.name(job),
+            Work::Making(maker, run) => self.make(maker, run),
+            Work::Placing(set) => self.place(set),
+            Work::Recording(set) => self.record(set),
+            Work::Naming(set) => self.name(set),
             Work::Unfit(job, why) => {
                 let step = Step::Unfit { sequence: job.sequence(), why: why.to_string() };
                 self.work = Work::Unfit(job, why);
@@ -236,68 +281,38 @@ impl<D: Disk, S: Source> Landing<D, S> {
         let work = std::mem::replace(&mut self.work, Work::Next);
         self.work = if let Work::Unfit(mut job, why) = work {
             job.put_aside(&why);
-            Work::Recording(job)
+            Work::Recording(Set::of_entry(job, self.node))
         } else {
             work
         };
     }
 
-    fn take_next(&mut self) -> Result<Step, LandingError> {
-        let Some(item) = self.source.next()? else { return Ok(Step::Idle) };
+    /// Takes on an entry that belongs to no run.
+    fn take(&mut self, item: Item) -> Result<Step, LandingError> {
         let sequence = item.header.sequence;
-        if item.header.kind == Kind::Tablet {
-            self.progress.hold(sequence);
-            return Ok(Step::Held { sequence });
-        }
-        if self.progress.is_finished(sequence) {
-            self.progress.finish(sequence);
+        if self.cursor.is_finished(sequence) {
+            self.cursor.raise(sequence.next());
             return Ok(Step::Worked);
         }
-        self.find(item)
-    }
-
-    /// Goes on with an entry unless the ledger names it. One that was held has no line, though later ones
-    /// have.
-    fn find(&mut self, item: Item) -> Result<Step, LandingError> {
-        let sequence = item.header.sequence;
-        let may_be = self.ledger.last().is_some_and(|last| sequence <= last);
-        let is_recorded = if may_be {
-            self.recorded.ask(&self.ledger, sequence)
-        } else {
-            self.recorded.forget();
-            Ok(Some(false))
-        };
-        match is_recorded {
-            Ok(Some(true)) => {
-                self.progress.finish(sequence);
-                Ok(Step::Worked)
-            }
-            Ok(Some(false)) => self.begin_job(item),
-            undecided => {
-                self.work = Work::Finding(item);
-                undecided.map(|_| Step::Worked)
-            }
-        }
-    }
-
-    fn begin_job(&mut self, item: Item) -> Result<Step, LandingError> {
         let deletion = match self.deletion(&item) {
             Ok(deletion) => deletion,
             Err(error) => {
-                self.work = Work::Finding(item);
+                self.work = Work::Looking(item);
                 return Err(error);
             }
         };
         if let Some(Deletion { paths, time_range }) = deletion {
-            self.work = Work::Recording(Job::of_delete(item, paths, time_range));
+            let job = Job::of_delete(item, paths, time_range);
+            self.work = Work::Recording(Set::of_entry(job, self.node));
             return Ok(Step::Worked);
         }
-        let job = Job::of(item);
+        let mut job = Job::of(item);
         if job.files.is_empty() {
             self.work = Work::Unfit(job, Unfit::Files);
             return Ok(Step::Worked);
         }
-        self.admit(job)
+        job.why = self.odd.take().filter(|(odd, _)| *odd == sequence).map(|(_, why)| why);
+        self.wait(job)
     }
 
     /// What the entry says if it is a deletion that a line has room for.
@@ -307,26 +322,40 @@ impl<D: Disk, S: Source> Landing<D, S> {
             return Ok(None);
         }
         let payload = self.source.open(Part::Payload)?;
-        delete::read(&payload, &mut self.chunk).map_err(LandingError::disk(
-            "read",
-            format!("entry {} of the spool", item.header.sequence),
-        ))
+        let entry = format!("entry {} of the spool", item.header.sequence);
+        delete::read(&payload, &mut self.chunk).map_err(LandingError::disk("read", entry))
     }
 
-    fn admit(&mut self, job: Job) -> Result<Step, LandingError> {
-        let needed = job.bytes();
-        let admission = self.room.admit(&self.disk, &self.ledger, needed);
-        self.work = match &admission {
-            Ok(Admission::Yes) => Work::Copying(job, None),
-            _ => Work::Waiting(job),
-        };
-        match admission? {
-            Admission::Yes | Admission::Later => Ok(Step::Worked),
-            Admission::Full(present) => {
-                Ok(Step::Full { needed, present, max_bytes: self.max_bytes })
+    /// Goes on with a job as soon as there is room for it.
+    fn wait(&mut self, job: Job) -> Result<Step, LandingError> {
+        match self.admit(job.bytes()) {
+            Ok(None) => {
+                self.work = Work::Copying(job, None);
+                Ok(Step::Worked)
+            }
+            other => {
+                self.work = Work::Waiting(job);
+                other.map(|step| step.unwrap_or(Step::Worked))
             }
         }
     }
+
+    /// `None` if so many bytes may be added; else what to tell.
+    fn admit(&mut self, needed: u64) -> Result<Option<Step>, LandingError> {
+        Ok(match self.room.admit(&self.disk, &self.ledger, needed)? {
+            Admission::Yes => None,
+            Admission::Later => Some(Step::Worked),
+            Admission::Full(present) => {
+                Some(Step::Full { needed, present, max_bytes: self.max_bytes })
+            }
+        })
+    }
+}
+
+/// Bytes of a run: so few that its files fit into the directory beside others.
+fn run_bytes_max(max_file_bytes: u64, max_bytes: u64) -> u64 {
+    let bytes = max_file_bytes.min(limits::TWIN_RUN_BYTES_MAX);
+    if max_bytes == 0 { bytes } else { bytes.min(max_bytes / 2) }
 }
 
 #[cfg(test)]

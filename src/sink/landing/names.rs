@@ -3,6 +3,7 @@
 //! ```text
 //!  2026-11-22/41-41-sequence-root.h-3-0-1.tsfile          where a file lies when it is finished
 //!  2026-11-22/41-41-sequence-root.h-3-0-1.tsfile.mods     a file that belongs to it
+//!  2026-11-22/42-97-tablets-aligned.tsfile                a file made of tablets
 //!  2026-11-22/.41-41-sequence-root.h-3-0-1.tsfile         the same file before that: hidden
 //!  undated/42-42-x.tsfile                                 arrived while the clock was not believed
 //! ```
@@ -15,14 +16,15 @@ use std::path::{Path, PathBuf};
 
 use crate::data::{Identity, Sequence};
 use crate::ops::clock::EpochMillis;
+use crate::spool::Arrival;
 
 /// Directory of what arrived while the clock was not believed.
 const UNDATED: &str = "undated";
 
-/// The path of a file of the entries with these sequences, below the landing directory. `arrival` is `None`
-/// while the clock was not believed; `name` is one that a file can have.
+/// The path of a file of the entries with these sequences, the first of which arrived then, below the landing
+/// directory; `name` is one that a file can have.
 pub(super) fn landed_path(
-    arrival: Option<EpochMillis>,
+    arrival: Arrival,
     (first, last): (Sequence, Sequence),
     name: &str,
 ) -> String {
@@ -30,7 +32,9 @@ pub(super) fn landed_path(
         Some((_, own)) => std::str::from_utf8(own).unwrap_or(name),
         None => name,
     };
-    let dir = arrival.map_or_else(|| UNDATED.to_owned(), date);
+    let wall = EpochMillis(arrival.wall_ms);
+    let is_dated = arrival.trusted && wall.is_dated();
+    let dir = if is_dated { date(wall) } else { UNDATED.to_owned() };
     format!("{dir}/{first}-{last}-{own}")
 }
 
@@ -38,6 +42,14 @@ pub(super) fn landed_path(
 pub(super) fn hidden(path: &Path) -> PathBuf {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     path.with_file_name(format!(".{name}"))
+}
+
+/// Whether a name in a dated directory is that of a file before it has its own.
+pub(super) fn is_hidden(name: &str) -> bool {
+    let sequence = name.strip_prefix('.').and_then(|name| name.split_once('-'));
+    sequence.is_some_and(|(digits, _)| {
+        !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+    })
 }
 
 /// `YYYY-MM-DD` in UTC.
@@ -52,6 +64,8 @@ mod tests {
     const NOON: EpochMillis = EpochMillis(1_795_361_628_250);
 
     fn path(arrival: Option<EpochMillis>, sequence: u64, name: &str) -> String {
+        let wall_ms = arrival.map_or(0, |EpochMillis(wall_ms)| wall_ms);
+        let arrival = Arrival { wall_ms, trusted: arrival.is_some() };
         landed_path(arrival, (Sequence(sequence), Sequence(sequence)), name)
     }
 
@@ -65,6 +79,8 @@ mod tests {
     fn a_hidden_file_lies_beside_its_name() {
         let hidden = hidden(Path::new("/land/undated/1-1-x.tsfile"));
         assert_eq!(hidden, PathBuf::from("/land/undated/.1-1-x.tsfile"));
+        assert!(is_hidden(".1-1-x.tsfile") && !is_hidden("1-1-x.tsfile"));
+        assert!(!is_hidden(".nfs-1") && !is_hidden(".-1") && !is_hidden(".1"));
     }
 
     #[test]

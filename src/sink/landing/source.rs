@@ -1,5 +1,6 @@
 //! What landing reads.
 
+use std::fmt::Debug;
 use std::io;
 
 use crate::data::{ReadAt, Sequence};
@@ -7,6 +8,7 @@ use crate::limits;
 use crate::spool::{
     Disk, DiskFile, Entry, EntryHeader, FileList, FileReader, Kind, ListedFile, ReadError, Reader,
 };
+use crate::twin;
 use crate::wire::bytes::{self, Writer};
 use crate::wire::request::{Head, RequestType};
 use crate::wire::seal::{self, SealedFile};
@@ -14,7 +16,9 @@ use crate::wire::seal::{self, SealedFile};
 /// Synced entries in ascending order. The spool's [`Reader`] is one; tests bring their own.
 pub trait Source {
     /// A stored file, or a part of an entry that can be read like one.
-    type File: ReadAt;
+    type File: ReadAt + Debug;
+    /// The same entries, for what makes files of tablets.
+    type Tablets: twin::Source + Debug;
 
     /// Goes to a sequence; what is not there is stepped over.
     fn seek(&mut self, to: Sequence);
@@ -30,6 +34,9 @@ pub trait Source {
     /// # Errors
     /// If it is not there, or the disk fails.
     fn open(&mut self, part: Part) -> Result<Self::File, ReadError>;
+
+    /// The same entries, with a position of their own.
+    fn tablets(&self) -> Self::Tablets;
 }
 
 /// An entry as landing sees it.
@@ -114,6 +121,7 @@ impl<D: Disk> SpoolSource<D> {
 
 impl<D: Disk> Source for SpoolSource<D> {
     type File = SpoolFile<D::File>;
+    type Tablets = Reader<D>;
 
     fn seek(&mut self, to: Sequence) {
         self.reader.seek(to);
@@ -151,6 +159,10 @@ impl<D: Disk> Source for SpoolSource<D> {
                 self.reader.open_file(&entry, &list, index).map(SpoolFile::Stored)
             }
         }
+    }
+
+    fn tablets(&self) -> Reader<D> {
+        self.reader.another()
     }
 }
 

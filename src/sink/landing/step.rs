@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::What;
 use crate::data::Sequence;
 use crate::tsfile::TsFileError;
+use crate::twin::Conflict;
 
 /// What a step did.
 #[derive(Debug)]
@@ -16,21 +17,7 @@ pub enum Step {
     /// A part of something; there is more.
     Worked,
     /// What was taken in lies under its name, or stands in the ledger, for good.
-    Landed {
-        /// The entry.
-        sequence: Sequence,
-        /// What came of it.
-        what: What,
-        /// Path below the landing directory; `None` for what is only a line of the ledger.
-        name: Option<String>,
-        /// Bytes of its files.
-        bytes: u64,
-    },
-    /// A tablet stays in the spool.
-    Held {
-        /// The entry.
-        sequence: Sequence,
-    },
+    Landed(Box<Landed>),
     /// The files of an entry cannot be landed. Put them aside, then call
     /// [`Landing::put_aside`](super::Landing::put_aside): nothing else happens before.
     Unfit {
@@ -41,13 +28,36 @@ pub enum Step {
     },
     /// The directory's limit is reached: nothing happens before files were fetched.
     Full {
-        /// Bytes of the entry that waits.
+        /// Bytes of what waits.
         needed: u64,
         /// Bytes that lie there.
         present: u64,
         /// The limit.
         max_bytes: u64,
     },
+}
+
+/// What has landed.
+#[derive(Debug)]
+pub struct Landed {
+    /// First and last entry.
+    pub sequences: (Sequence, Sequence),
+    /// What came of them.
+    pub what: What,
+    /// Files, without those that belong to others.
+    pub files: usize,
+    /// Path of the last one below the landing directory; `None` for what is only a line of the ledger.
+    pub name: Option<String>,
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// Points in them, as far as they were counted.
+    pub points: u64,
+    /// Why it is not landed as it should be.
+    pub why: Option<String>,
+    /// Series that came with more than one type: the first of them.
+    pub conflicts: Vec<Conflict>,
+    /// How many there are in all.
+    pub conflict_count: u64,
 }
 
 /// Why the files of an entry are not landed.

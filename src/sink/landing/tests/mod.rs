@@ -2,6 +2,7 @@
 
 mod removed;
 mod requests;
+mod tablets;
 mod unfit;
 
 use std::collections::BTreeMap;
@@ -13,10 +14,18 @@ use super::line::Line;
 use super::*;
 use crate::data::{Identity, Precision, ReadAt, TimeRange};
 use crate::spool::{
-    self, Arrival, EntryHeader, Fault, Kind, NewFileEntry, Outcome, ReadError, RealDisk,
-    SealedFile, SimDisk, Source as EntrySource, Spool,
+    self, Arrival, EntryHeader, Fault, Kind, NewEntry, NewFileEntry, Outcome, Place, ReadError,
+    RealDisk, SealedFile, SimDisk, Source as EntrySource, Spool,
 };
+use crate::twin::{self, Found};
+use crate::wire::build;
+use crate::wire::bytes::Writer;
+use crate::wire::node::NodeType;
+use crate::wire::request::RequestType;
+use crate::wire::sample::{Rng, Sample};
 
+/// How long tablets wait.
+const DELAY: Duration = Duration::from_secs(60);
 const TS_FILE: &[u8] = include_bytes!("../../../../tests/samples/v3_tiny.tsfile");
 const NOON: EpochMillis = EpochMillis(1_795_361_628_250);
 const NODE: OriginId = OriginId([0xaa; 16]);
@@ -34,8 +43,35 @@ struct Entries {
     unreadable: Vec<u64>,
 }
 
+impl twin::Source for Entries {
+    fn seek(&mut self, to: Sequence) {
+        self.position = to;
+    }
+
+    fn next(&mut self) -> Result<Option<Found>, ReadError> {
+        let found = Source::next(self)?.map(|item| item.header);
+        let place = |header: EntryHeader| Place { segment: header.sequence.0, offset: 0 };
+        Ok(found.map(|header| Found { header, place: place(header) }))
+    }
+
+    fn read_at(&mut self, place: Place, into: &mut [u8]) -> Result<usize, ReadError> {
+        let (_, files) = (self.items.iter())
+            .find(|(item, _)| item.header.sequence.0 == place.segment)
+            .expect("a place of ours");
+        let rest = &files[0][usize::try_from(place.offset).expect("small")..];
+        let count = rest.len().min(into.len());
+        into[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+}
+
 impl Source for Entries {
     type File = Bytes;
+    type Tablets = Self;
+
+    fn tablets(&self) -> Self {
+        self.clone()
+    }
 
     fn seek(&mut self, to: Sequence) {
         self.position = to;
@@ -111,6 +147,17 @@ impl Entries {
         self.items.push((item, files.iter().map(|(_, bytes)| bytes.to_vec()).collect()));
     }
 
+    /// A tablet of points that no other one has.
+    fn push_tablet(&mut self, sequence: u64, sample: &Sample) {
+        let mut payload = Vec::new();
+        sample.encode("1", &mut payload);
+        self.push(sequence, None, &[("", &payload)]);
+        let item = &mut self.items.last_mut().expect("just pushed").0;
+        item.header.payload_bytes = payload.len().try_into().expect("small");
+        item.request_type = Some(2);
+        item.files.clear();
+    }
+
     /// A request that is no data.
     fn push_request(&mut self, sequence: u64, payload: &[u8]) {
         self.push(sequence, None, &[("", payload)]);
@@ -121,18 +168,24 @@ impl Entries {
         item.files.clear();
     }
 
-    /// Two files, one of them with mods, and a tablet between them.
+    /// Two files, one of them with mods, and a void between them.
     fn sample() -> Self {
         let mut entries = Self::default();
         entries.push(3, Some(5), &[("a.tsfile", TS_FILE)]);
-        entries.push(4, None, &[]);
         entries.push(5, Some(9), &[("b.tsfile.mods", b"DELETION"), ("b.tsfile", TS_FILE)]);
         entries
     }
 }
 
 fn settings(limits: Limits) -> Settings {
-    Settings { dir: PathBuf::from("/land"), node: NODE, next_sequence: Sequence(1000), limits }
+    Settings {
+        dir: PathBuf::from("/land"),
+        node: NODE,
+        next_sequence: Sequence(1000),
+        max_file_bytes: 64 << 20,
+        max_delay: DELAY,
+        limits,
+    }
 }
 
 fn open(
@@ -161,7 +214,7 @@ fn run(landing: &mut Landing<SimDisk, Entries>, now: Instant) -> Result<Vec<Step
                 steps.push(step);
                 landing.put_aside();
             }
-            step @ (Step::Landed { .. } | Step::Held { .. }) => steps.push(step),
+            step @ Step::Landed(_) => steps.push(step),
         }
     }
     panic!("landing does not come to rest");
@@ -215,22 +268,18 @@ const B: &str = "/land/2026-11-22/5-5-b.tsfile";
 const B_MODS: &str = "/land/2026-11-22/5-5-b.tsfile.mods";
 
 #[test]
-fn files_land_with_a_line_each_and_tablets_stay() {
+fn files_land_with_a_line_each() {
     let disk = disk();
     let mut landing = open(&disk, &Entries::sample(), 3, Limits::default()).expect("opens");
     let steps = run(&mut landing, start()).expect("lands");
-    assert!(matches!(
-        &steps[..],
-        [
-            Step::Landed { sequence: Sequence(3), bytes: 228, .. },
-            Step::Held { sequence: Sequence(4) },
-            Step::Landed { sequence: Sequence(5), bytes: 236, .. },
-        ]
-    ));
+    let told = steps.iter().filter_map(|step| {
+        let Step::Landed(landed) = step else { return None };
+        Some((landed.sequences.0.0, landed.sequences.1.0, landed.bytes))
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [(3, 3, 228), (5, 5, 236)]);
     assert_eq!(landed(&disk), [A, B, B_MODS]);
-    assert_eq!(landing.cursor().position, Sequence(4));
-    assert_eq!(landing.cursor().finished, [(Sequence(5), Sequence(5))]);
-    assert_eq!(landing.held(), 1);
+    assert_eq!(landing.cursor(), &Cursor::at(Sequence(6)));
+    assert_eq!(landing.landed(), Totals { files: 2, bytes: 464, points: 0 });
 
     let text = String::from_utf8(contents(&disk, "/land/landing.jsonl")).expect("text");
     let lines: Vec<serde_json::Value> =
@@ -243,11 +292,12 @@ fn files_land_with_a_line_each_and_tablets_stay() {
             "what": "file", "name": "2026-11-22/5-5-b.tsfile", "bytes": 228, "blake3": hash,
             "sequences": [5, 5], "devices": null, "points": null,
             "time_range": [1, 9], "precision": "ms",
-            "node": "aa".repeat(16), "origin": "bb".repeat(16), "origin_sequence": 105,
+            "node": "aa".repeat(16), "origin": "bb".repeat(16), "origin_sequences": [105, 105],
             "with": [{
                 "name": "2026-11-22/5-5-b.tsfile.mods", "bytes": 8,
                 "blake3": blake3::hash(b"DELETION").to_hex().to_string(),
             }],
+            "through": 5, "landed": {"files": 2, "bytes": 464, "points": 0},
         })
     );
 }
@@ -273,7 +323,7 @@ fn fetched_over_a_crash(seed: u64, call: u64) -> BTreeMap<String, u32> {
     run(&mut landing, start()).expect("lands");
     fetch_all(&disk, &mut fetched);
     assert_eq!(hidden_files(&disk), [""; 0], "leftovers after a crash at call {call}");
-    assert_eq!(landing.cursor().position, Sequence(4));
+    assert_eq!(landing.cursor(), &Cursor::at(Sequence(6)));
     fetched
 }
 
@@ -319,7 +369,7 @@ fn an_error_at_any_call_is_made_good_by_the_next_steps() {
             }
             assert_eq!(landed(&disk), [A, B, B_MODS], "{fault:?} {call}");
             assert_eq!(hidden_files(&disk), [""; 0], "{fault:?} {call}");
-            assert_eq!(landing.cursor().finished, [(Sequence(5), Sequence(5))]);
+            assert_eq!(landing.cursor(), &Cursor::at(Sequence(6)));
             // A failed sync may have taken bytes away: what lies there has to be whole.
             fetch_all(&disk, &mut BTreeMap::new());
         }
@@ -339,37 +389,11 @@ fn a_torn_line_is_cut_and_its_file_lands_again() {
         entries.push(6, Some(0), &[("c.tsfile", TS_FILE)]);
         let mut landing = open(&disk, &entries, 4, Limits::default()).expect("opens");
         let steps = run(&mut landing, start()).expect("lands");
-        assert!(matches!(
-            &steps[..],
-            [Step::Held { .. }, Step::Landed { sequence: Sequence(6), .. }]
-        ));
+        assert!(matches!(&steps[..], [Step::Landed(landed)] if landed.sequences.0 == Sequence(6)));
         let text = String::from_utf8(contents(&disk, "/land/landing.jsonl")).expect("text");
         assert_eq!(text.lines().count(), 3);
         assert!(text.lines().all(|line| serde_json::from_str::<Line>(line).is_ok()));
     }
-}
-
-#[test]
-fn what_a_cursor_has_no_room_for_is_found_in_one_walk_over_the_ledger() {
-    let disk = disk();
-    let mut entries = Entries::default();
-    for sequence in (1..=600).step_by(2) {
-        entries.push(sequence, None, &[]);
-        entries.push(sequence + 1, Some(5), &[("a.tsfile", TS_FILE)]);
-    }
-    let mut landing = open(&disk, &entries, 1, Limits::default()).expect("opens");
-    run(&mut landing, start()).expect("lands");
-    assert_eq!(landed(&disk).len(), 300);
-    let cursor = landing.cursor().clone();
-    drop(landing);
-    let mut landing =
-        Landing::open(disk.clone(), settings(Limits::default()), entries, cursor).expect("opens");
-    let before = disk.calls().all;
-    let steps = run(&mut landing, start()).expect("finds them");
-    assert!(steps.iter().all(|step| matches!(step, Step::Held { .. })));
-    assert_eq!(steps.len(), 300);
-    let calls = disk.calls().all - before;
-    assert!(calls < 100, "{calls} calls for 300 files");
 }
 
 #[test]
@@ -409,7 +433,7 @@ fn the_ledger_of_another_spool_proves_nothing() {
         let mut landing =
             Landing::open(disk.clone(), settings, Entries::sample(), cursor).expect("opens");
         let steps = run(&mut landing, start()).expect("lands");
-        assert_eq!(steps.iter().filter(|step| matches!(step, Step::Landed { .. })).count(), 2);
+        assert_eq!(steps.iter().filter(|step| matches!(step, Step::Landed(_))).count(), 2);
     }
 }
 
@@ -417,7 +441,7 @@ fn the_ledger_of_another_spool_proves_nothing() {
 fn arrivals_of_a_wrong_clock_are_undated() {
     let mut entries = Entries::sample();
     entries.items[0].0.header.arrival.trusted = false;
-    entries.items[2].0.header.arrival.wall_ms = 5;
+    entries.items[1].0.header.arrival.wall_ms = 5;
     let disk = disk();
     let mut landing = open(&disk, &entries, 3, Limits::default()).expect("opens");
     run(&mut landing, start()).expect("lands");
@@ -509,7 +533,7 @@ fn a_disk_without_room_is_named_and_tried_again() {
     assert_eq!(landed(&disk), [A, B, B_MODS]);
 }
 
-/// A spool with three files, the second with mods; they are durable.
+/// A spool with three files, the second with mods, and tablets between them; they are durable.
 fn filled_spool(disk: &SimDisk) -> Spool<SimDisk> {
     let mut spool = open_spool(disk);
     for (name, mods) in [("a", None), ("b", Some("DELETION")), ("c", None)] {
@@ -528,6 +552,29 @@ fn filled_spool(disk: &SimDisk) -> Spool<SimDisk> {
         };
         let arrival = Arrival { wall_ms: NOON.0, trusted: true };
         assert!(matches!(spool.seal(entry, arrival), Ok(Outcome::Appended(_))));
+        for start in [0, 100] {
+            let mut payload = Vec::new();
+            let mut writer = Writer::into_vec(&mut payload, 1 << 20);
+            build::request(RequestType::TabletInsertNode, &mut writer);
+            let sample = Sample::plain(
+                &mut Rng::new(start),
+                &format!("root.{name}"),
+                start.cast_signed(),
+                10,
+                10,
+            );
+            sample.with_tablet(false, |tablet| tablet.node(NodeType::InsertTablet, &mut writer));
+            writer.finish().expect("it fits");
+            let entry = NewEntry {
+                kind: Kind::Tablet,
+                source: EntrySource::Own,
+                hops: 0,
+                precision: Some(Precision::Ms),
+                time_range: None,
+                payload: &payload,
+            };
+            assert!(matches!(spool.append(entry, arrival), Ok(Outcome::Appended(_))));
+        }
     }
     spool.sync().expect("synced");
     spool
@@ -561,15 +608,17 @@ fn land_spool(disk: &SimDisk, spool: &mut Spool<SimDisk>) -> Result<(), ()> {
     };
     let source = SpoolSource::new(spool.reader(cursor.position));
     let mut landing = Landing::open(disk.clone(), settings, source, cursor).map_err(drop)?;
+    let mut now = start();
     loop {
-        match landing.step(start(), NOON).map_err(drop)? {
+        match landing.step(now, NOON).map_err(drop)? {
+            Step::Idle if landing.due().is_some() => now += DELAY,
             Step::Idle => return Ok(()),
             Step::Unfit { sequence, why } => {
                 spool.quarantine_entry(sequence, &why).map_err(drop)?;
                 landing.put_aside();
             }
             Step::Full { .. } => return Err(()),
-            Step::Worked | Step::Landed { .. } | Step::Held { .. } => {
+            Step::Worked | Step::Landed(_) => {
                 spool.advance(consumer, landing.cursor()).map_err(drop)?;
             }
         }
@@ -584,7 +633,7 @@ fn a_spool_lands_exactly_once_wherever_a_crash_falls() {
     land_spool(&disk, &mut spool).expect("lands");
     let calls = disk.calls().all - before;
     let expected = landed(&disk);
-    assert_eq!(expected.len(), 4);
+    assert_eq!(expected.len(), 7);
     for call in 0..=calls {
         let disk = SimDisk::new(call, DISK_BYTES);
         let mut spool = filled_spool(&disk);
@@ -617,10 +666,10 @@ fn a_file_that_the_spool_lost_is_put_aside_and_the_others_land() {
             Some(bytes) => disk.place(&stored[0], &TS_FILE[..bytes]),
         }
         land_spool(&disk, &mut spool).expect("lands");
-        assert_eq!(landed(&disk).len(), 3, "{left:?}: b with its mods, and c");
+        assert_eq!(landed(&disk).len(), 6, "{left:?}: b with its mods, c, and the tablets");
         assert_eq!(hidden_files(&disk), [""; 0], "{left:?}");
         assert_eq!(spool.stats().quarantine_things, u64::from(left.is_some()), "{left:?}");
         let consumer = spool.create_consumer("landing", spool::Start::Oldest).expect("there");
-        assert_eq!(spool.cursor(consumer).map(|cursor| cursor.position), Some(Sequence(4)));
+        assert_eq!(spool.cursor(consumer).map(|cursor| cursor.position), Some(Sequence(10)));
     }
 }

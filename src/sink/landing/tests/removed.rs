@@ -32,8 +32,8 @@ fn landed_around(after: usize) -> Option<(usize, Vec<String>)> {
                 names.sort();
                 return before.map(|before| (before, names));
             }
-            Step::Landed { .. } => count += 1,
-            Step::Worked | Step::Held { .. } | Step::Unfit { .. } | Step::Full { .. } => {}
+            Step::Landed(_) => count += 1,
+            Step::Worked | Step::Unfit { .. } | Step::Full { .. } => {}
         }
     }
     panic!("it does not come to rest after {after} steps");

@@ -1,11 +1,10 @@
 //! What is no data: deletions become lines, the rest lands as it came.
 
 use super::*;
-use crate::wire::bytes::Writer;
 use crate::wire::delete::{self, PathKind};
 use crate::wire::request::Head;
 
-fn deletion(paths: &[&[&str]]) -> Vec<u8> {
+pub(super) fn deletion(paths: &[&[&str]]) -> Vec<u8> {
     let mut payload = Vec::new();
     let mut writer = Writer::into_vec(&mut payload, 1 << 20);
     Head::of(RequestType::PlanNode).write(&mut writer);
@@ -14,7 +13,7 @@ fn deletion(paths: &[&[&str]]) -> Vec<u8> {
     payload
 }
 
-const PLAN: &[u8] = b"\x01\x00\xc8\x00\x09 set ttl";
+pub(super) const PLAN: &[u8] = b"\x01\x00\xc8\x00\x09 set ttl";
 
 /// A deletion between files, a plan, a snapshot in two files of three, a row that is larger than an entry.
 fn mixed() -> Entries {
@@ -58,7 +57,7 @@ fn requests_that_are_no_data_land_as_they_came_and_nothing_is_pinned() {
     assert_eq!(what, [file, (What::Delete, None), request(200), request(102), request(2), file]);
     assert_eq!(lines[1].paths, ["root.d.**"]);
     assert_eq!((lines[1].time_range, &lines[1].file), (Some((-5, 7)), &None));
-    assert_eq!((lines[1].sequences, lines[1].origin_sequence), ((4, 4), 104));
+    assert_eq!((lines[1].sequences, lines[1].origin_sequences), ((4, 4), (104, 104)));
     let seal = lines[3].file.as_ref().expect("the seal");
     assert_eq!((seal.bytes, lines[3].with.len()), (SEAL.len() as u64, 2));
 }

@@ -1,0 +1,256 @@
+//! From tablets to files: a run is gathered, made, and put under its hidden names.
+
+use std::io;
+use std::time::Instant;
+
+use super::error::LandingError;
+use super::line::{LedgerFile, Line, What};
+use super::names::{hidden, landed_path};
+use super::set::{Of, Set};
+use super::source::{Item, Source};
+use super::step::Step;
+use super::{Landing, Work};
+use crate::data::{OriginId, Precision, Sequence};
+use crate::limits;
+use crate::spool::{Arrival, Disk, EntryHeader, Kind};
+use crate::twin::{self, Maker, Run, Twin, TwinError};
+
+/// Entries that are gathered in one step.
+const GATHERED_A_STEP: usize = 64;
+
+/// Tablets that follow each other, and become files together.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    pub(super) first: Sequence,
+    pub(super) last: Sequence,
+    entries: u64,
+    /// Of the payloads.
+    bytes: u64,
+    /// When the first was met.
+    since: Instant,
+    /// Of the first.
+    arrival: Arrival,
+    /// Its lines are on disk.
+    pub(super) recorded: bool,
+}
+
+impl Gathered {
+    const fn new(header: &EntryHeader, since: Instant) -> Self {
+        Self {
+            first: header.sequence,
+            last: header.sequence,
+            entries: 1,
+            bytes: header.payload_bytes as u64,
+            since,
+            arrival: header.arrival,
+            recorded: false,
+        }
+    }
+
+    /// Takes one more entry, if there is room for it.
+    fn add(&mut self, header: &EntryHeader, bytes_max: u64) -> bool {
+        let bytes = self.bytes + u64::from(header.payload_bytes);
+        let fits = bytes <= bytes_max && self.entries < limits::TWIN_RUN_ENTRIES_MAX;
+        if fits {
+            (self.last, self.bytes) = (header.sequence, bytes);
+            self.entries += 1;
+        }
+        fits
+    }
+
+    /// A line for each file; the names differ.
+    pub(super) fn lines(&self, twins: &[Twin], node: OriginId) -> Vec<Line> {
+        let mut lines: Vec<Line> = Vec::with_capacity(twins.len());
+        for twin in twins {
+            let stem = if twin.group.is_aligned { "tablets-aligned" } else { "tablets" };
+            let path = |suffix: &str| {
+                let name = format!("{stem}{suffix}.tsfile");
+                landed_path(self.arrival, (twin.first, twin.last), &name)
+            };
+            let is_free = |name: &String| lines.iter().all(|line| line.names().all(|n| n != name));
+            let numbered = (2..).map(|number: u32| path(&format!("-{number}")));
+            let name = std::iter::once(path("")).chain(numbered).find(is_free);
+            lines.push(line(twin, name.unwrap_or_default(), node));
+        }
+        lines
+    }
+}
+
+fn line(twin: &Twin, name: String, node: OriginId) -> Line {
+    let blake3 = twin.hash.to_hex().to_string();
+    Line {
+        what: What::Tablets,
+        file: Some(LedgerFile { name, bytes: twin.bytes, blake3 }),
+        sequences: (twin.first.0, twin.last.0),
+        devices: Some(twin.devices),
+        points: Some(twin.points),
+        time_range: Some((twin.time_range.min, twin.time_range.max)),
+        precision: twin.group.precision.map(Precision::text).map(str::to_owned),
+        node: node.to_string(),
+        origin: twin.group.origin.to_string(),
+        origin_sequences: (twin.origin_first.0, twin.origin_last.0),
+        paths: Vec::new(),
+        request_type: None,
+        why: None,
+        with: Vec::new(),
+        set: None,
+        through: None,
+        landed: None,
+    }
+}
+
+impl<D: Disk, S: Source> Landing<D, S> {
+    /// When the run in hand is made at the latest.
+    pub fn due(&self) -> Option<Instant> {
+        self.run.as_ref().map(|run| run.since + self.max_delay)
+    }
+
+    /// Takes entries until there is something to do about them.
+    pub(super) fn take_next(&mut self, now: Instant) -> Result<Step, LandingError> {
+        for _ in 0..GATHERED_A_STEP {
+            if self.due().is_some_and(|due| due <= now) {
+                return Ok(self.end_run());
+            }
+            let Some(item) = self.source.next()? else { return Ok(Step::Idle) };
+            if self.gather(&item, now) {
+                continue;
+            }
+            if self.run.is_none() {
+                return self.take(item);
+            }
+            // It comes again behind the run.
+            self.source.seek(item.header.sequence);
+            return Ok(self.end_run());
+        }
+        Ok(Step::Worked)
+    }
+
+    /// Puts an entry into the run in hand, or a new one. False if it does not belong there.
+    fn gather(&mut self, item: &Item, now: Instant) -> bool {
+        let header = &item.header;
+        let is_odd = self.odd.as_ref().is_some_and(|(odd, _)| *odd == header.sequence);
+        if header.kind != Kind::Tablet || is_odd || self.cursor.is_finished(header.sequence) {
+            return false;
+        }
+        if let Some(run) = &mut self.run {
+            return run.add(header, self.run_bytes_max);
+        }
+        self.run = Some(Gathered::new(header, now));
+        true
+    }
+
+    fn end_run(&mut self) -> Step {
+        if let Some(run) = self.run.take() {
+            self.work = Work::Making(None, run);
+        }
+        Step::Worked
+    }
+
+    /// Makes the files of a run, on or from the beginning. What a failed step left is not believed.
+    pub(super) fn make(
+        &mut self,
+        maker: Option<Box<Maker<D, S::Tablets>>>,
+        run: Gathered,
+    ) -> Result<Step, LandingError> {
+        let begun = match maker {
+            Some(maker) => Ok(maker),
+            None => self.begin_making(&run),
+        };
+        let made = begun.and_then(|mut maker| {
+            let step = maker.step()?;
+            Ok((maker, step))
+        });
+        match made {
+            Ok((maker, twin::Step::Worked)) => self.work = Work::Making(Some(maker), run),
+            Ok((_, twin::Step::Done(made))) if made.twins.is_empty() => {
+                self.cursor.raise(run.last.next());
+            }
+            Ok((_, twin::Step::Done(made))) => {
+                self.work = Work::Placing(Set::of_run(run, made, self.node));
+            }
+            Err(LandingError::Twin(error)) => return self.go_around(run, error),
+            Err(error) => {
+                self.work = Work::Making(None, run);
+                return Err(error);
+            }
+        }
+        Ok(Step::Worked)
+    }
+
+    fn begin_making(&self, run: &Gathered) -> Result<Box<Maker<D, S::Tablets>>, LandingError> {
+        self.check_lock()?;
+        let settings = twin::Settings { dir: self.dir.clone(), writer: twin::writer_settings() };
+        let mut maker = Maker::new(self.disk.clone(), self.source.tablets(), settings);
+        maker.begin(Run { first: run.first, last: run.last });
+        Ok(Box::new(maker))
+    }
+
+    /// Ends the run before the entry that is in its way; an entry that can be in no run lands as it came.
+    fn go_around(&mut self, mut run: Gathered, error: TwinError) -> Result<Step, LandingError> {
+        let (at, is_odd) = match &error {
+            TwinError::Unfit { sequence, .. } => (*sequence, true),
+            TwinError::TooMany { sequence, .. } => (*sequence, *sequence <= run.first),
+            // Which entry it is shows when it is alone.
+            TwinError::Write(_) => (middle(&run), run.first == run.last),
+            TwinError::Read(_) | TwinError::Disk { .. } | TwinError::Idle => {
+                self.work = Work::Making(None, run);
+                return Err(error.into());
+            }
+        };
+        if is_odd {
+            self.odd = Some((at, error.to_string()));
+        }
+        self.source.seek(at);
+        if at > run.first {
+            run.last = Sequence(at.0 - 1);
+            self.work = Work::Making(None, run);
+        }
+        Ok(Step::Worked)
+    }
+
+    /// Gives the files of a run their hidden names, as soon as there is room.
+    pub(super) fn place(&mut self, set: Set) -> Result<Step, LandingError> {
+        let moved = match self.admit(set.bytes()) {
+            Ok(None) => self.move_in(&set),
+            Ok(Some(step)) => {
+                self.work = Work::Placing(set);
+                return Ok(step);
+            }
+            Err(error) => Err(error),
+        };
+        match moved {
+            Ok(true) => self.work = Work::Recording(set),
+            Ok(false) => self.make_again(set),
+            Err(error) => {
+                self.work = Work::Placing(set);
+                return Err(error);
+            }
+        }
+        Ok(Step::Worked)
+    }
+
+    /// False if somebody has removed the files.
+    fn move_in(&mut self, set: &Set) -> Result<bool, LandingError> {
+        let Of::Run(made) = &set.of else { return Ok(true) };
+        self.check_lock()?;
+        for (from, name) in made.files.iter().zip(set.names()) {
+            let to = hidden(&self.dir.join(name));
+            self.prepare(&to)?;
+            match self.disk.rename(from, &to) {
+                // A step before may have come as far as here.
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound
+                        && self.disk.file_bytes(&to).is_ok() => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                renamed => renamed.map_err(LandingError::disk("rename", from))?,
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// An entry in the middle of a run, behind its first.
+fn middle(run: &Gathered) -> Sequence {
+    let (Sequence(first), Sequence(last)) = (run.first, run.last);
+    Sequence(first + (last - first).div_ceil(2))
+}
