@@ -236,6 +236,8 @@ pub const TROUBLES_MAX: usize = 64;
 pub const STATUS_TEXT_BYTES_MAX: usize = 512;
 /// Connections to the status page, and as many to the control socket.
 pub const STATUS_CONNECTIONS_MAX: usize = 8;
+/// The least time that such a connection has before it makes way for another: who means it asks at once.
+pub const STATUS_CONNECTION_LEAST: Duration = Duration::from_millis(100);
 /// A request to status or control is over within this time.
 pub const STATUS_DEADLINE: Duration = Duration::from_secs(10);
 /// A connection that asks nothing for so long makes room for others.

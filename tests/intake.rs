@@ -319,6 +319,27 @@ fn a_full_spool_holds_answers_until_a_consumer_has_gone_on() {
 }
 
 #[test]
+fn closed_peers_make_way_though_their_answers_are_held() {
+    let world = World::with(|settings| {
+        settings.spool = small_spool();
+        settings.gate.max_connections = 4;
+    });
+    let large = |number: i64| frames::tablet_of("root.sg.d1", 200 << 10, number * 100_000, 1);
+    let mut waiting = world.peer("waits");
+    waiting.socket().set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+    let held = (0..100).find_map(|number| waiting.ask(&large(number)).err()).unwrap();
+    assert!(matches!(held.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{held:?}");
+    for number in 0..20 {
+        // It gives up at once, as a peer does that was told to stop.
+        world.peer("gives up").send(&frames::frame(&large(number))).unwrap();
+    }
+    waiting.socket().set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    let held = waiting.answer().unwrap_err().kind();
+    assert!(matches!(held, ErrorKind::WouldBlock | ErrorKind::TimedOut), "it is kept: {held:?}");
+    world.stop();
+}
+
+#[test]
 fn an_answer_is_held_no_longer_than_allowed() {
     let world = World::with(|settings| {
         settings.spool = small_spool();

@@ -20,20 +20,13 @@ pub(super) struct Shown {
     /// Entries that came under an identity which was known for something else.
     reused: u64,
     due: Instant,
-    recount_at: Instant,
+    counted_at: Instant,
 }
 
 impl Shown {
     /// Nothing was told yet.
     pub(super) fn new(board: Arc<Board>, now: Instant) -> Self {
-        Self {
-            board,
-            full: false,
-            quarantine_full: false,
-            reused: 0,
-            due: now,
-            recount_at: now + RECOUNT_PERIOD,
-        }
+        Self { board, full: false, quarantine_full: false, reused: 0, due: now, counted_at: now }
     }
 
     /// When the numbers are to be written again.
@@ -135,10 +128,12 @@ impl Shown {
 
     /// People take things out of the quarantine while the node runs.
     fn recount<D: Disk>(&mut self, spool: &mut Spool<D>, now: Instant) {
-        if !self.quarantine_full && now < self.recount_at {
+        let things = u32::try_from(self.board.quarantine.things.get()).unwrap_or(u32::MAX);
+        let period = if self.quarantine_full { SHOW_PERIOD } else { RECOUNT_PERIOD };
+        if now < self.counted_at + period.max(RECOUNT_PERIOD_OF_ONE.saturating_mul(things)) {
             return;
         }
-        self.recount_at = now + RECOUNT_PERIOD;
+        self.counted_at = now;
         let _within = self.board.stamps.of(Loop::Spool).within(Operation::Scan);
         if let Err(error) = spool.recount_quarantine() {
             log::warn!("event=quarantine_not_counted error=\"{error}\"");
@@ -169,3 +164,33 @@ impl Shown {
 const SHOW_PERIOD: Duration = Duration::from_millis(500);
 /// How often the quarantine is counted while nothing waits for room in it.
 const RECOUNT_PERIOD: Duration = Duration::from_secs(30);
+/// What each thing adds to that: to count one takes some microseconds, and others wait meanwhile.
+const RECOUNT_PERIOD_OF_ONE: Duration = Duration::from_micros(200);
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Role;
+    use crate::ops::clock;
+    use crate::spool::{Settings, SimDisk};
+
+    #[test]
+    fn a_full_quarantine_of_many_things_is_counted_rarely() {
+        let (disk, start) = (SimDisk::new(1, 1 << 30), clock::now());
+        for number in 1..=20_000 {
+            disk.place(Path::new(&format!("quarantine/{number:06}")), b"thing");
+        }
+        let (mut spool, _) = Spool::open(disk.clone(), Settings::default(), start, 0).unwrap();
+        let mut shown = Shown::new(Arc::new(Board::new(Role::Receiver, "", start)), start);
+        let mut counts = 0;
+        for second in 0..60 {
+            let (now, before) = (start + Duration::from_secs(second), disk.calls().all);
+            shown.outcome(&Outcome::QuarantineFull, now, EpochMillis(0));
+            shown.turn(&mut spool, false, (now, EpochMillis(0)));
+            counts += u32::from(disk.calls().all > before + 10_000);
+        }
+        assert!((10..=20).contains(&counts), "{counts} times in a minute");
+    }
+}

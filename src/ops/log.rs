@@ -2,10 +2,11 @@
 //!
 //! Under systemd each line begins with the priority that the journal understands and has no time of
 //! its own; elsewhere it has both. A failure that repeats is logged when it starts, at powers of two
-//! and when it ends: see [`Repeating`].
+//! and when it ends: see [`Repeating`]. What strangers can cause at will is logged once a minute: [`Rarely`].
 
 use std::env;
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
 use env_logger::fmt::Formatter;
 use env_logger::{Builder, Target};
@@ -76,6 +77,29 @@ impl Repeating {
     }
 }
 
+/// An event that others can cause as often as they like: a line a minute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rarely {
+    /// Since the last line.
+    times: u64,
+    due: Option<Instant>,
+}
+
+impl Rarely {
+    /// It happened. Returns how often since the last line, if one is due.
+    pub fn note(&mut self, now: Instant) -> Option<u64> {
+        self.times = self.times.saturating_add(1);
+        if self.due.is_some_and(|due| now < due) {
+            return None;
+        }
+        self.due = Some(now + LINE_PERIOD);
+        Some(std::mem::take(&mut self.times))
+    }
+}
+
+/// Time between two lines of what happens at others' will.
+const LINE_PERIOD: Duration = Duration::from_secs(60);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +112,15 @@ mod tests {
         assert_eq!(trouble.ended(), Some(20));
         assert_eq!(trouble.ended(), None);
         assert_eq!(trouble.failed(), Some(1));
+    }
+
+    #[test]
+    fn what_others_cause_is_logged_once_a_minute_with_its_count() {
+        let (mut floods, start) = (Rarely::default(), clock::now());
+        let logged: Vec<_> = (0..1000)
+            .filter_map(|at| floods.note(start + Duration::from_millis(100 * at)))
+            .collect();
+        assert_eq!(logged, [1, 600]);
     }
 
     #[test]

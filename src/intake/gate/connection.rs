@@ -39,6 +39,18 @@ pub(super) struct Connection {
     pub(super) crossing: Option<(String, Crossing)>,
 }
 
+/// Which connections are spared first when the table is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Spared {
+    /// Its peer has shut its side: nobody waits for the answer.
+    Shut,
+    /// Nothing is on its way; the one that was silent longest goes first.
+    Silent,
+    /// The rest of its frame finds no room, and its peer may have given up: we would not see it. It owes us the frame,
+    /// and not we an answer.
+    Stuck,
+}
+
 /// Why a turn of a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
@@ -84,6 +96,17 @@ impl Connection {
             held: false,
             crossing: None,
         })
+    }
+
+    /// How well it can be spared; not at all if an answer is owed to a peer that may wait for it.
+    pub(super) fn spared(&self) -> Option<Spared> {
+        if self.shut {
+            Some(Spared::Shut)
+        } else if !self.machine.is_held() {
+            Some(Spared::Silent)
+        } else {
+            (!self.machine.is_whole()).then_some(Spared::Stuck)
+        }
     }
 
     /// Answers, reads, and hands over, until there is nothing to do or the share is used up.

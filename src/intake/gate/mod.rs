@@ -41,6 +41,7 @@ use crate::limits;
 use crate::link::receiver::{Policy, Store};
 use crate::ops::board::{Board, Intake, IntakeKind};
 use crate::ops::clock;
+use crate::ops::log::Rarely;
 use crate::ops::stamp::{Loop, Stamp};
 use crate::spool::LinkId;
 
@@ -88,6 +89,9 @@ pub struct Gate {
     /// Peers may be waiting to be accepted: when to try again.
     knock_at: Option<Instant>,
     refusals: Repeats,
+    /// Connections that made way, and peers for whom there was no place.
+    made_way: Rarely,
+    turned_away: Rarely,
     /// Who is served first; another one each turn, since the first may use up the stage.
     first: usize,
 }
@@ -176,6 +180,8 @@ impl Gate {
             resets: Repeats::default(),
             knock_at: None,
             refusals: Repeats::default(),
+            made_way: Rarely::default(),
+            turned_away: Rarely::default(),
             first: 0,
         })
     }
@@ -358,8 +364,11 @@ impl Gate {
         if !self.is_allowed(peer.ip()) {
             return log::debug!("event=not_allowed peer={peer}");
         }
-        let Some(index) = self.free_place() else {
-            return log::warn!("event=table_full peer={peer}");
+        let Some(index) = self.free_place(now) else {
+            if let Some(count) = self.turned_away.note(now) {
+                log::warn!("event=table_full count={count} peer={peer}");
+            }
+            return;
         };
         let token = Token(index + TABLE);
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -376,9 +385,9 @@ impl Gate {
         self.allow.is_empty() || self.allow.iter().any(|range| range.contains(address))
     }
 
-    /// A free place, or that of the connection that was silent longest. None if we owe every one of
-    /// them an answer, or if too many ended links are still with the spool thread.
-    fn free_place(&mut self) -> Option<usize> {
+    /// A free place; else the one that can be spared best. None if we owe every one of them an answer, or if too
+    /// many ended links are still with the spool thread.
+    fn free_place(&mut self, now: Instant) -> Option<usize> {
         if self.closing.len() + self.to_close.len() >= self.table.len() {
             return None;
         }
@@ -386,11 +395,13 @@ impl Gate {
             return Some(free);
         }
         let silent = self.table.iter().enumerate().filter_map(|(index, place)| {
-            let connection = place.as_ref().filter(|one| !one.machine.is_held())?;
-            Some((connection.active_at, index))
+            let one = place.as_ref()?;
+            Some((one.spared()?, one.active_at, index))
         });
-        let (_, index) = silent.min()?;
-        log::info!("event=made_way count={}", self.table.len());
+        let (.., index) = silent.min()?;
+        if let Some(count) = self.made_way.note(now) {
+            log::info!("event=made_way count={count} table={}", self.table.len());
+        }
         self.end(index, true);
         Some(index)
     }

@@ -264,7 +264,7 @@ impl Receiver {
     }
 
     /// A frame is whole and not answered.
-    const fn is_whole(&self) -> bool {
+    pub const fn is_whole(&self) -> bool {
         matches!(self.state, State::Work(_) | State::Refusing { .. } | State::Answer(_))
     }
 

@@ -1,9 +1,10 @@
 //! The HTTP side: bounded connections, bounded time, small buffers, one request after the other.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -16,14 +17,14 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::task;
+use tokio::sync::oneshot;
+use tokio::task::{self, JoinHandle};
 use tokio::time;
 
 use super::{Command, Service, illness, metrics, page, report_now};
 use crate::limits::{
-    STATUS_BODY_BYTES_MAX, STATUS_BUFFER_BYTES, STATUS_CONNECTIONS_MAX, STATUS_DEADLINE,
-    STATUS_HEAD_DEADLINE,
+    STATUS_BODY_BYTES_MAX, STATUS_BUFFER_BYTES, STATUS_CONNECTION_LEAST, STATUS_CONNECTIONS_MAX,
+    STATUS_DEADLINE, STATUS_HEAD_DEADLINE,
 };
 use crate::ops::clock;
 use crate::ops::log::Repeating;
@@ -40,19 +41,22 @@ pub enum Listener {
     Control(UnixListener),
 }
 
-/// Serves until it is dropped. Runs on a `LocalSet`; each connection is a task of it. One above
-/// [`STATUS_CONNECTIONS_MAX`] waits in the kernel's queue.
+/// Serves until it is dropped. Runs on a `LocalSet`; each connection is a task of it. With
+/// [`STATUS_CONNECTIONS_MAX`] of them the oldest makes way for a newcomer, once it has had
+/// [`STATUS_CONNECTION_LEAST`]: whoever asks at once is answered, however many others say nothing.
 pub async fn serve(listener: Listener, service: Service) {
     let service = Rc::new(service);
-    let places = std::sync::Arc::new(Semaphore::new(STATUS_CONNECTIONS_MAX));
+    let mut served: VecDeque<Served> = VecDeque::with_capacity(STATUS_CONNECTIONS_MAX);
     let mut trouble = Repeating::default();
     loop {
-        let Ok(place) = std::sync::Arc::clone(&places).acquire_owned().await else { return };
-        match listener.accept_into(&service, place).await {
-            Ok(()) => {
+        match listener.accept().await {
+            Ok(stream) => {
                 if let Some(times) = trouble.ended() {
                     log::info!("event=status_accepts failures={times}");
                 }
+                make_way(&mut served).await;
+                let task = spawn(stream, &service);
+                served.push_back(Served { task, since: clock::now() });
             }
             Err(error) => {
                 if let Some(times) = trouble.failed() {
@@ -62,6 +66,33 @@ pub async fn serve(listener: Listener, service: Service) {
             }
         }
     }
+}
+
+/// A connection.
+struct Served {
+    task: JoinHandle<()>,
+    since: Instant,
+}
+
+/// It ends with the service.
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Returns when there is a place.
+async fn make_way(served: &mut VecDeque<Served>) {
+    served.retain(|one| !one.task.is_finished());
+    if served.len() < STATUS_CONNECTIONS_MAX {
+        return;
+    }
+    if let Some(oldest) = served.front_mut() {
+        let left = (oldest.since + STATUS_CONNECTION_LEAST).saturating_duration_since(clock::now());
+        // It may end by itself.
+        drop(time::timeout(left, &mut oldest.task).await);
+    }
+    served.pop_front();
 }
 
 /// A control socket that is given up in order leaves no name behind.
@@ -75,24 +106,21 @@ impl Drop for Listener {
     }
 }
 
+/// What a listener accepts.
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
 impl Listener {
-    async fn accept_into(
-        &self,
-        service: &Rc<Service>,
-        place: OwnedSemaphorePermit,
-    ) -> io::Result<()> {
-        match self {
-            Self::Status(listener) => spawn(listener.accept().await?.0, service, place),
-            Self::Control(listener) => spawn(listener.accept().await?.0, service, place),
-        }
-        Ok(())
+    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            Self::Status(listener) => Box::new(listener.accept().await?.0),
+            Self::Control(listener) => Box::new(listener.accept().await?.0),
+        })
     }
 }
 
-fn spawn<S>(stream: S, service: &Rc<Service>, place: OwnedSemaphorePermit)
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
+fn spawn(stream: Box<dyn Stream>, service: &Rc<Service>) -> JoinHandle<()> {
     let service = Rc::clone(service);
     task::spawn_local(async move {
         let answer = service_fn(move |request| {
@@ -111,8 +139,7 @@ where
             Ok(Err(error)) => log::debug!("event=status_connection_failed error={error:?}"),
             Err(_) => log::debug!("event=status_connection_too_slow"),
         }
-        drop(place);
-    });
+    })
 }
 
 impl Service {

@@ -242,6 +242,26 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_at_once_is_answered_though_many_others_trickle() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = control_path(dir.path(), None);
+        run(async {
+            let listener = bind_control(&path).unwrap();
+            task::spawn_local(serve(Listener::Control(listener), Service::read_only(board())));
+            let mut trickling = Vec::new();
+            for _ in 0..4 * STATUS_CONNECTIONS_MAX {
+                let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+                let head = b"POST /ack HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n";
+                tokio::io::AsyncWriteExt::write_all(&mut stream, head).await.unwrap();
+                trickling.push(stream);
+            }
+            let asked = request(&path, "/healthz", None);
+            let said = tokio::time::timeout(Duration::from_secs(4), asked).await;
+            assert_eq!(said.expect("in time").unwrap(), "ok\n");
+        });
+    }
+
+    #[test]
     fn illness_is_named() {
         let now = clock::now();
         let board = Board::new(Role::Sender, "", now);
