@@ -25,7 +25,7 @@ use crate::wire::bytes::Reader;
 use crate::wire::pairs::Pairs;
 use crate::wire::request::{Head, RequestType};
 use crate::wire::seal::{DATABASE_PREFIX, Seal};
-use crate::wire::split::Scratch;
+use crate::wire::split::{Scratch, Splitter};
 
 /// What came of a call.
 #[derive(Debug, Clone, Copy)]
@@ -182,7 +182,7 @@ impl Keeper {
     }
 
     /// Moves a file to quarantine, durable on return; for [`Case::FlawedFile`] all files of its link,
-    /// which are those of the seal.
+    /// which are those of the seal. `whose`: lines of text that go with it.
     ///
     /// # Errors
     /// The disk failed.
@@ -191,11 +191,36 @@ impl Keeper {
         spool: &mut Spool<D>,
         key: FileKey,
         case: Case,
+        whose: &[u8],
     ) -> Result<Kept, Fatal> {
-        let why = format!("{} (a frame from the gate)\n", case.name());
+        let whose = String::from_utf8_lossy(whose);
+        let what = self.look_at(spool, key);
+        let why = format!("{} (a frame from the gate)\n{whose}{what}", case.name());
         let flawed = case == Case::FlawedFile;
         let hit = |file: &OpenFile| file.key == key || (flawed && file.key.link == key.link);
         self.put_aside(spool, hit, &why, case)
+    }
+
+    /// What a request is, and where it stops making sense; lines of text for people. What cannot be read is left out.
+    fn look_at<D: Disk>(&mut self, spool: &Spool<D>, key: FileKey) -> String {
+        let Some(file) = self.find(key) else { return String::new() };
+        let bytes = file.bytes;
+        let Ok(reader) = spool.partial_reader(file.partial) else {
+            return format!("bytes {bytes}\n");
+        };
+        let mut head = [0; Head::BYTES];
+        let head = reader
+            .read_at(0, &mut head)
+            .ok()
+            .and_then(|_| Head::read(&mut Reader::new(&head)).ok());
+        let request_type = head
+            .map(|head| format!("version {}, request type {}\n", head.version, head.code))
+            .unwrap_or_default();
+        // A large one would hold the others up.
+        let is_small = bytes <= limits::REQUEST_MEMORY_BYTES_MAX as u64;
+        let rows = is_small.then(|| Splitter::new(&reader, &mut self.scratch).err()).flatten();
+        let flaw = rows.map(|error| format!("read as rows: {error}\n")).unwrap_or_default();
+        format!("bytes {bytes}\n{request_type}{flaw}")
     }
 
     /// Moves all these files to quarantine, or none: what has gone there would come again with the rest.
@@ -461,13 +486,37 @@ mod tests {
         let [mods, file] = [1, 2].map(|number| FileKey { link, number });
         keeper.write(&mut spool, mods, &[0; 10]).unwrap();
         keeper.write(&mut spool, file, &[0; 2000]).unwrap();
-        let kept = keeper.quarantine(&mut spool, mods, Case::FlawedFile).unwrap();
+        let kept = keeper.quarantine(&mut spool, mods, Case::FlawedFile, b"").unwrap();
         assert!(matches!(kept, Kept::Done(Outcome::QuarantineFull)), "{kept:?}");
         assert_eq!((keeper.open_files(), spool.stats().quarantine_things), (2, 0));
         keeper.cut(&mut spool, file, 0).unwrap();
-        let kept = keeper.quarantine(&mut spool, mods, Case::FlawedFile).unwrap();
+        let kept = keeper.quarantine(&mut spool, mods, Case::FlawedFile, b"").unwrap();
         assert!(matches!(kept, Kept::Done(Outcome::Quarantined(Case::FlawedFile))), "{kept:?}");
         assert_eq!((keeper.open_files(), spool.stats().quarantine_things), (0, 2));
+    }
+
+    #[test]
+    fn the_reason_says_whose_it_is_and_what_is_wrong_with_it() {
+        let (disk, now) = (SimDisk::new(1, 1 << 30), crate::ops::clock::now());
+        let (mut spool, _) = Spool::open(disk.clone(), Settings::default(), now, 0).unwrap();
+        let mut keeper = Keeper::new(u32::MAX);
+        let key = FileKey { link: LinkId(1), number: 1 };
+        keeper.write(&mut spool, key, b"\x01\0\x02\0\x0d\xff\xff\xff\xff").unwrap();
+        let whose = b"peer 10.1.1.1:4433\ncluster \"plant7\"\n";
+        keeper.quarantine(&mut spool, key, Case::Undecodable, whose).unwrap();
+        let why = disk.contents(std::path::Path::new("quarantine/000001.why")).unwrap();
+        let why = String::from_utf8(why).unwrap();
+        let facts = [
+            "undecodable",
+            "peer 10.1.1.1:4433",
+            "cluster \"plant7\"",
+            "bytes 9",
+            "request type 2",
+            "at byte 5",
+        ];
+        for fact in facts {
+            assert!(why.contains(fact), "{fact} is not in {why}");
+        }
     }
 
     #[test]

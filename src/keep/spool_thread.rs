@@ -326,7 +326,7 @@ impl<D: Disk> SpoolThread<D> {
                 keeper.seal(spool, *from, bytes, files, arrival)?
             }
             Record::Job(Job::Quarantine { file, case }) => {
-                keeper.quarantine(spool, *file, *case)?
+                keeper.quarantine(spool, *file, *case, bytes)?
             }
             Record::Job(Job::Show { file }) => keeper.show(spool, *file)?,
             Record::Job(job) => {

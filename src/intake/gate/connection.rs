@@ -86,7 +86,7 @@ impl Connection {
         Ok(Self {
             stream,
             peer,
-            machine: Receiver::new(link, policy),
+            machine: Receiver::new(link, policy).labelled(peer.to_string()),
             readable: true,
             shut: false,
             ended: false,

@@ -122,6 +122,8 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Receiver {
     link: LinkId,
+    /// What people call the other end.
+    label: String,
     policy: Arc<Policy>,
     decoder: Decoder,
     state: State,
@@ -219,6 +221,7 @@ impl Receiver {
     pub fn new(link: LinkId, policy: Arc<Policy>) -> Self {
         Self {
             link,
+            label: String::new(),
             policy,
             decoder: Decoder::new(HANDSHAKE_FRAME_BYTES_MAX),
             state: State::Idle,
@@ -235,6 +238,13 @@ impl Receiver {
             stopping: false,
             events: Deque::new(),
         }
+    }
+
+    /// What people call the other end: its address.
+    #[must_use]
+    pub fn labelled(mut self, label: String) -> Self {
+        self.label = label;
+        self
     }
 
     /// The connection's id.

@@ -66,7 +66,7 @@ pub enum Job {
         files: heapless::Vec<Option<FileKey>, { limits::SEAL_FILES_MAX }>,
     },
     /// A file that goes to quarantine; for [`Case::FlawedFile`] all files of its connection. What finds
-    /// the quarantine full stays.
+    /// the quarantine full stays. Whose it is comes with it, as lines of text.
     Quarantine {
         /// Which.
         file: FileKey,

@@ -289,12 +289,20 @@ impl Receiver {
                 return self.submit_seal(&memory.bytes, request_type, from, store);
             }
             Task::RequestFile { file, next_part, .. } => Job::RequestFile { from, file, next_part },
-            Task::Quarantine { file, case } => Job::Quarantine { file, case },
+            Task::Quarantine { file, case } => {
+                return store.submit(Job::Quarantine { file, case }, self.whose().as_bytes());
+            }
             Task::Inflate { file, into } => Job::Inflate { file, into },
             Task::Show { file } => Job::Show { file },
             Task::Move { file, offset, bytes, into, .. } => Job::Move { file, offset, bytes, into },
         };
         store.submit(job, &[])
+    }
+
+    /// Whose request it is, a fact a line, for people.
+    fn whose(&self) -> String {
+        let cluster = self.peer.as_ref().map_or("", |peer| peer.cluster_id());
+        format!("peer {}\ncluster {cluster:?}\n", self.label)
     }
 
     fn submit_seal(
