@@ -210,7 +210,7 @@ pub const TWIN_GROUPS_MAX: usize = 64;
 /// Files of one group that devices in different orders need; names of usual form need three.
 pub const TWIN_ORDERS_MAX: usize = 16;
 /// Columns of an aligned device in one file, about 500 bytes each; wider ones go on in another file.
-pub const TWIN_COLUMNS_MAX: usize = 1024;
+pub const TWIN_COLUMNS_MAX: usize = 2048;
 /// Rows of an aligned device that are put together in one group of chunks.
 pub const TWIN_ROWS_MAX: usize = 8 * KIB;
 /// Bytes read or written in one step.

@@ -166,7 +166,12 @@ impl<D: Disk> ReadAt for Scratch<D> {
         }
         let most = usize::try_from(self.written - offset).unwrap_or(usize::MAX).min(into.len());
         let Some(file) = &self.file else { return Ok(0) };
-        read_full_at(file, offset, into.get_mut(..most).unwrap_or_default())
+        let (in_file, in_tail) = into.split_at_mut(most);
+        let count = read_full_at(file, offset, in_file)?;
+        if count < most {
+            return Ok(count);
+        }
+        Ok(count + self.tail.as_slice().read_at(0, in_tail)?)
     }
 }
 
@@ -189,5 +194,31 @@ impl<D: Disk> write::Scratch for Scratch<D> {
         self.tail.clear();
         self.written = 0;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "simulation")]
+mod tests {
+    use super::*;
+    use crate::spool::SimDisk;
+    use write::Scratch as _;
+
+    #[test]
+    fn a_scratch_is_read_across_its_file_and_its_memory() {
+        let disk = SimDisk::new(1, 1 << 20);
+        let mut scratch = Scratch::new(&disk, Path::new("x"), "s");
+        let bytes: Vec<u8> = (0..50_000_u32).flat_map(u32::to_be_bytes).collect();
+        for part in bytes.chunks(1000) {
+            scratch.append(part).expect("room");
+        }
+        assert!(scratch.written > 0 && !scratch.tail.is_empty());
+        let mut read = vec![0; bytes.len()];
+        for start in [0, 100_001, bytes.len() - 40_000, bytes.len()] {
+            let count = scratch.read_at(start as u64, &mut read).expect("sound");
+            assert_eq!(read[..count], bytes[start..]);
+        }
+        scratch.remove().expect("sound");
+        assert!(disk.files().is_empty() && scratch.is_empty());
     }
 }

@@ -153,12 +153,16 @@ impl<D: Disk, S: Source> Maker<D, S> {
 
     /// Gives all memory back.
     fn release(&mut self) {
-        let Parts { disk, settings, groups, tablets, arena, conflicts, made, .. } = &mut self.parts;
-        *tablets = Sorter::new(Scratch::new(disk, &settings.dir, "tablets"));
-        *groups = Groups::default();
-        *arena = Arena::default();
-        *conflicts = Conflicts::default();
-        *made = Made::default();
+        let parts = &mut self.parts;
+        let scratch = |name| Scratch::new(&parts.disk, &parts.settings.dir, name);
+        parts.tablets = Sorter::new(scratch(TABLETS));
+        parts.slices = Sorter::new(scratch(SLICES));
+        parts.scratch = scratch(POINTS);
+        parts.groups = Groups::default();
+        parts.arena = Arena::default();
+        parts.conflicts = Conflicts::default();
+        parts.made = Made::default();
+        parts.source.rest();
         (self.work, self.met, self.record) = (Work::Idle, (0, 0), Vec::new());
     }
 

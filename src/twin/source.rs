@@ -37,6 +37,9 @@ pub trait Source {
     /// # Errors
     /// If the disk fails, or the entry is gone.
     fn read_at(&mut self, place: Place, into: &mut [u8]) -> Result<usize, ReadError>;
+
+    /// Nothing is read for a while: what is kept open for reading can be closed.
+    fn rest(&mut self) {}
 }
 
 impl<D: Disk> Source for Reader<D> {
@@ -51,5 +54,9 @@ impl<D: Disk> Source for Reader<D> {
 
     fn read_at(&mut self, place: Place, into: &mut [u8]) -> Result<usize, ReadError> {
         self.read_place(place, into)
+    }
+
+    fn rest(&mut self) {
+        self.close_places();
     }
 }

@@ -9,7 +9,7 @@ use super::budget::Budget;
 use super::*;
 use crate::data::Identity;
 use crate::spool::{
-    Arrival, Disk, DiskFile, EntryHeader, Kind, OpenMode, Place, ReadError, SimDisk,
+    Arrival, Disk, DiskFile, EntryHeader, Fault, Kind, OpenMode, Place, ReadError, SimDisk,
 };
 use crate::tsfile::encoding::Values;
 use crate::tsfile::read::{Points, TsFile};
@@ -337,4 +337,131 @@ proptest! {
         maker.abandon().expect("sound");
         prop_assert!(disk.files().is_empty());
     }
+}
+
+/// Tablets of one device whose points do not fit the buffers of scratches.
+fn wide_run(is_aligned: bool) -> Vec<(u8, u64, Tablet)> {
+    let tablet = |number: u32| {
+        let rows = 0..40;
+        let column = |place: u32| Col {
+            name: format!("s{place:02}"),
+            data_type: DataType::ALL[place as usize % 10],
+            seeds: rows.clone().map(|row| (row % 7 != place % 7).then_some(number + row)).collect(),
+        };
+        Tablet {
+            device: "root.sg.x.d".to_owned(),
+            is_aligned,
+            times: rows.clone().map(|row| i64::from((row * 37 + number * 11) % 997)).collect(),
+            columns: (0..20).map(column).collect(),
+        }
+    };
+    (0..20).map(|number| (1, u64::from(number), tablet(number))).collect()
+}
+
+fn small_budget() -> Budget {
+    Budget { arena_bytes: 20_000, rows: 100, columns: 15, ..Budget::default() }
+}
+
+fn maker_on(disk: &SimDisk, entries: &Entries) -> Maker<SimDisk, Entries> {
+    let mut maker = Maker::new(disk.clone(), entries.clone(), settings());
+    maker.set_budget(small_budget());
+    maker
+}
+
+/// All files with their contents, by name.
+fn image(disk: &SimDisk) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = disk.files().into_iter();
+    files.map(|(path, _)| (path.clone(), contents(disk, &path))).collect()
+}
+
+#[test]
+fn after_any_call_that_fails_the_same_files_are_made() {
+    for is_aligned in [false, true] {
+        let tablets = wide_run(is_aligned);
+        let entries = entries(&tablets);
+        let disk = SimDisk::new(1, 1 << 30);
+        make(&mut maker_on(&disk, &entries), entries.run()).expect("sound");
+        let expected = image(&disk);
+        let calls = disk.calls();
+        assert!(calls.reads > 10, "scratches are used");
+        for fault in [Fault::Io, Fault::NoSpace, Fault::Short] {
+            let mut failed = 0;
+            for call in (0..calls.all).step_by(usize::try_from(calls.all).expect("few") / 12) {
+                let disk = SimDisk::new(call, 1 << 30);
+                let mut maker = maker_on(&disk, &entries);
+                disk.schedule(call, fault, false);
+                failed += u64::from(make(&mut maker, entries.run()).is_err());
+                disk.heal();
+                make(&mut maker, entries.run()).expect("healed");
+                assert_eq!(image(&disk), expected, "{fault:?} at {call}");
+                maker.abandon().expect("healed");
+                assert!(disk.files().is_empty());
+            }
+            assert_eq!(failed > 0, fault != Fault::Short, "{fault:?}");
+        }
+    }
+}
+
+#[test]
+fn after_a_crash_at_any_step_the_same_files_are_made() {
+    let tablets = wide_run(true);
+    let entries = entries(&tablets);
+    let disk = SimDisk::new(1, 1 << 30);
+    let mut maker = maker_on(&disk, &entries);
+    make(&mut maker, entries.run()).expect("sound");
+    let expected = image(&disk);
+    for steps in 0.. {
+        let disk = SimDisk::new(steps, 1 << 30);
+        disk.place(Path::new("twins/mine"), b"kept");
+        let mut maker = maker_on(&disk, &entries);
+        maker.begin(entries.run());
+        let ended = (0..steps).any(|_| matches!(maker.step(), Ok(Step::Done(_))));
+        disk.crash();
+        let mut maker = maker_on(&disk, &entries);
+        make(&mut maker, entries.run()).expect("sound");
+        let mut found = image(&disk);
+        assert_eq!(found.remove(Path::new("twins/mine")), Some(b"kept".to_vec()));
+        assert_eq!(found, expected, "after {steps} steps");
+        if ended {
+            return;
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_in_a_file_is_named() {
+    let tablets = wide_run(false);
+    let mut entries = entries(&tablets);
+    let broken = entries.list[7].1.len() - 100;
+    entries.list[7].1.truncate(broken);
+    entries.list[7].0.payload_bytes = u32::try_from(broken).expect("short");
+    let disk = SimDisk::new(1, 1 << 30);
+    let mut maker = maker_on(&disk, &entries);
+    let made = make(&mut maker, entries.run());
+    let Err(TwinError::Unfit { sequence, why: Unfit::Malformed(_) }) = made else {
+        panic!("{made:?}");
+    };
+    assert_eq!(sequence, Sequence(8));
+    make(&mut maker, Run { first: Sequence(1), last: Sequence(7) }).expect("before it");
+    make(&mut maker, Run { first: Sequence(9), last: Sequence(20) }).expect("behind it");
+    assert!(matches!(maker.step(), Err(TwinError::Idle)));
+}
+
+#[test]
+fn conflicts_are_told_and_kept_apart() {
+    let tablet = |data_type| Tablet {
+        device: "root.sg.x.d".to_owned(),
+        is_aligned: false,
+        times: vec![1, 2],
+        columns: vec![Col { name: "s".to_owned(), data_type, seeds: vec![Some(1), None] }],
+    };
+    let tablets = [(1, 1, tablet(DataType::Text)), (1, 2, tablet(DataType::Int32))];
+    let entries = entries(&tablets);
+    let disk = SimDisk::new(1, 1 << 30);
+    let made = make(&mut maker_on(&disk, &entries), entries.run()).expect("sound");
+    let parts: Vec<_> = made.twins.iter().map(|twin| (twin.part, twin.points)).collect();
+    assert_eq!(parts, [(0, 1), (1, 1)]);
+    assert_eq!(made.conflict_count, 1);
+    assert_eq!(made.conflicts[0].types, [DataType::Int32, DataType::Text]);
+    assert_eq!(held(&disk, &made), model(&tablets));
 }
