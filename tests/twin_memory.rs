@@ -276,7 +276,8 @@ const SHAPE: Shape = Shape {
     rows: 1,
     is_aligned: false,
     is_shuffled: false,
-    tablets_max: usize::MAX,
+    // As `TWIN_RUN_ENTRIES_MAX`.
+    tablets_max: 256 * KIB,
     limit: 2 * MIB,
 };
 
