@@ -73,6 +73,11 @@ impl Half {
         Ok(())
     }
 
+    /// Points that lie in landed files, as far as the half says so.
+    pub(crate) fn landed_points(&self) -> Option<u64> {
+        self.node.status().ok()?.pointer("/landing/points")?.as_u64()
+    }
+
     /// The file that is crossing, if one is and the half says so.
     pub(crate) fn crossing(&self) -> Option<Crossing> {
         let status = self.node.status().ok()?;

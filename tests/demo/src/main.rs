@@ -3,11 +3,13 @@
 //! ```text
 //!  files --> inbox/ [sender] --> [gate: 100 Mbit/s, 5 ms] --> [receiver] landing/ --> files
 //!                      ^            loses answers                 ^
-//!                      '-- kill -9 in mid-file, started again -----'
+//!                      '-- kill -9 in mid-file, started again -----'|
+//!                                            tablets of a stock sender --> TsFiles made of them
 //! ```
 //!
 //! Builds the programs, lets them carry generated `TsFile`s, kills each half while a file crosses,
-//! and compares what was sent with what was landed. Ends with 0 only if everything is equal.
+//! and compares what was sent with what was landed. Tablets come beside them; the points of what lands must be as many as
+//! were sent. Ends with 0 only if everything is equal.
 
 mod files;
 mod gate;
@@ -16,6 +18,7 @@ mod progress;
 mod scene;
 mod stop;
 mod table;
+mod tablets;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -29,7 +32,7 @@ use stop::Stop;
 
 const MORE: &str = "\
 Everything happens on 127.0.0.1 and below --dir, which is emptied first. Nothing is left running.
-Exit codes: 0 all files are equal; 1 something is missing, unequal or failed; 130 interrupted.";
+Exit codes: 0 all files are equal, all points there; 1 something is missing, unequal or failed; 130 interrupted.";
 
 /// Shows the pair at work through a bad gate, with the plug pulled.
 #[derive(Debug, Parser)]

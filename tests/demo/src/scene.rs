@@ -16,6 +16,7 @@ use crate::halves::{Crossing, Half};
 use crate::progress::{Progress, bar, megabytes};
 use crate::stop::Stop;
 use crate::table::Outcome;
+use crate::tablets::{self, Made, Tablets};
 
 /// How long all files may take.
 const PLAY_MAX: Duration = Duration::from_secs(110);
@@ -53,7 +54,7 @@ pub(crate) enum SceneError {
     },
     /// The files took too long.
     #[error(
-        "{missing} of {all} files are missing after {PLAY_MAX:?}; look into the logs in {logs}"
+        "{missing} of {all} files, or points of tablets, are missing after {PLAY_MAX:?}; look into the logs in {logs}"
     )]
     Late {
         /// Files that have not landed.
@@ -75,6 +76,7 @@ pub(crate) struct Scene<'a> {
     sender: Half,
     gate: Gate,
     receiver: Half,
+    tablets: Tablets,
     files: Vec<Sent>,
     plugs: Vec<(&'static str, Plug)>,
     directory: PathBuf,
@@ -111,6 +113,7 @@ impl<'a> Scene<'a> {
         let gate = Gate::start(programs, listen).map_err(SceneError::io("gate"))?;
         let inbox = directory.join("inbox");
         let sender = Half::start(sender_settings(directory, &inbox, &gate)?)?;
+        let tablets = Tablets::start(listen).map_err(SceneError::io("a thread"))?;
         let pages = pages(&receiver, &sender);
         let all = files.iter().map(|file| file.bytes).sum();
         progress.say(&format!(
@@ -118,12 +121,17 @@ impl<'a> Scene<'a> {
             files.len(),
             megabytes(all)
         ));
+        progress.say(&format!(
+            "Beside them a stock sender sends tablets of {} points to the receiver, which makes TsFiles of them.",
+            tablets::POINTS
+        ));
         progress.say(&format!("Status pages: {pages}"));
         Ok(Self {
             stop,
             sender,
             gate,
             receiver,
+            tablets,
             files,
             plugs: PLUGS.to_vec(),
             directory: directory.into(),
@@ -147,7 +155,7 @@ impl<'a> Scene<'a> {
                 file.landed = file.is_among(&landed);
             }
             let missing = self.files.iter().filter(|file| !file.landed).count();
-            if missing == 0 {
+            if missing == 0 && self.receiver.landed_points() == Some(tablets::POINTS) {
                 self.took = clock::now() - started;
                 return Ok(());
             }
@@ -171,6 +179,7 @@ impl<'a> Scene<'a> {
         let files: io::Result<Vec<_>> = compared.collect();
         Ok(Outcome {
             files: files.map_err(SceneError::io("landing"))?,
+            made: Made::read_all(&self.landing).map_err(SceneError::io("landing.jsonl"))?,
             restarts: (self.receiver.restarts(), self.sender.restarts()),
             answers_lost: self.gate.answers_lost(),
             took: self.took,
@@ -229,13 +238,14 @@ impl<'a> Scene<'a> {
             None => "waiting".into(),
         };
         let line = format!(
-            "[{}] {} of {} landed, {} of {}; {now}; answers lost {}",
+            "[{}] {} of {} landed, {} of {}; {now}; answers lost {}; tablets {}",
             bar(done, all),
             landed.len(),
             self.files.len(),
             megabytes(done.min(all)),
             megabytes(all),
-            self.gate.answers_lost()
+            self.gate.answers_lost(),
+            self.tablets.answered()
         );
         self.progress.show(&line);
     }
@@ -274,6 +284,7 @@ fn name_of<'a>(on_the_way: &'a str, files: &'a [Sent]) -> &'a str {
 fn receiver_settings(directory: &Path, landing: &Path) -> NodeSettings {
     NodeSettings::receiver(&directory.join("receiver"))
         .set("landing.dir", &landing.display().to_string())
+        .set("landing.max_delay", "3s")
 }
 
 /// The sender's pipe is written as an operator would: into its configuration file. A seal's answer

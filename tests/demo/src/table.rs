@@ -4,13 +4,18 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use penstock::ops::clock::EpochMillis;
+
 use crate::files::{Landed, Sent};
+use crate::tablets::{Made, POINTS};
 
 /// What came of it all.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// Each file, and what was landed of it.
     pub(crate) files: Vec<(Sent, Vec<Landed>)>,
+    /// The files that were made of tablets.
+    pub(crate) made: Vec<Made>,
     /// Plugs pulled and survived: receiver, sender.
     pub(crate) restarts: (u32, u32),
     /// Answers that were lost on the way.
@@ -38,12 +43,36 @@ impl Outcome {
     /// Whether every file was landed once, equal, and the harm was done: plugs pulled, answers lost.
     pub(crate) fn is_good(&self) -> bool {
         let harmed = self.restarts.0 > 0 && self.restarts.1 > 0 && self.answers_lost > 0;
-        self.equal() == self.files.len() && harmed
+        self.equal() == self.files.len() && self.points() == POINTS && harmed
+    }
+
+    /// Points in files that were made of tablets and lie there.
+    fn points(&self) -> u64 {
+        self.made.iter().filter(|made| made.is_there).map(|made| made.points).sum()
     }
 
     fn equal(&self) -> usize {
         let verdicts = self.files.iter().map(|(sent, landed)| verdict(sent, landed));
         verdicts.filter(|verdict| *verdict == Verdict::Equal).count()
+    }
+}
+
+impl Outcome {
+    fn write_made(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f)?;
+        let title = "TsFile made of tablets";
+        writeln!(
+            f,
+            "{title:<40} {:>9} {:>7} {:>7}  first and last time",
+            "bytes", "devices", "points"
+        )?;
+        for made in &self.made {
+            let Made { name, bytes, devices, points, times: (first, last), is_there } = made;
+            let (first, last) = (EpochMillis(*first), EpochMillis(*last));
+            let gone = if *is_there { "" } else { "  NO: missing" };
+            writeln!(f, "{name:<40} {bytes:>9} {devices:>7} {points:>7}  {first} {last}{gone}")?;
+        }
+        Ok(())
     }
 }
 
@@ -74,9 +103,11 @@ impl fmt::Display for Outcome {
                 short(&sent.blake3)
             )?;
         }
+        self.write_made(f)?;
         let (receiver, sender) = self.restarts;
         writeln!(f)?;
         writeln!(f, "equal                {} of {} files", self.equal(), self.files.len())?;
+        writeln!(f, "points of tablets    {} landed of {POINTS}", self.points())?;
         writeln!(
             f,
             "restarts survived    receiver {receiver}, sender {sender} (kill -9 in mid-file)"
