@@ -200,6 +200,9 @@ enum CliError {
     NoEntry(Sequence),
     #[error("{0} flaws")]
     Flaws(u64),
+    /// They have been named among the others.
+    #[error("{count} of {of} files could not be read, so they are not checked")]
+    NotChecked { count: usize, of: usize },
     #[error("{count} of {of} targets did not answer as they should")]
     Unreachable { count: usize, of: usize },
     /// A file named on the command line.
@@ -236,6 +239,7 @@ impl CliError {
             | Self::TsFile { .. }
             | Self::Deletions { .. }
             | Self::Cut { .. }
+            | Self::NotChecked { .. }
             | Self::Output(_) => ExitCode::FAILURE,
         }
     }

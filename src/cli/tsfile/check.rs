@@ -1,7 +1,7 @@
 //! `tsfile check`: every flaw on a line.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::{CliError, Ending};
 use super::open::{Bytewise, flawed};
@@ -17,35 +17,52 @@ pub(super) fn check(
 ) -> Result<Ending, CliError> {
     let depth = if is_quick { Depth::Structure } else { Depth::Pages };
     let mut ending = Ending::Done;
+    let mut unreadable = 0;
     for path in files {
-        let file = Bytewise::open(path)?;
-        let mut shown = 0;
-        let mut failed = None;
-        let mut report = |flaw: &Flaw| {
-            shown += 1;
-            if shown <= SHOWN_MAX && failed.is_none() {
-                failed = writeln!(out, "{}: {flaw}", path.display()).err();
+        match check_one(path, depth, out) {
+            Ok(Ending::Done) => {}
+            Ok(found) => ending = found,
+            // The other files are checked all the same.
+            Err(error @ (CliError::NoFile { .. } | CliError::TsFile { .. })) if files.len() > 1 => {
+                writeln!(out, "{error}")?;
+                unreadable += 1;
             }
-        };
-        let checked = check::check(&file, depth, &mut report);
-        if let Some(error) = failed {
-            return Err(error.into());
+            Err(error) => return Err(error),
         }
-        let checked = checked.map_err(|error| flawed(path, error))?;
-        if checked.flaws > SHOWN_MAX {
-            let more = checked.flaws - SHOWN_MAX;
-            writeln!(out, "{}: {more} more flaws", path.display())?;
-        }
-        if checked.flaws > 0 {
-            ending = Ending::Found;
-            continue;
-        }
-        let check::Checked { version, devices, series, points, .. } = checked;
-        writeln!(
-            out,
-            "{}: sound, version {version}, {devices} devices, {series} series, {points} points",
-            path.display()
-        )?;
+    }
+    if unreadable > 0 {
+        return Err(CliError::NotChecked { count: unreadable, of: files.len() });
     }
     Ok(ending)
+}
+
+fn check_one(path: &Path, depth: Depth, out: &mut impl Write) -> Result<Ending, CliError> {
+    let file = Bytewise::open(path)?;
+    let mut shown = 0;
+    let mut failed = None;
+    let mut report = |flaw: &Flaw| {
+        shown += 1;
+        if shown <= SHOWN_MAX && failed.is_none() {
+            failed = writeln!(out, "{}: {flaw}", path.display()).err();
+        }
+    };
+    let checked = check::check(&file, depth, &mut report);
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    let checked = checked.map_err(|error| flawed(path, error))?;
+    if checked.flaws > SHOWN_MAX {
+        let more = checked.flaws - SHOWN_MAX;
+        writeln!(out, "{}: {more} more flaws", path.display())?;
+    }
+    if checked.flaws > 0 {
+        return Ok(Ending::Found);
+    }
+    let check::Checked { version, devices, series, points, .. } = checked;
+    writeln!(
+        out,
+        "{}: sound, version {version}, {devices} devices, {series} series, {points} points",
+        path.display()
+    )?;
+    Ok(Ending::Done)
 }

@@ -55,6 +55,9 @@ pub(super) fn cut(arguments: &CutArguments, out: &mut impl Write) -> Result<Endi
                 written.series,
                 written.points
             )?;
+            if written.points == 0 {
+                writeln!(out, "no point matches; `tsfile ls` lists the series and their times")?;
+            }
             Ok(Ending::Done)
         }
         Err(source) => {

@@ -31,7 +31,14 @@ pub(super) struct Bytewise {
 
 impl Bytewise {
     pub(super) fn open(path: &Path) -> Result<Self, CliError> {
-        let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let opened = File::open(path).and_then(|file| {
+            let metadata = file.metadata()?;
+            // Opening one works, and reading tells less.
+            if metadata.is_dir() {
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
+            Ok((metadata.len(), file))
+        });
         let (bytes, file) = opened.map_err(|cause| unreadable(path, cause))?;
         let is_shown = io::stderr().is_terminal() && !io::stdout().is_terminal();
         Ok(Self { file, bytes, read: Cell::new(0), shown: Cell::new(0), is_shown })

@@ -76,6 +76,28 @@ fn a_flaw_ends_with_3_and_soundness_with_0() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_leaves_no_other_unchecked() {
+    let folder = tempfile::tempdir().expect("folder");
+    let missing = folder.path().join("missing.tsfile");
+    let paths = [missing, folder.path().to_owned(), sample("v3_tiny.tsfile")];
+    let names = paths.each_ref().map(|path| path.to_str().expect("text"));
+    let (text, ending) = run(&["check", names[0], names[1], names[2]]);
+    let told = ending.expect_err("two were not checked").to_string();
+    assert_eq!(told, "2 of 3 files could not be read, so they are not checked");
+    assert!(text.contains("is a directory") && text.contains(": sound, version 3"), "{text}");
+}
+
+#[test]
+fn a_cut_of_nothing_says_so() {
+    let folder = tempfile::tempdir().expect("folder");
+    let output = folder.path().join("none.tsfile");
+    let (path, output) = (sample("v3_tiny.tsfile"), output.to_str().expect("text").to_owned());
+    let arguments = ["cut", path.to_str().expect("text"), "-o", &output, "--keep", "root.other.**"];
+    let text = printed(&arguments);
+    assert!(text.contains("0 points") && text.contains("no point matches"), "{text}");
+}
+
+#[test]
 fn a_cut_honours_the_deletions_beside_the_file() {
     let folder = tempfile::tempdir().expect("folder");
     let from = folder.path().join("a.tsfile");
