@@ -92,6 +92,7 @@ impl Source for Entries {
             void_entries: 0,
             file_count: 0,
             payload_bytes: u32::try_from(*bytes).unwrap(),
+            content_crc: None,
             payload_crc: 0,
         };
         Ok(Some(Found { header, place: Place { segment: 1, offset: *at as u64 } }))

@@ -316,6 +316,7 @@ impl Keeper {
             time_range: None,
             request_type: seal.request_type.code().cast_unsigned(),
             files: &sealed,
+            request_crc: None,
             parameters: &parameters,
         };
         match spool.seal(entry, arrival) {
@@ -402,9 +403,8 @@ pub(super) fn source(
     identity.map_or(Source::Stock { request, link: from.link, part, last }, Source::Peer)
 }
 
-/// The wire does not say how many Penstock nodes a thing has passed: one at least, if it has an
-/// identity.
-pub(super) const fn hops(identity: Option<Identity>) -> u8 {
+/// The wire does not say how many nodes a thing has passed: one at least, if it has an identity.
+const fn hops(identity: Option<Identity>) -> u8 {
     identity.is_some() as u8
 }
 

@@ -15,13 +15,14 @@ use std::io;
 use std::ops::Range;
 
 use super::inflate;
-use super::keeper::{Keeper, Kept, file_refused, hops, refused, source, unreadable};
+use super::keeper::{Keeper, Kept, file_refused, refused, source, unreadable};
 use super::stage::PartHeader;
-use crate::data::{Identity, ReadAt};
+use crate::data::ReadAt;
 use crate::limits;
 use crate::link::receiver::{FileKey, Job, Outcome, Provenance, short_hash};
 use crate::spool::{
-    Arrival, Disk, DiskFile, Fatal, FileReader, Full, Kind, LinkId, NewFileEntry, SealedFile, Spool,
+    Arrival, Disk, DiskFile, Fatal, FileReader, Full, Kind, LinkId, NewFileEntry, SealedFile,
+    Source, Spool,
 };
 use crate::wire::bytes::Reader;
 use crate::wire::cursor::ReadError;
@@ -141,8 +142,6 @@ pub(super) const PORTION_BYTES: usize = limits::MIB;
 pub(super) const COPY_BYTES: usize = 64 * limits::KIB;
 /// Number of the file that a large part is made in; receivers count theirs from 0.
 const LARGE_FILE: u32 = u32::MAX;
-/// Plan node id and child count of a tablet whose identity stands in its entry only.
-const EMPTY_TAIL: &[u8] = &[0; 8];
 
 /// A file's bytes, and the hash that tells its repetition.
 pub(super) struct Opened<F> {
@@ -225,7 +224,9 @@ impl<F: DiskFile> Run<F> {
         let head = read_head(&self.reader)?;
         if !head.is_some_and(RequestType::is_rows) {
             // A plan that is larger than an entry.
-            return wait_for(host, |host| self.seal(host, self.file, &Place::WHOLE));
+            let source = source(self.from, None, self.hash, 0, true);
+            let place = Place { source, last: true, crc: None };
+            return wait_for(host, |host| self.seal(host, self.file, &place));
         }
         // The memory stays the keeper's; meanwhile nobody else converts anything.
         let mut scratch = std::mem::take(&mut host.parts().0.scratch);
@@ -261,7 +262,7 @@ impl<F: DiskFile> Run<F> {
             // It would need memory of its own length, for bytes that lie in a file already.
             let span = 0..length as u64;
             return wait_for(host, |host| {
-                self.append_large(host, &part, &[], span.clone(), [&[], EMPTY_TAIL])
+                self.append_large(host, &part, &[], span.clone(), (&[], true))
             });
         }
         splitter.skip_to(*next_part, bytes).map_err(broken)?;
@@ -293,8 +294,7 @@ impl<F: DiskFile> Run<F> {
             Content::Tablet => Kind::Tablet,
             Content::Opaque => Kind::Opaque,
             Content::Large { is_tablet, span, tail } => {
-                let rest = if *is_tablet { EMPTY_TAIL } else { &[] };
-                return self.append_large(host, part, bytes, span.clone(), [tail, rest]);
+                return self.append_large(host, part, bytes, span.clone(), (tail, *is_tablet));
             }
         };
         let header = PartHeader {
@@ -310,17 +310,24 @@ impl<F: DiskFile> Run<F> {
         keeper.append(spool, &header, bytes, self.arrival)
     }
 
-    /// A part that does not fit into an entry becomes a file of one request.
+    /// A part that does not fit into an entry becomes a file of one request: the same bytes that an entry
+    /// would hold, so that they are told to be the same.
     fn append_large<D: Disk<File = F>>(
         &self,
         host: &mut impl Host<D>,
         part: &Part,
         bytes: &[u8],
         span: Range<u64>,
-        tails: [&[u8]; 2],
+        (tail, is_tablet): (&[u8], bool),
     ) -> Result<Kept, Fatal> {
         let key = FileKey { link: self.from.link, number: LARGE_FILE };
         let (keeper, spool) = host.parts();
+        let source = source(self.from, part.identity, self.hash, part.number, part.is_last);
+        // Nothing else is appended until the file is sealed.
+        let spool_tail = spool.tail(source);
+        let spool_tail = if is_tablet { spool_tail.as_slice() } else { &[] };
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(bytes);
         // What a try without room has left.
         keeper.discard(spool, key)?;
         let mut kept = keeper.write(spool, key, bytes)?;
@@ -333,10 +340,13 @@ impl<F: DiskFile> Run<F> {
             if read == 0 {
                 return Ok(Kept::Done(Outcome::Undecodable));
             }
-            kept = keeper.write(spool, key, window.get(..read).unwrap_or_default())?;
+            let read_bytes = window.get(..read).unwrap_or_default();
+            kept = keeper.write(spool, key, read_bytes)?;
+            crc.update(read_bytes);
             at += read as u64;
         }
-        for tail in tails {
+        for tail in [tail, spool_tail] {
+            crc.update(tail);
             if matches!(kept, Kept::Silent) {
                 kept = keeper.write(spool, key, tail)?;
             }
@@ -344,7 +354,7 @@ impl<F: DiskFile> Run<F> {
         if !matches!(kept, Kept::Silent) {
             return Ok(kept);
         }
-        let place = Place { part: part.number, last: part.is_last, identity: part.identity };
+        let place = Place { source, last: part.is_last, crc: Some(crc.finalize()) };
         self.seal(host, key, &place)
     }
 
@@ -369,11 +379,12 @@ impl<F: DiskFile> Run<F> {
             hash: *file.hash.finalize().as_bytes(),
         };
         let entry = NewFileEntry {
-            source: source(self.from, place.identity, self.hash, place.part, place.last),
-            hops: hops(place.identity),
+            source: place.source,
+            hops: u8::from(matches!(place.source, Source::Peer(_))),
             precision: Some(self.from.precision),
             time_range: None,
             request_type: code.cast_unsigned(),
+            request_crc: place.crc,
             files: &[sealed],
             parameters: &[],
         };
@@ -403,13 +414,10 @@ fn wait_for<D: Disk, H: Host<D>>(
 
 /// Which part of its request a file is.
 struct Place {
-    part: u32,
+    source: Source,
     last: bool,
-    identity: Option<Identity>,
-}
-
-impl Place {
-    const WHOLE: Self = Self { part: 0, last: true, identity: None };
+    /// Of the file, if known.
+    crc: Option<u32>,
 }
 
 fn read_head(reader: &impl ReadAt) -> Result<Option<RequestType>, Fatal> {

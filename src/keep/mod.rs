@@ -24,3 +24,5 @@ mod shown;
 pub mod spool_handle;
 pub mod spool_thread;
 pub mod stage;
+#[cfg(test)]
+mod tests;

@@ -46,7 +46,7 @@ impl Shown {
             }
             Outcome::Cloned => Report::new(
                 TroubleKind::ClonedBox,
-                "data came with this node's identity and a sequence that it has not given, or given to other data",
+                "data came with this node's identity and a sequence that it has not given",
             )
             .passing(now),
             Outcome::QuarantineFull => {

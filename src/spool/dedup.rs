@@ -294,6 +294,7 @@ mod tests {
             void_entries: 0,
             file_count: 0,
             payload_bytes: 0,
+            content_crc: None,
             payload_crc: 0,
         }
     }

@@ -4,12 +4,16 @@
 //!  note --> recent, in memory --full, or a segment ends--> spool/seen/<origin id>
 //!
 //!  <origin id>: a slot for each sequence, at 8 * (sequence mod 2^20)
-//!     0      4  digest: CRC of the entry's payload
-//!     4      4  CRC of sequence and digest: what is torn, flipped or of another lap is not believed
+//!     0      4  digest: CRC of what the entry holds
+//!     4      4  CRC of version, sequence and digest: what is torn, flipped or of another lap is not believed
 //! ```
 //!
 //! A box that was set back to an old state gives numbers a second time. Whoever knows only the numbers would drop
 //! its new data as repetitions.
+//!
+//! The digest is of what is the same in every form: one request may be stored as an entry or as a file, whichever
+//! there was room for, and a file is adopted here and received there. What has no digest is not known to be
+//! anything else.
 //!
 //! These files are aids: never synced, and what cannot be read or written is not known. A start notes again what
 //! the last segment holds, so that only what a power cut took is missing.
@@ -20,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use crate::data::{Identity, OriginId};
 use crate::spool::disk::is_full;
-use crate::spool::{Disk, OpenMode, read_full_at, write_all_at};
+use crate::spool::{Disk, EntryHeader, OpenMode, read_full_at, write_all_at};
 
 /// Where the files lie.
 pub(super) const DIR: &str = "spool/seen";
@@ -28,6 +32,8 @@ pub(super) const DIR: &str = "spool/seen";
 const SLOTS: u64 = 1 << 20;
 const SLOT_BYTES: usize = 8;
 const SLOT_BYTES_LONG: u64 = SLOT_BYTES as u64;
+/// Slots of other versions, which had other digests, are not believed.
+const VERSION: u8 = 2;
 /// Noted entries in memory: 40 KiB.
 const RECENT_MAX: usize = 1024;
 
@@ -45,7 +51,13 @@ struct Noted {
 
 impl Digests {
     /// An entry was appended, or is found in the log. What is not flushed in time gives way.
-    pub(super) fn note(&mut self, identity: Identity, digest: u32) {
+    pub(super) fn note(&mut self, header: &EntryHeader) {
+        if let Some(digest) = header.content_crc {
+            self.push(header.identity, digest);
+        }
+    }
+
+    fn push(&mut self, identity: Identity, digest: u32) {
         if self.is_full() {
             self.recent.pop_front();
         }
@@ -118,6 +130,7 @@ fn follows(one: &Noted, next: &Noted) -> bool {
 
 fn slot(sequence: u64, digest: u32) -> [u8; SLOT_BYTES] {
     let mut check = crc32fast::Hasher::new();
+    check.update(&[VERSION]);
     check.update(&sequence.to_le_bytes());
     check.update(&digest.to_le_bytes());
     let slot = u64::from(check.finalize()) << 32 | u64::from(digest);
@@ -187,7 +200,7 @@ mod tests {
         let mut digests = Digests::default();
         let noted = [(1, 1), (2, 7), (1, 2), (1, 9), (1, SLOTS - 1), (1, SLOTS), (2, SLOTS + 7)];
         for (at, (origin, sequence)) in (1..).zip(noted) {
-            digests.note(identity(origin, sequence), at);
+            digests.push(identity(origin, sequence), at);
         }
         for _ in 0..2 {
             for (at, (origin, sequence)) in (1..).zip(noted) {
@@ -208,9 +221,9 @@ mod tests {
     fn each_of_several_under_one_number_is_known_and_the_last_is_kept() {
         let disk = disk();
         let mut digests = Digests::default();
-        digests.note(identity(1, 4), 40);
-        digests.note(identity(1, 5), 50);
-        digests.note(identity(1, 4), 41);
+        digests.push(identity(1, 4), 40);
+        digests.push(identity(1, 5), 50);
+        digests.push(identity(1, 4), 41);
         let is_same = |digests: &Digests, digest| digests.is_same(&disk, identity(1, 4), digest);
         assert_eq!(
             [40, 41, 42].map(|digest| is_same(&digests, digest)),
@@ -228,7 +241,7 @@ mod tests {
     fn a_slot_that_was_torn_is_not_believed() {
         let disk = disk();
         let mut digests = Digests::default();
-        digests.note(identity(1, 4), u32::MAX);
+        digests.push(identity(1, 4), u32::MAX);
         digests.flush(&disk);
         let file = disk.open(&path(OriginId([1; 16])), OpenMode::Write).unwrap();
         write_all_at(&file, 32, &mut [IoSlice::new(&[0; 2])]).unwrap();
@@ -240,10 +253,10 @@ mod tests {
         let disk = disk();
         let mut digests = Digests::default();
         for sequence in 0..5000 {
-            digests.note(identity(1, sequence), 7);
+            digests.push(identity(1, sequence), 7);
         }
         assert_eq!(digests.recent.len(), RECENT_MAX);
-        digests.note(identity(2, 1), 7);
+        digests.push(identity(2, 1), 7);
         digests.flush(&disk);
         Digests::prune(&disk, |origin| origin == OriginId([2; 16]));
         assert_eq!(digests.is_same(&disk, identity(1, 4999), 7), None);

@@ -93,8 +93,7 @@ pub struct NewEntry<'a> {
     pub precision: Option<Precision>,
     /// Times that it covers, if known.
     pub time_range: Option<TimeRange>,
-    /// Air-gap payload. For tablets of [`Source::Own`] and [`Source::Stock`] without plan node id and child count,
-    /// which the spool adds.
+    /// Air-gap payload. For tablets without plan node id and child count, which the spool adds.
     pub payload: &'a [u8],
 }
 
@@ -125,6 +124,9 @@ pub struct EntryHeader {
     pub void_entries: u32,
     /// Files of a file entry.
     pub file_count: u32,
+    /// CRC-32 of what it holds, the same in every form that it may be stored in; `None` where it is not known. Of a
+    /// request its payload on the wire, in an entry or in a file; of files their lengths and hashes.
+    pub content_crc: Option<u32>,
     /// Bytes of the payload.
     pub payload_bytes: u32,
     /// CRC-32 of the payload: the frame's, for tablets and opaque requests.
@@ -163,7 +165,10 @@ impl EntryHeader {
         put.bytes(&self.identity.origin.0).u64(self.identity.sequence.0);
         put.i64(times.min).i64(times.max);
         put.u64(request.cluster).u128(request.hash).u32(part).u32(self.void_entries).u64(link.0);
-        put.u32(self.file_count).u32(0).u32(self.payload_bytes).u32(self.payload_crc);
+        put.u32(self.file_count)
+            .u32(self.content_crc.unwrap_or(0))
+            .u32(self.payload_bytes)
+            .u32(self.payload_crc);
         put.bytes(&[0; 12]);
         debug_assert_eq!(put.left(), 4);
         seal_record(&mut record);
@@ -189,7 +194,7 @@ impl EntryHeader {
         let times = TimeRange { min: take.i64()?, max: take.i64()? };
         let request = RequestKey { cluster: take.u64()?, hash: take.u128()? };
         let (part, void_entries, link) = (take.u32()?, take.u32()?, LinkId(take.u64()?));
-        let (file_count, _) = (take.u32()?, take.u32()?);
+        let (file_count, content_crc) = (take.u32()?, take.u32()?);
         let (payload_bytes, payload_crc) = (take.u32()?, take.u32()?);
         let source = match source {
             0 => Source::Own,
@@ -210,6 +215,7 @@ impl EntryHeader {
             identity,
             void_entries,
             file_count,
+            content_crc: (content_crc != 0).then_some(content_crc),
             payload_bytes,
             payload_crc,
         })
@@ -291,6 +297,7 @@ mod tests {
             identity: Identity { origin: OriginId([9; 16]), sequence: Sequence(41) },
             void_entries: 0,
             file_count: 0,
+            content_crc: Some(7),
             payload_bytes: 1000,
             payload_crc: 0xdead_beef,
         }
@@ -300,7 +307,8 @@ mod tests {
     fn header_reads_back_as_written() {
         let own =
             EntryHeader { source: Source::Own, precision: None, time_range: None, ..sample() };
-        let peer = EntryHeader { source: Source::Peer(sample().identity), ..sample() };
+        let identity = sample().identity;
+        let peer = EntryHeader { source: Source::Peer(identity), content_crc: None, ..sample() };
         for header in [sample(), own, peer] {
             assert_eq!(EntryHeader::decode(&header.encode()), Some(header));
         }
@@ -315,6 +323,7 @@ mod tests {
         assert_eq!(record[40..46], [1, 2, 7, 0, 1, 2]);
         assert_eq!(record[48..64], [9; 16]);
         assert_eq!(record[112..116], 5_u32.to_le_bytes());
+        assert_eq!(record[132..136], 7_u32.to_le_bytes());
         assert_eq!(record[136..140], 1000_u32.to_le_bytes());
         assert_eq!(record[156..], crc32fast::hash(&record[..156]).to_le_bytes());
     }

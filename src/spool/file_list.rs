@@ -174,6 +174,7 @@ mod tests {
             time_range: None,
             request_type: 102,
             files: &[file(Some("mtree"), 10), file(None, 0), file(Some("x.tsfile"), 1 << 40)],
+            request_crc: None,
             parameters: &[("Database", None), ("Type", Some("1,2")), ("tree", Some(""))],
         };
         let mut payload = vec![1];

@@ -82,7 +82,7 @@
 //!     116      4  void: sequences that this entry stands for, else 0
 //!     120      8  link on which the request came
 //!     128      4  files of a file entry, else 0
-//!     132      4  reserved, 0
+//!     132      4  CRC of what it holds, in whatever form (digests.rs), or 0: unknown
 //!     136      4  payload bytes
 //!     140      4  CRC of the payload
 //!     144     12  reserved, 0
@@ -92,8 +92,8 @@
 //! ```
 //!
 //! - **Payload of a tablet or opaque entry**: an air-gap payload (`version i8, type i16, body`), ready to be framed: its CRC
-//!   is the frame's. A tablet that was taken in here first gets its identity appended as plan node id
-//!   (`i32 56, text, i32 0`: the tail).
+//!   is the frame's. A tablet gets its identity appended as plan node id (`i32 56, text, i32 0`:
+//!   the tail), in an entry as in a file.
 //! - **Payload of a file entry**: [`FileList`]; the bytes lie in `files/`.
 //! - **Void** stands for sequences that a crash or a flaw took; readers step over it in silence.
 //! - Twins of a segment will lie beside it as `<first sequence>.twin-<n>`; a reader of this version ignores them.

@@ -107,6 +107,8 @@ pub(super) struct Draft {
     pub(super) precision: Option<Precision>,
     pub(super) time_range: Option<TimeRange>,
     pub(super) file_count: u32,
+    /// Of what its files hold; that of any other entry is the CRC of its payload.
+    pub(super) content_crc: Option<u32>,
 }
 
 impl<D: Disk> Spool<D> {
@@ -120,19 +122,19 @@ impl<D: Disk> Spool<D> {
         arrival: Arrival,
     ) -> Result<Outcome, AppendError> {
         self.check_writable()?;
-        let tail_bytes = match (entry.kind, entry.source) {
-            (Kind::Tablet, Source::Own | Source::Stock { .. }) => TAIL_BYTES,
-            (Kind::Tablet | Kind::Opaque, _) => 0,
-            (Kind::Void | Kind::File, _) => return Err(Misuse::Kind.into()),
+        let tail = self.tail(entry.source);
+        let tail = match entry.kind {
+            Kind::Tablet => tail.as_slice(),
+            Kind::Opaque => &[],
+            Kind::Void | Kind::File => return Err(Misuse::Kind.into()),
         };
-        let bytes = entry.payload.len() + tail_bytes;
+        let payload = [entry.payload, tail];
+        let bytes = entry.payload.len() + tail.len();
         let max = self.payload_bytes_max();
         if bytes > max {
             return Err(AppendError::TooLarge { bytes, max });
         }
-        if let Some(repetition) =
-            self.repetition(entry.source, || Some(crc32fast::hash(entry.payload)))?
-        {
+        if let Some(repetition) = self.repetition(entry.source, || Some(crc_of(payload)))? {
             return Ok(repetition);
         }
         self.make_room_in_log(bytes)?;
@@ -143,10 +145,9 @@ impl<D: Disk> Spool<D> {
             precision: entry.precision,
             time_range: entry.time_range,
             file_count: 0,
+            content_crc: None,
         };
-        let tail = tail(self.identity_for(entry.source));
-        let tail = tail.get(..tail_bytes).unwrap_or_default();
-        let sequence = self.put(draft, [entry.payload, tail], arrival)?;
+        let sequence = self.put(draft, payload, arrival)?;
         Ok(Outcome::Appended(sequence))
     }
 
@@ -167,8 +168,8 @@ impl<D: Disk> Spool<D> {
         Ok(Sequence(self.log.synced))
     }
 
-    /// What became of it, if it was taken before. `digest`: of its payload, where it can be compared with that of
-    /// the entry that was taken.
+    /// What became of it, if it was taken before. `digest`: of its content. What is not known to be something else
+    /// under a known number is a repetition.
     pub(super) fn repetition(
         &mut self,
         source: Source,
@@ -176,21 +177,14 @@ impl<D: Disk> Spool<D> {
     ) -> Result<Option<Outcome>, AppendError> {
         let taken = match source {
             Source::Peer(identity) if identity.origin == self.origin => {
-                if identity.sequence.0 >= self.log.next || self.is_reused(identity, digest()) {
+                if identity.sequence.0 >= self.log.next {
                     return Err(AppendError::Cloned(identity.sequence));
                 }
-                Some(identity.sequence.0)
+                (!self.is_reused(identity, digest())).then_some(identity.sequence.0)
             }
             Source::Peer(identity) if self.dedup.has(identity) => {
-                if self.is_reused(identity, digest()) {
-                    // Whoever sends it may be set right or not: what came under the number before is not this.
-                    log::error!("event=identity_reused identity={identity}");
-                    self.counts.reused += 1;
-                    self.reused = Some(identity);
-                    return Ok(None);
-                }
                 // Which local sequence it has is not kept; all that is appended so far covers it.
-                Some(self.log.next - 1)
+                (!self.is_reused(identity, digest())).then_some(self.log.next - 1)
             }
             Source::Own | Source::Peer(_) => None,
             Source::Stock { request, link, part, .. } => {
@@ -207,9 +201,23 @@ impl<D: Disk> Spool<D> {
         Ok(taken.map(|sequence| Outcome::Duplicate(Sequence(sequence))))
     }
 
-    /// Whether what was taken under this identity is known to have been something else.
-    fn is_reused(&self, identity: Identity, digest: Option<u32>) -> bool {
-        digest.and_then(|digest| self.digests.is_same(&self.disk, identity, digest)) == Some(false)
+    /// Whether what was taken under this identity is known to have been something else: then it is counted.
+    fn is_reused(&mut self, identity: Identity, digest: Option<u32>) -> bool {
+        let same = digest.and_then(|digest| self.digests.is_same(&self.disk, identity, digest));
+        if same != Some(false) {
+            return false;
+        }
+        // Whoever sends it may be set right or not: what came under the number before is not this.
+        log::error!("event=identity_reused identity={identity}");
+        self.counts.reused += 1;
+        self.reused = Some(identity);
+        true
+    }
+
+    /// The tail of a tablet that would be the next entry: its identity as plan node id, and no children. A tablet in
+    /// a file ends with it, too, so that its identity goes on with it.
+    pub fn tail(&self, source: Source) -> [u8; TAIL_BYTES] {
+        tail(self.identity_for(source))
     }
 
     fn identity_for(&self, source: Source) -> Identity {
@@ -229,10 +237,8 @@ impl<D: Disk> Spool<D> {
         arrival: Arrival,
     ) -> Result<Sequence, AppendError> {
         let bytes: usize = payload.iter().map(|part| part.len()).sum();
-        let mut crc = crc32fast::Hasher::new();
-        for part in payload {
-            crc.update(part);
-        }
+        let payload_crc = crc_of(payload);
+        let is_file = draft.kind == Kind::File;
         let header = EntryHeader {
             segment: 0,
             sequence: Sequence(self.log.next),
@@ -247,7 +253,8 @@ impl<D: Disk> Spool<D> {
             void_entries: 0,
             file_count: draft.file_count,
             payload_bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
-            payload_crc: crc.finalize(),
+            content_crc: if is_file { draft.content_crc } else { Some(payload_crc) },
+            payload_crc,
         };
         if let Err(error) = self.log.write(header, payload) {
             if is_full(&error) {
@@ -261,7 +268,7 @@ impl<D: Disk> Spool<D> {
         if self.digests.is_full() {
             self.digests.flush(&self.disk);
         }
-        self.digests.note(header.identity, header.payload_crc);
+        self.digests.note(&header);
         self.clock.wall_ms = arrival.wall_ms;
         self.counts.entries += 1;
         self.counts.bytes += bytes as u64;
@@ -450,8 +457,16 @@ impl<D: Disk> Spool<D> {
     }
 }
 
-/// Bytes of the tail of a tablet that was taken in here first: the plan node id, and no children.
+/// Bytes of the tail of a tablet: the plan node id, and no children.
 const TAIL_BYTES: usize = 4 + crate::data::identity::PLAN_NODE_ID_BYTES + 4;
+
+fn crc_of(payload: [&[u8]; 2]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    for part in payload {
+        crc.update(part);
+    }
+    crc.finalize()
+}
 
 /// `i32 56, plan node id, i32 0`, big-endian as everything on the wire.
 fn tail(identity: Identity) -> [u8; TAIL_BYTES] {

@@ -174,7 +174,7 @@ fn note<F>(survey: &mut Survey<F>, header: &EntryHeader, through: u64) {
     survey.proved = survey.proved.max(header.synced.0);
     if header.sequence.0 >= through && header.kind != Kind::Void {
         survey.dedup.note(header);
-        survey.digests.note(header.identity, header.payload_crc);
+        survey.digests.note(header);
     }
 }
 
@@ -339,6 +339,7 @@ fn void(
         void_entries: u32::try_from(flaw.entries).unwrap_or(u32::MAX),
         file_count: 0,
         payload_bytes: u32::try_from(payload).unwrap_or(u32::MAX),
+        content_crc: None,
         payload_crc: 0,
     }
 }

@@ -43,6 +43,8 @@ pub struct NewFileEntry<'a> {
     pub time_range: Option<TimeRange>,
     /// Type of the seal, see [`FileList::request_type`](super::FileList::request_type).
     pub request_type: u16,
+    /// CRC-32 of the one request that its file holds whole, if it holds one and the CRC is known.
+    pub request_crc: Option<u32>,
     /// Its files in the order of the seal.
     pub files: &'a [SealedFile<'a>],
     /// Parameters of the seal.
@@ -80,11 +82,7 @@ impl<D: Disk> Spool<D> {
             id.is_some_and(|id| partials.find(id).is_ok_and(|partial| partial.adopted.is_some()))
         };
         file_list::encode(entry, adopted, list)?;
-        // Our own list says which files were adopted: one that comes back is never equal.
-        let is_own =
-            matches!(entry.source, Source::Peer(identity) if identity.origin == self.origin);
-        let digest = || (!is_own).then(|| crc32fast::hash(list));
-        if let Some(repetition) = self.repetition(entry.source, digest)? {
+        if let Some(repetition) = self.repetition(entry.source, || content_crc(entry))? {
             for file in entry.files {
                 file.partial.map_or(Ok(()), |id| self.discard_partial(id))?;
             }
@@ -115,6 +113,7 @@ impl<D: Disk> Spool<D> {
             precision: entry.precision,
             time_range: entry.time_range,
             file_count: u32::try_from(entry.files.len()).unwrap_or(u32::MAX),
+            content_crc: content_crc(entry),
         };
         let sequence = match self.put(draft, [list, &[]], arrival) {
             Ok(sequence) => sequence,
@@ -182,4 +181,20 @@ impl<D: Disk> Spool<D> {
         }
         Ok(())
     }
+}
+
+/// Types of file entries whose files are not a request: those of seals, and 0 of the inbox.
+const FILES_TYPES: [u16; 5] = [0, 5, 9, 102, 202];
+
+/// What is the same on every way that an entry can come: names, parameters and types of seals are not.
+fn content_crc(entry: &NewFileEntry<'_>) -> Option<u32> {
+    if !FILES_TYPES.contains(&entry.request_type) {
+        return entry.request_crc;
+    }
+    let mut crc = crc32fast::Hasher::new();
+    for file in entry.files.iter().filter(|file| file.name.is_some()) {
+        crc.update(&file.bytes.to_le_bytes());
+        crc.update(&file.hash);
+    }
+    Some(crc.finalize())
 }

@@ -44,6 +44,7 @@ impl Entries {
             void_entries: 0,
             file_count: 0,
             payload_bytes: u32::try_from(payload.len()).expect("short"),
+            content_crc: None,
             payload_crc: 0,
         };
         self.list.push((header, payload));

@@ -395,6 +395,7 @@ impl Node {
             time_range: None,
             request_type: 0,
             files: &files,
+            request_crc: None,
             parameters: &[],
         };
         let sealed = self.spool.seal(entry, arrival).map_err(|error| error.to_string());

@@ -141,6 +141,7 @@ const fn entry_of<'a>(files: &'a [SealedFile<'a>]) -> NewFileEntry<'a> {
         time_range: None,
         request_type: 0,
         files,
+        request_crc: None,
         parameters: &[],
     }
 }

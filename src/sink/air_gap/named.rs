@@ -188,6 +188,7 @@ mod tests {
             identity: Identity { origin: OriginId([0; 16]), sequence: Sequence(1) },
             time_range: None,
             payload_bytes: 0,
+            content_crc: None,
             payload_crc: 0,
             file_count: 0,
             void_entries: 0,

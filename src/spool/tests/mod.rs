@@ -122,6 +122,7 @@ fn file_entry<'a>(files: &'a [SealedFile<'a>], source: Source) -> NewFileEntry<'
         time_range: None,
         request_type: 5,
         files,
+        request_crc: None,
         parameters: &[],
     }
 }

@@ -47,7 +47,7 @@ fn what_was_released_long_ago_is_still_compared() {
 }
 
 #[test]
-fn a_file_of_another_content_or_name_is_not_the_one_that_was_sealed() {
+fn a_file_of_another_content_is_not_the_one_that_was_sealed() {
     let (_disk, mut spool) = fresh(33);
     let mut put = |name: &str, bytes: &[u8]| {
         let outcome = seal(&mut spool, name, bytes, peer(1)).unwrap();
@@ -56,10 +56,9 @@ fn a_file_of_another_content_or_name_is_not_the_one_that_was_sealed() {
     assert!(put("a.tsfile", b"bytes"));
     assert!(!put("a.tsfile", b"bytes"));
     assert!(put("a.tsfile", b"other"));
-    assert!(put("b.tsfile", b"bytes"));
-    assert!(!put("a.tsfile", b"bytes"));
+    assert!(!put("b.tsfile", b"bytes"), "names are cut on their way");
     spool.sync().unwrap();
-    assert_eq!(read_files(&spool).len(), 3);
+    assert_eq!(read_files(&spool).len(), 2);
     assert_eq!(spool.stats().partials, 0);
 }
 
@@ -70,11 +69,36 @@ fn what_came_back_of_our_own_is_compared_too() {
     seal(&mut spool, "a.tsfile", b"bytes", Source::Own).unwrap();
     let own =
         |sequence| Source::Peer(Identity { origin: spool.origin(), sequence: Sequence(sequence) });
-    let (first, second) = (own(1), own(2));
+    let (first, second, never_given) = (own(1), own(2), own(9));
     assert!(!put(&mut spool, b"ours", first));
-    let refused = spool.append(opaque(b"theirs", first), ARRIVAL);
-    assert!(matches!(refused, Err(AppendError::Cloned(Sequence(1)))), "{refused:?}");
-    // A file that comes back has another list than the one that was taken here.
     let back = seal(&mut spool, "a.tsfile", b"bytes", second).unwrap();
     assert!(matches!(back, Outcome::Duplicate(_)), "{back:?}");
+    assert_eq!(spool.stats().reused_entries, 0);
+    assert!(put(&mut spool, b"theirs", first), "it would stop its sender for good");
+    assert_eq!(spool.stats().reused_entries, 1);
+    let refused = spool.append(opaque(b"theirs", never_given), ARRIVAL);
+    assert!(matches!(refused, Err(AppendError::Cloned(Sequence(9)))), "{refused:?}");
+}
+
+#[test]
+fn a_file_without_a_digest_is_never_something_else() {
+    let (_disk, mut spool) = fresh(35);
+    let mut take = |bytes: &[u8], request_crc| {
+        let id = spool.create_partial().unwrap();
+        spool.write_partial(id, 0, bytes).unwrap();
+        let file = SealedFile {
+            name: Some("request"),
+            partial: Some(id),
+            bytes: bytes.len() as u64,
+            hash: hash(bytes),
+        };
+        let entry = NewFileEntry {
+            request_type: 2,
+            request_crc,
+            ..file_entry(std::slice::from_ref(&file), peer(1))
+        };
+        matches!(spool.seal(entry, ARRIVAL).unwrap(), Outcome::Appended(_))
+    };
+    assert!(take(b"one", None));
+    assert!(!take(b"two", Some(crc32fast::hash(b"two"))) && !take(b"two", None));
 }

@@ -90,6 +90,7 @@ impl Shelves {
             void_entries: 0,
             file_count: 0,
             payload_bytes: u32::try_from(payload.len()).unwrap(),
+            content_crc: None,
             payload_crc: crc32fast::hash(payload),
         };
         shelf.entries.push_back((header, content));

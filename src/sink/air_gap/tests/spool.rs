@@ -65,6 +65,7 @@ impl Bench {
             time_range: None,
             request_type,
             files: &sealed,
+            request_crc: None,
             parameters: &[],
         };
         let outcome = self.spool().seal(entry, ARRIVAL).unwrap();

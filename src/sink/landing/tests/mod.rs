@@ -136,6 +136,7 @@ impl Entries {
             void_entries: 0,
             file_count: 1,
             payload_bytes: 0,
+            content_crc: None,
             payload_crc: 0,
         };
         let listed = files.iter().map(|(name, bytes)| ItemFile {
@@ -548,6 +549,7 @@ fn filled_spool(disk: &SimDisk) -> Spool<SimDisk> {
             time_range: None,
             request_type: 9,
             files: &files,
+            request_crc: None,
             parameters: &[],
         };
         let arrival = Arrival { wall_ms: NOON.0, trusted: true };
