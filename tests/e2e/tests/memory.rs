@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use penstock::data::compressor::{Compressor, LZMA_MEMORY_BYTES_MAX};
 use penstock_e2e::{
-    Fetcher, IDLE_MEMORY_MAX, Inner, LOAD_MEMORY_MAX, MIB, Outer, SOON, assert_peak,
+    Fetcher, IDLE_MEMORY_MAX, Inner, LANDING_MEMORY_MAX, LOAD_MEMORY_MAX, MIB, Outer, SOON,
+    assert_peak,
 };
 use penstock_test_support::frames::{PIECE, TabletShape, payload, piece, seal, tablet, tablet_of};
 use penstock_test_support::node::NodeSettings;
@@ -23,7 +24,7 @@ fn deaf() -> (std::net::TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// A receiver whose tablets stay where they are.
+/// A receiver as it is without a configuration: everything lands.
 fn plain() -> Outer {
     Outer::start(|settings| settings)
 }
@@ -41,7 +42,20 @@ fn an_idle_pair_stays_within_its_budget() {
 
 #[test]
 fn a_receiver_under_frames_of_1_mib_stays_within_its_budget() {
+    let outer = Outer::start(|settings| settings.set("landing.enabled", "false"));
+    send_frames_of_1_mib(&outer);
+    assert_peak(&outer.node, LOAD_MEMORY_MAX, "with frames of 1 MiB on 8 connections");
+}
+
+#[test]
+fn a_receiver_that_lands_frames_of_1_mib_stays_within_a_budget() {
     let outer = plain();
+    send_frames_of_1_mib(&outer);
+    assert_peak(&outer.node, LANDING_MEMORY_MAX, "landing frames of 1 MiB on 8 connections");
+}
+
+/// Tablets of eight devices over as many connections, 40 of each.
+fn send_frames_of_1_mib(outer: &Outer) {
     parallel::run(8, |name| {
         let mut peer = Peer::introduce(outer.address, "stock").unwrap();
         for at in 0..40 {
@@ -50,7 +64,6 @@ fn a_receiver_under_frames_of_1_mib_stays_within_its_budget() {
             assert_eq!(peer.ask(&payload).unwrap(), 0);
         }
     });
-    assert_peak(&outer.node, LOAD_MEMORY_MAX, "with frames of 1 MiB on 8 connections");
 }
 
 #[test]
