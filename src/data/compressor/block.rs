@@ -147,7 +147,7 @@ impl Format for Snappy {
         let high = tag >> 2;
         Ok(Some(match tag & 3 {
             0 if high < 60 => Run::Literal(high + 1),
-            0 => Run::Literal(little_endian(input, high - 59)? + 1),
+            0 => Run::Literal(sum(little_endian(input, high - 59)?, 1)?),
             1 => {
                 let offset = (high >> 3 << 8) | little_endian(input, 1)?;
                 Run::Copy { offset, bytes: (high & 7) + 4 }
@@ -177,7 +177,7 @@ impl Format for Lz4 {
             return Ok(None);
         }
         let offset = little_endian(input, 2)?;
-        Ok(Some(Run::Copy { offset, bytes: long(input, nibble)? + 4 }))
+        Ok(Some(Run::Copy { offset, bytes: sum(long(input, nibble)?, 4)? }))
     }
 }
 
@@ -187,9 +187,14 @@ fn long(input: &mut impl BufRead, nibble: usize) -> io::Result<usize> {
     let mut last = if nibble == 15 { u8::MAX } else { 0 };
     while last == u8::MAX {
         last = byte(input)?;
-        length += usize::from(last);
+        length = sum(length, usize::from(last))?;
     }
     Ok(length)
+}
+
+/// Where a `usize` has 32 bits, lengths of a flawed block exceed it.
+fn sum(length: usize, more: usize) -> io::Result<usize> {
+    length.checked_add(more).ok_or_else(|| flawed("length"))
 }
 
 fn little_endian(input: &mut impl BufRead, bytes: usize) -> io::Result<usize> {
