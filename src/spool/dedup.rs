@@ -6,7 +6,9 @@
 //!   but is something else is told by its digest (digests.rs).
 //! - **Stock peers** name nothing. A request is a repetition only if it equals one of the same cluster whose answer may
 //!   have been lost: no later frame came on its connection. One request of a link is unconfirmed at a time, the last.
-//!   After a start all links are gone and their last requests stay unconfirmed.
+//!   After a start all links are gone and their last requests stay unconfirmed. A request that is no tablet and no
+//!   file (a deletion, a plan) is a repetition only if nothing else of its cluster was stored since: to delete once
+//!   more is what its sender asked for, and a deletion behind newer points that is dropped is a loss.
 //!
 //! ```text
 //!  append part 0 --> taken 1 --> ... append last --> taken n
@@ -52,6 +54,8 @@ struct Request {
     parts: u32,
     /// Local sequence of the latest part.
     latest: u64,
+    /// Whether another request of the cluster was stored since.
+    overtaken: bool,
 }
 
 impl Dedup {
@@ -74,6 +78,11 @@ impl Dedup {
     pub(super) fn taken(&self, key: RequestKey) -> Option<(u32, u64)> {
         let request = self.requests.iter().find(|request| request.key == key)?;
         Some((request.parts, request.latest))
+    }
+
+    /// Whether another request of its cluster was stored since an unconfirmed one.
+    pub(super) fn is_overtaken(&self, key: RequestKey) -> bool {
+        self.requests.iter().any(|request| request.key == key && request.overtaken)
     }
 
     /// A link sends a part of a request; whether that can be a repetition. Only its first request can: a peer
@@ -148,7 +157,10 @@ impl Dedup {
     }
 
     fn take_part(&mut self, key: RequestKey, link: LinkId, part: u32, local: u64) {
-        let taken = Request { key, link: Some(link), parts: part.saturating_add(1), latest: local };
+        let others = self.requests.iter_mut().filter(|request| request.key.cluster == key.cluster);
+        others.for_each(|request| request.overtaken |= request.key != key);
+        let parts = part.saturating_add(1);
+        let taken = Request { key, link: Some(link), parts, latest: local, overtaken: false };
         if let Some(request) = self.requests.iter_mut().find(|request| request.key == key) {
             *request = taken;
             return;
@@ -221,7 +233,8 @@ impl Dedup {
     }
 
     /// Appends both tables to `into`: `u16 origins, each (id 16, latest u64, u32 ranges, each (u64, u64))`, then
-    /// `u16 requests, each (cluster u64, hash u128, link known u8, link u64, parts u32, latest u64)`.
+    /// `u16 requests, each (cluster u64, hash u128, flags u8: 1 link known, 2 overtaken, link u64,
+    /// parts u32, latest u64)`.
     pub(super) fn encode(&self, into: &mut Vec<u8>) {
         into.extend(u16::try_from(self.origins.len()).unwrap_or(u16::MAX).to_le_bytes());
         for origin in &self.origins {
@@ -237,7 +250,7 @@ impl Dedup {
         for request in &self.requests {
             into.extend(request.key.cluster.to_le_bytes());
             into.extend(request.key.hash.to_le_bytes());
-            into.push(u8::from(request.link.is_some()));
+            into.push(u8::from(request.link.is_some()) | u8::from(request.overtaken) << 1);
             into.extend(request.link.unwrap_or(LinkId(0)).0.to_le_bytes());
             into.extend(request.parts.to_le_bytes());
             into.extend(request.latest.to_le_bytes());
@@ -259,9 +272,11 @@ impl Dedup {
         }
         for _ in 0..limited(usize::from(take.u16()?), UNCONFIRMED_MAX)? {
             let key = RequestKey { cluster: take.u64()?, hash: take.u128()? };
-            let (known, link) = (take.u8()? != 0, LinkId(take.u64()?));
+            let (flags, link) = (take.u8()?, LinkId(take.u64()?));
+            let link = (flags & 1 != 0).then_some(link);
             let (parts, latest) = (take.u32()?, take.u64()?);
-            tables.requests.push(Request { key, link: known.then_some(link), parts, latest });
+            let overtaken = flags & 2 != 0;
+            tables.requests.push(Request { key, link, parts, latest, overtaken });
         }
         take.rest().is_empty().then_some(tables)
     }
@@ -360,6 +375,22 @@ mod tests {
         assert!(dedup.may_repeat(LinkId(10), key(1)));
         dedup.forget(LinkId(10));
         assert!(dedup.begun.is_empty());
+    }
+
+    #[test]
+    fn a_request_is_overtaken_by_others_of_its_cluster_only() {
+        let mut dedup = Dedup::default();
+        dedup.note(&header(stock(1, 9, 0), 1));
+        dedup.note(&header(stock(1, 9, 1), 2));
+        let request = RequestKey { cluster: 2, hash: 7 };
+        let other = Source::Stock { request, link: LinkId(8), part: 0, last: true };
+        dedup.note(&header(other, 3));
+        dedup.note(&header(Source::Own, 4));
+        assert!(!dedup.is_overtaken(key(1)) && !dedup.is_overtaken(request));
+        dedup.note(&header(stock(2, 10, 0), 5));
+        assert!(dedup.is_overtaken(key(1)) && !dedup.is_overtaken(key(2)));
+        dedup.note(&header(stock(1, 11, 0), 6));
+        assert!(!dedup.is_overtaken(key(1)) && dedup.is_overtaken(key(2)));
     }
 
     #[test]

@@ -134,7 +134,9 @@ impl<D: Disk> Spool<D> {
         if bytes > max {
             return Err(AppendError::TooLarge { bytes, max });
         }
-        if let Some(repetition) = self.repetition(entry.source, || Some(crc_of(payload)))? {
+        if let Some(repetition) =
+            self.repetition(entry.kind, entry.source, || Some(crc_of(payload)))?
+        {
             return Ok(repetition);
         }
         self.make_room_in_log(bytes)?;
@@ -169,9 +171,10 @@ impl<D: Disk> Spool<D> {
     }
 
     /// What became of it, if it was taken before. `digest`: of its content. What is not known to be something else
-    /// under a known number is a repetition.
+    /// under a known number is a repetition. `kind`: that of an entry that holds no points is opaque.
     pub(super) fn repetition(
         &mut self,
+        kind: Kind,
         source: Source,
         digest: impl FnOnce() -> Option<u32>,
     ) -> Result<Option<Outcome>, AppendError> {
@@ -191,6 +194,8 @@ impl<D: Disk> Spool<D> {
                 let may_repeat = self.dedup.may_repeat(link, request);
                 let taken = self.dedup.taken(request);
                 let taken = taken.filter(|(parts, _)| may_repeat && part < *parts);
+                let is_late = kind == Kind::Opaque && self.dedup.is_overtaken(request);
+                let taken = taken.filter(|_| !is_late);
                 if taken.is_some() {
                     self.dedup.repeated(request, link);
                 }

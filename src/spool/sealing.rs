@@ -82,7 +82,9 @@ impl<D: Disk> Spool<D> {
             id.is_some_and(|id| partials.find(id).is_ok_and(|partial| partial.adopted.is_some()))
         };
         file_list::encode(entry, adopted, list)?;
-        if let Some(repetition) = self.repetition(entry.source, || content_crc(entry))? {
+        if let Some(repetition) =
+            self.repetition(kind(entry), entry.source, || content_crc(entry))?
+        {
             for file in entry.files {
                 file.partial.map_or(Ok(()), |id| self.discard_partial(id))?;
             }
@@ -185,6 +187,15 @@ impl<D: Disk> Spool<D> {
 
 /// Types of file entries whose files are not a request: those of seals, and 0 of the inbox.
 const FILES_TYPES: [u16; 5] = [0, 5, 9, 102, 202];
+
+/// Tablets.
+const TABLET_TYPE: u16 = 2;
+
+/// What the files are: points or, in a file of one request, anything else.
+fn kind(entry: &NewFileEntry<'_>) -> Kind {
+    let is_points = FILES_TYPES.contains(&entry.request_type) || entry.request_type == TABLET_TYPE;
+    if is_points { Kind::File } else { Kind::Opaque }
+}
 
 /// What is the same on every way that an entry can come: names, parameters and types of seals are not.
 fn content_crc(entry: &NewFileEntry<'_>) -> Option<u32> {

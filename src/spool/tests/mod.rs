@@ -4,6 +4,7 @@ mod basics;
 mod faults;
 mod flips;
 mod model;
+mod repeated;
 mod restarts;
 mod reused;
 mod room;
