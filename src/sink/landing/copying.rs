@@ -1,10 +1,10 @@
-//! From the spool to hidden files.
+//! From the spool to whole files.
 
 use std::io::{self, IoSlice};
 
 use super::error::LandingError;
 use super::job::{Job, JobFile};
-use super::names::hidden;
+use super::names::copy as copy_path;
 use super::set::Set;
 use super::source::{Part, Source};
 use super::step::{Step, Unfit};
@@ -67,7 +67,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
             Ok(Copied::File) if job.files.iter().any(|file| file.hash.is_none()) => {
                 self.work = Work::Copying(job, None);
             }
-            Ok(Copied::File) => self.work = Work::Recording(Set::of_entry(job, self.node)),
+            Ok(Copied::File) => self.work = Work::Placing(Set::of_entry(job, self.node)),
             Err(Stopped::Unfit(why)) => self.work = self.unfit(job, why),
             Err(Stopped::Stored(JobFileError { name, source })) => {
                 job.unread += 1;
@@ -88,8 +88,8 @@ impl<D: Disk, S: Source> Landing<D, S> {
 
     /// Gives the job up; what was copied is removed as far as that goes, the rest at the next start.
     fn unfit(&self, job: Job, why: Unfit) -> Work<D, S> {
-        for file in &job.files {
-            let _left = self.disk.remove(&hidden(&self.dir.join(&file.name)));
+        for index in 0..job.files.len() {
+            let _left = self.disk.remove(&copy_path(&self.dir, index));
         }
         Work::Unfit(job, why)
     }
@@ -109,8 +109,10 @@ impl<D: Disk, S: Source> Landing<D, S> {
         if is_ts_file {
             tail::check(&from).map_err(|flaw| file.flawed(flaw))?;
         }
-        let path = hidden(&self.dir.join(&file.name));
-        self.prepare(&path)?;
+        if at == 0 {
+            self.make_work_dir()?;
+        }
+        let path = copy_path(&self.dir, at);
         let to = self.disk.open(&path, OpenMode::Create);
         let to = to.map_err(LandingError::disk("create", &path))?;
         let hasher = Box::new(blake3::Hasher::new());
@@ -122,10 +124,11 @@ impl<D: Disk, S: Source> Landing<D, S> {
         job: &mut Job,
         mut copy: Copy<D::File, S::File>,
     ) -> Result<Copied<D::File, S::File>, Stopped> {
-        let Some(file) = job.files.iter_mut().find(|file| file.hash.is_none()) else {
+        let mut files = job.files.iter_mut().enumerate();
+        let Some((index, file)) = files.find(|(_, file)| file.hash.is_none()) else {
             return Ok(Copied::File);
         };
-        let path = hidden(&self.dir.join(&file.name));
+        let path = copy_path(&self.dir, index);
         for _ in 0..CHUNKS_A_STEP {
             let read = copy.from.read_at(copy.done, &mut self.chunk);
             let count = read.map_err(|error| file.not_read(error))?;

@@ -1,11 +1,11 @@
 //! The landing directory: what was taken in, laid down for the plant's own scripts.
 //!
 //! ```text
-//!  file, request  --copied, 1 MiB a step-.
-//!                                         v
-//!  spool                        <date>/.<name>  --synced-->  lines in landing.jsonl  --synced-->  <date>/<name>
-//!                                         ^
-//!  run of tablets --made (crate::twin)----'                  proof, exactly one                 rename, directory synced
+//!  file, request  --copied, 1 MiB a step--> .penstock/.copy-<i> -.
+//!                                                                  v  whole, synced
+//!  spool                                              .penstock/.<name> --> lines in landing.jsonl --> <date>/<name>
+//!                                                                  ^        proof, exactly one         rename
+//!  run of tablets --made (crate::twin)--> .penstock/.twin-<n> ----'
 //! ```
 //!
 //! | taken in | what becomes of it |
@@ -27,14 +27,17 @@
 //!
 //! | crash | what lies there | what the next start does |
 //! |---|---|---|
-//! | while a run is gathered or made, or a file copied | files under hidden names | goes on behind the last set; the hidden files go; a run may be cut elsewhere now, since there are more entries |
+//! | while a run is gathered or made, or a file copied | parts of files, which have no hidden names yet | goes on behind the last set; they go; a run may be cut elsewhere now, since there are more entries |
+//! | behind that | whole files under hidden names, as far as they have them | the same |
 //! | within the write of the set, or before its sync | the same, and perhaps some of its lines | cuts these lines, and goes on as above: nobody has seen a file of it |
 //! | behind the sync, before the last rename | some files under their names, or fetched; the others hidden | gives those that are hidden their names, and goes on behind this set |
 //! | behind the last rename | files under their names, or fetched | finds none that is hidden, and goes on behind this set |
+//! | while a file is made again behind the sync, since somebody removed `.penstock` | a part of it, which has no hidden name | that file alone is lost if it had not been made before the crash: nobody but the node has anything to do there |
 //!
-//! So each point is in exactly one file of all that ever lay there, whenever somebody fetches them. A dated
-//! directory that somebody removes while a file of it is on the way is made again, and the file
-//! copied or made anew. If the landing directory itself goes, its ledger goes with it: it is locked anew and gets a new
+//! So each point is in exactly one file of all that ever lay there, whenever somebody fetches them. Hidden files lie in
+//! `.penstock`, and a dated directory is made when a file moves there. So a hidden file that is missing has its name or
+//! was fetched, whoever removes dated directories, and when. If the landing directory itself goes, what was on the way is
+//! copied or made anew, and its ledger goes with it: it is locked anew and gets a new
 //! one before anything else lands. So a file that the ledger names lies there, is about to, or was already fetched.
 //!
 //! [`Landing`] is driven by [`Landing::step`], each of which does a bounded amount of work, on the worker
@@ -120,8 +123,6 @@ pub struct Landing<D: Disk, S: Source> {
     /// A tablet that can be in no run, and why.
     odd: Option<(Sequence, String)>,
     chunk: Box<[u8]>,
-    /// Leftovers of the run of the program before are removed.
-    swept: bool,
     /// Held as long as the directory is used.
     lock: Option<D::File>,
 }
@@ -138,7 +139,7 @@ enum Work<D: Disk, S: Source> {
     Copying(Job, Option<Copy<D::File, S::File>>),
     /// Makes files of tablets.
     Making(Option<Box<Maker<D, S::Tablets>>>, Gathered),
-    /// They are to get their hidden names, once there is room.
+    /// Its files are whole, and to get their hidden names, once there is room.
     Placing(Set),
     /// Its lines are to be written.
     Recording(Set),
@@ -167,6 +168,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
         let lock = lock_dir(&disk, &dir).map_err(LandingError::lock(&dir))?;
         let (ledger, set) = Ledger::open(disk.clone(), &dir, node, next_sequence)?;
         naming::finish(&disk, &dir, set.iter().flat_map(Line::names))?;
+        naming::sweep(&disk, &dir)?;
         if let Some(through) = ledger.through() {
             cursor.raise(through.next());
         }
@@ -184,7 +186,6 @@ impl<D: Disk, S: Source> Landing<D, S> {
             run: None,
             odd: None,
             chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
-            swept: false,
             dir,
             disk,
             lock,
@@ -203,7 +204,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
         let (mut ledger, _) = Ledger::open(self.disk.clone(), &self.dir, self.node, next)?;
         ledger.count_on(self.ledger.landed());
         let through = ledger.through();
-        (self.lock, self.ledger, self.swept) = (lock, ledger, false);
+        (self.lock, self.ledger) = (lock, ledger);
         self.room.reopen(&self.disk);
         match std::mem::replace(&mut self.work, Work::Next) {
             Work::Copying(mut job, _) => {
@@ -217,7 +218,12 @@ impl<D: Disk, S: Source> Landing<D, S> {
             }
             Work::Recording(mut set) | Work::Naming(mut set) if !set.naming => {
                 set.recorded = through >= Some(set.last());
-                self.make_again(set);
+                // What a line here names may lie here whole: it is not put at risk by being made again.
+                if set.recorded {
+                    self.work = Work::Naming(set);
+                } else {
+                    self.make_again(set);
+                }
             }
             Work::Placing(set) => self.make_again(set),
             work @ (Work::Next

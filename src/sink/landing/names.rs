@@ -4,13 +4,15 @@
 //!  2026-11-22/41-41-sequence-root.h-3-0-1.tsfile          where a file lies when it is finished
 //!  2026-11-22/41-41-sequence-root.h-3-0-1.tsfile.mods     a file that belongs to it
 //!  2026-11-22/42-97-tablets-aligned.tsfile                a file made of tablets
-//!  2026-11-22/.41-41-sequence-root.h-3-0-1.tsfile         the same file before that: hidden
 //!  undated/42-42-x.tsfile                                 arrived while the clock was not believed
+//!  .penstock/.41-41-sequence-root.h-3-0-1.tsfile          before that, whole: a hidden name
+//!  .penstock/.copy-0                                      before that, while it is copied
+//!  .penstock/.twin-0.tsfile                               the same, while it is made (crate::twin)
 //! ```
 //!
-//! Dates are of the arrival, in UTC. An entry has the same names whenever it is landed, so a hidden file
-//! that a crash left is written over; and it gets its name by a rename within one directory, which is
-//! there or is not there after one sync.
+//! Dates are of the arrival, in UTC. An entry has the same names whenever it is landed. Nobody but this node has
+//! anything to do in `.penstock`, which lies on the same file system: a file there that has a hidden name is whole, and
+//! goes by being renamed. So scripts may remove a dated directory as soon as it is empty.
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +22,14 @@ use crate::spool::Arrival;
 
 /// Directory of what arrived while the clock was not believed.
 const UNDATED: &str = "undated";
+
+/// Directory of files that do not have their names yet, below the landing directory.
+const WORK_DIR: &str = ".penstock";
+
+/// The directory of files that do not have their names yet.
+pub(super) fn work_dir(dir: &Path) -> PathBuf {
+    dir.join(WORK_DIR)
+}
 
 /// The path of a file of the entries with these sequences, the first of which arrived then, below the landing
 /// directory; `name` is one that a file can have.
@@ -38,18 +48,15 @@ pub(super) fn landed_path(
     format!("{dir}/{first}-{last}-{own}")
 }
 
-/// Where a file lies before it has its name.
-pub(super) fn hidden(path: &Path) -> PathBuf {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    path.with_file_name(format!(".{name}"))
+/// Where a file with this path below the landing directory lies before that, when it is whole.
+pub(super) fn hidden(dir: &Path, landed: &str) -> PathBuf {
+    let name = Path::new(landed).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    work_dir(dir).join(format!(".{name}"))
 }
 
-/// Whether a name in a dated directory is that of a file before it has its own.
-pub(super) fn is_hidden(name: &str) -> bool {
-    let sequence = name.strip_prefix('.').and_then(|name| name.split_once('-'));
-    sequence.is_some_and(|(digits, _)| {
-        !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
-    })
+/// Where the file with this index lies while it is copied.
+pub(super) fn copy(dir: &Path, index: usize) -> PathBuf {
+    work_dir(dir).join(format!(".copy-{index}"))
 }
 
 /// `YYYY-MM-DD` in UTC.
@@ -76,11 +83,10 @@ mod tests {
     }
 
     #[test]
-    fn a_hidden_file_lies_beside_its_name() {
-        let hidden = hidden(Path::new("/land/undated/1-1-x.tsfile"));
-        assert_eq!(hidden, PathBuf::from("/land/undated/.1-1-x.tsfile"));
-        assert!(is_hidden(".1-1-x.tsfile") && !is_hidden("1-1-x.tsfile"));
-        assert!(!is_hidden(".nfs-1") && !is_hidden(".-1") && !is_hidden(".1"));
+    fn a_hidden_file_lies_where_no_script_has_anything_to_do() {
+        let hidden = hidden(Path::new("/land"), "undated/1-1-x.tsfile");
+        assert_eq!(hidden, PathBuf::from("/land/.penstock/.1-1-x.tsfile"));
+        assert_eq!(copy(Path::new("/land"), 1), PathBuf::from("/land/.penstock/.copy-1"));
     }
 
     #[test]
@@ -93,8 +99,8 @@ mod tests {
     fn the_longest_names_fit_every_file_system() {
         let longest = format!("P1-{}-{:020}-{}", "0".repeat(32), 7, "x".repeat(200));
         for name in [longest, "x".repeat(200)] {
-            let path = PathBuf::from(path(Some(NOON), u64::MAX, &name));
-            assert!(hidden(&path).file_name().is_some_and(|name| name.len() <= 255));
+            let path = hidden(Path::new("/land"), &path(Some(NOON), u64::MAX, &name));
+            assert!(path.file_name().is_some_and(|name| name.len() <= 255));
         }
     }
 }

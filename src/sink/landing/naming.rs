@@ -1,10 +1,10 @@
-//! From hidden files to their names, with the line in between.
+//! From whole files to hidden names, and from these to their own, with the line in between.
 
 use std::io;
 use std::path::Path;
 
 use super::error::LandingError;
-use super::names::{hidden, is_hidden};
+use super::names::{hidden, work_dir};
 use super::set::{Of, Set};
 use super::source::Source;
 use super::step::Step;
@@ -12,27 +12,49 @@ use super::{Landing, Work};
 use crate::spool::Disk;
 
 impl<D: Disk, S: Source> Landing<D, S> {
-    /// Makes the directory in which a hidden file will lie. What the run before has left there goes: whatever it had
-    /// recorded has its name by now.
-    pub(super) fn prepare(&mut self, path: &Path) -> Result<(), LandingError> {
-        let dated = path.parent().unwrap_or(&self.dir);
-        self.disk.create_dir(dated).map_err(LandingError::disk("make", dated))?;
-        self.disk.sync_dir(&self.dir).map_err(LandingError::disk("sync", &self.dir))?;
-        if self.swept {
-            return Ok(());
-        }
-        let mut left = Vec::new();
-        let listed = self.disk.list(dated, &mut |name| {
-            if is_hidden(name) {
-                left.push(dated.join(name));
+    /// Makes the directory in which files lie that do not have their names yet: somebody may have removed it.
+    pub(super) fn make_work_dir(&self) -> Result<(), LandingError> {
+        let path = work_dir(&self.dir);
+        self.disk.create_dir(&path).map_err(LandingError::disk("make", path))?;
+        self.disk.sync_dir(&self.dir).map_err(LandingError::disk("sync", &self.dir))
+    }
+
+    /// Gives files that are whole their hidden names, as soon as there is room.
+    pub(super) fn place(&mut self, set: Set) -> Result<Step, LandingError> {
+        let moved = match self.admit(set.bytes()) {
+            Ok(None) => self.move_in(&set),
+            Ok(Some(step)) => {
+                self.work = Work::Placing(set);
+                return Ok(step);
             }
-        });
-        listed.map_err(LandingError::disk("list", dated))?;
-        for path in left {
-            self.disk.remove(&path).map_err(LandingError::disk("remove", path))?;
+            Err(error) => Err(error),
+        };
+        match moved {
+            Ok(true) => self.work = Work::Recording(set),
+            Ok(false) => self.make_again(set),
+            Err(error) => {
+                self.work = Work::Placing(set);
+                return Err(error);
+            }
         }
-        self.swept = true;
-        Ok(())
+        Ok(Step::Worked)
+    }
+
+    /// False if somebody has removed the files.
+    fn move_in(&self, set: &Set) -> Result<bool, LandingError> {
+        self.check_lock()?;
+        for (from, name) in set.sources(&self.dir).iter().zip(set.names()) {
+            let to = hidden(&self.dir, name);
+            match self.disk.rename(from, &to) {
+                // A step before may have come as far as here.
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound
+                        && self.disk.file_bytes(&to).is_ok() => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                renamed => renamed.map_err(LandingError::disk("rename", from))?,
+            }
+        }
+        Ok(true)
     }
 
     /// Writes the lines. An error leaves them unwritten, or nobody knows: they are written again.
@@ -61,20 +83,22 @@ impl<D: Disk, S: Source> Landing<D, S> {
     }
 
     /// Before a line says that a file is about to lie there, its hidden name has to be on disk. False if
-    /// somebody has removed it, as a rule with its directory.
+    /// somebody has removed it.
     fn is_there(&self, set: &Set) -> Result<bool, LandingError> {
-        for path in set.names().map(|name| self.dir.join(name)) {
-            let path = hidden(&path);
-            let found = self
-                .disk
-                .file_bytes(&path)
-                .and_then(|_| self.disk.sync_dir(path.parent().unwrap_or(&self.dir)));
-            match found {
+        for path in set.names().map(|name| hidden(&self.dir, name)) {
+            match self.disk.file_bytes(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-                found => found.map_err(LandingError::disk("sync", path))?,
+                found => drop(found.map_err(LandingError::disk("look at", path))?),
             }
         }
-        Ok(true)
+        if set.names().next().is_none() {
+            return Ok(true);
+        }
+        let dir = work_dir(&self.dir);
+        match self.disk.sync_dir(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            synced => synced.map(|()| true).map_err(LandingError::disk("sync", dir)),
+        }
     }
 
     /// The files of a set are gone: they are copied or made again, which gives the same.
@@ -119,24 +143,57 @@ impl<D: Disk, S: Source> Landing<D, S> {
 }
 
 /// Gives hidden files that are still there their names; the `TsFile` comes last, so that whoever sees it
-/// sees its mods, too.
+/// sees its mods, too. Their directory is made only for that; if somebody removes it at this very moment, it is
+/// an error, and the next try makes it again.
 pub(super) fn finish<'n, D: Disk>(
     disk: &D,
     dir: &Path,
     names: impl Iterator<Item = &'n str> + Clone,
 ) -> Result<(), LandingError> {
-    for path in names.clone().map(|name| dir.join(name)) {
-        match disk.rename(&hidden(&path), &path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            renamed => renamed.map_err(LandingError::disk("rename", hidden(&path)))?,
+    let mut dated = None;
+    for (from, to) in names.clone().map(|name| (hidden(dir, name), dir.join(name))) {
+        match disk.file_bytes(&from) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            found => drop(found.map_err(LandingError::disk("look at", &from))?),
+        }
+        let parent = to.parent().unwrap_or(dir);
+        if dated.as_deref() != Some(parent) {
+            disk.create_dir(parent).map_err(LandingError::disk("make", parent))?;
+            disk.sync_dir(dir).map_err(LandingError::disk("sync", dir))?;
+            dated = Some(parent.to_owned());
+        }
+        disk.rename(&from, &to).map_err(LandingError::disk("rename", from))?;
+    }
+    // The run before may have renamed them, and not come as far as here.
+    let mut synced = None;
+    for path in names.map(|name| dir.join(name)) {
+        let parent = path.parent().unwrap_or(dir);
+        if synced.as_deref() != Some(parent) {
+            sync(disk, parent)?;
+            synced = Some(parent.to_owned());
         }
     }
-    for path in names.map(|name| dir.join(name)) {
-        match disk.sync_dir(path.parent().unwrap_or(dir)) {
-            // Everything was fetched, and a script removed the directory.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            synced => synced.map_err(LandingError::disk("sync", path))?,
-        }
+    if synced.is_some() { sync(disk, &work_dir(dir)) } else { Ok(()) }
+}
+
+/// Makes the names in a directory durable. One that is gone has none: everything was fetched, and a script removed it.
+fn sync<D: Disk>(disk: &D, dir: &Path) -> Result<(), LandingError> {
+    match disk.sync_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        synced => synced.map_err(LandingError::disk("sync", dir)),
+    }
+}
+
+/// Removes what the run before has left, behind [`finish`]: whatever it had recorded has its name by now.
+pub(super) fn sweep<D: Disk>(disk: &D, dir: &Path) -> Result<(), LandingError> {
+    let dir = work_dir(dir);
+    let mut left = Vec::new();
+    match disk.list(&dir, &mut |name| left.push(dir.join(name))) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        listed => listed.map_err(LandingError::disk("list", &dir))?,
+    }
+    for path in left {
+        disk.remove(&path).map_err(LandingError::disk("remove", path))?;
     }
     Ok(())
 }

@@ -1,12 +1,11 @@
-//! From tablets to files: a run is gathered, made, and put under its hidden names.
+//! From tablets to files: a run is gathered, and made.
 
-use std::io;
 use std::time::Instant;
 
 use super::error::LandingError;
 use super::line::{LedgerFile, Line, What};
-use super::names::{hidden, landed_path};
-use super::set::{Of, Set};
+use super::names::{landed_path, work_dir};
+use super::set::Set;
 use super::source::{Item, Source};
 use super::step::Step;
 use super::{Landing, Work};
@@ -179,7 +178,8 @@ impl<D: Disk, S: Source> Landing<D, S> {
 
     fn begin_making(&self, run: &Gathered) -> Result<Box<Maker<D, S::Tablets>>, LandingError> {
         self.check_lock()?;
-        let settings = twin::Settings { dir: self.dir.clone(), writer: twin::writer_settings() };
+        self.make_work_dir()?;
+        let settings = twin::Settings { dir: work_dir(&self.dir), writer: twin::writer_settings() };
         let mut maker = Maker::new(self.disk.clone(), self.source.tablets(), settings);
         maker.begin(Run { first: run.first, last: run.last });
         Ok(Box::new(maker))
@@ -206,46 +206,6 @@ impl<D: Disk, S: Source> Landing<D, S> {
             self.work = Work::Making(None, run);
         }
         Ok(Step::Worked)
-    }
-
-    /// Gives the files of a run their hidden names, as soon as there is room.
-    pub(super) fn place(&mut self, set: Set) -> Result<Step, LandingError> {
-        let moved = match self.admit(set.bytes()) {
-            Ok(None) => self.move_in(&set),
-            Ok(Some(step)) => {
-                self.work = Work::Placing(set);
-                return Ok(step);
-            }
-            Err(error) => Err(error),
-        };
-        match moved {
-            Ok(true) => self.work = Work::Recording(set),
-            Ok(false) => self.make_again(set),
-            Err(error) => {
-                self.work = Work::Placing(set);
-                return Err(error);
-            }
-        }
-        Ok(Step::Worked)
-    }
-
-    /// False if somebody has removed the files.
-    fn move_in(&mut self, set: &Set) -> Result<bool, LandingError> {
-        let Of::Run(made) = &set.of else { return Ok(true) };
-        self.check_lock()?;
-        for (from, name) in made.files.iter().zip(set.names()) {
-            let to = hidden(&self.dir.join(name));
-            self.prepare(&to)?;
-            match self.disk.rename(from, &to) {
-                // A step before may have come as far as here.
-                Err(error)
-                    if error.kind() == io::ErrorKind::NotFound
-                        && self.disk.file_bytes(&to).is_ok() => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-                renamed => renamed.map_err(LandingError::disk("rename", from))?,
-            }
-        }
-        Ok(true)
     }
 }
 

@@ -1,9 +1,10 @@
 //! What is recorded by one write and then gets its names: the files of one entry, or of one run of tablets.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::job::Job;
 use super::line::Line;
+use super::names::copy;
 use super::run::Gathered;
 use super::step::Landed;
 use crate::data::{OriginId, Sequence};
@@ -72,6 +73,14 @@ impl Set {
     /// Paths of its files below the landing directory; a `TsFile` comes behind its mods.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.lines.iter().flat_map(Line::names)
+    }
+
+    /// Where they lie before they have their hidden names, in the same order.
+    pub(super) fn sources(&self, dir: &Path) -> Vec<PathBuf> {
+        match &self.of {
+            Of::Entry(job) => (0..job.files.len()).map(|index| copy(dir, index)).collect(),
+            Of::Run(made) => made.files.clone(),
+        }
     }
 
     /// Bytes of all its files.
