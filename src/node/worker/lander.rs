@@ -101,7 +101,7 @@ impl<D: Disk> Lander<D> {
                 {
                     self.complain(kind_of(&error), error.to_string());
                 }
-                Next::At(clock::now() + self.pause())
+                Next::Pause(clock::now() + self.pause())
             }
         }
     }
@@ -171,7 +171,7 @@ impl<D: Disk> Lander<D> {
                 let what =
                     format!("{present} bytes of at most {max_bytes} lie there, {needed} more wait");
                 board.raise(Report::new(TroubleKind::LandingFull, what), clock::wall());
-                return Next::At(clock::now() + TROUBLE_PAUSE);
+                return Next::Pause(clock::now() + TROUBLE_PAUSE);
             }
         }
         self.advance();
@@ -224,7 +224,7 @@ impl<D: Disk> Lander<D> {
             Ok(Err(error)) => {
                 let error = format!("entry {sequence} waits for the quarantine: {error}");
                 self.complain(TroubleKind::LandingFailed, error);
-                return Next::At(clock::now() + TROUBLE_PAUSE);
+                return Next::Pause(clock::now() + TROUBLE_PAUSE);
             }
             Err(Ended) => return Next::At(clock::now() + TURN_PERIOD_MAX),
         }

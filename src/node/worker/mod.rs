@@ -116,27 +116,80 @@ enum Next {
     Now,
     /// Not before this, unless somebody says that there is more.
     At(Instant),
+    /// Not before this, whoever says that there is more: a step failed, or there is no room.
+    Pause(Instant),
+}
+
+impl Next {
+    /// Whether a part that said this has its turn now. Whatever wakes the worker lets all parts go on that do not pause.
+    fn is_due(self, now: Instant) -> bool {
+        match self {
+            Self::Now | Self::At(_) => true,
+            Self::Pause(at) => at <= now,
+        }
+    }
+
+    /// How long it wants to wait.
+    fn wait(self, now: Instant) -> Duration {
+        match self {
+            Self::Now => Duration::ZERO,
+            Self::At(at) | Self::Pause(at) => at.saturating_duration_since(now),
+        }
+    }
+}
+
+/// A part's turn, unless it pauses.
+fn take_turn(next: &mut Next, turn: impl FnOnce() -> Next) {
+    if next.is_due(clock::now()) {
+        *next = turn();
+    }
 }
 
 impl<D: Disk> Run<D> {
     fn run(mut self) {
         let board = Arc::clone(&self.board);
         let stamp = board.stamps.of(Loop::Worker);
+        let (mut land, mut take) = (Next::Now, Next::Now);
         while !self.order.load(Ordering::Acquire) {
             stamp.turn(clock::now());
-            let steps =
-                [self.lander.as_mut().map(Lander::turn), self.taker.as_mut().map(Taker::turn)];
+            if let Some(lander) = &mut self.lander {
+                take_turn(&mut land, || lander.turn());
+            }
+            if let Some(taker) = &mut self.taker {
+                take_turn(&mut take, || taker.turn());
+            }
             let now = clock::now();
             stamp.turn(now);
-            let pause = steps.into_iter().flatten().map(|next| match next {
-                Next::Now => Duration::ZERO,
-                Next::At(at) => at.saturating_duration_since(now),
-            });
-            let pause = pause.min().unwrap_or(TURN_PERIOD_MAX).min(TURN_PERIOD_MAX);
+            let waits = [(self.lander.is_some(), land), (self.taker.is_some(), take)];
+            let waits = waits.into_iter().filter(|(is_there, _)| *is_there);
+            let pause = waits.map(|(_, next)| next.wait(now)).min();
+            let pause = pause.unwrap_or(TURN_PERIOD_MAX).min(TURN_PERIOD_MAX);
             if !pause.is_zero() {
                 thread::park_timeout(pause);
             }
         }
         stamp.retire();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_lasts_however_often_somebody_says_that_there_is_more() {
+        let mut turns = 0;
+        let mut next = Next::At(clock::now() + TROUBLE_PAUSE);
+        for _woken in 0..5 {
+            take_turn(&mut next, || {
+                turns += 1;
+                Next::Pause(clock::now() + Duration::from_hours(1))
+            });
+        }
+        assert_eq!(turns, 1);
+        let now = clock::now();
+        assert!(next.wait(now) > TROUBLE_PAUSE && !next.is_due(now));
+        let Next::Pause(end) = next else { panic!("{next:?}") };
+        assert!(next.is_due(end) && Next::Now.is_due(now));
     }
 }

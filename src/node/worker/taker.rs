@@ -58,7 +58,7 @@ impl<D: Disk> Taker<D> {
             }
             Err(error) => {
                 self.complain("", &error);
-                Next::At(clock::now() + TROUBLE_PAUSE)
+                Next::Pause(clock::now() + TROUBLE_PAUSE)
             }
         }
     }
@@ -102,13 +102,13 @@ impl<D: Disk> Taker<D> {
             Step::Left { name, why, full } => self.leave(name, &why, full),
             Step::Unreadable { name, error } => {
                 self.step_over(name, &error);
-                return Next::At(clock::now() + TROUBLE_PAUSE);
+                return Next::Pause(clock::now() + TROUBLE_PAUSE);
             }
             Step::Waiting(until) => return Next::At(until),
             Step::Full { name, full } => return self.wait_for_room(&name, full),
             Step::Blocked { name, error } => {
                 self.complain(&name, &error);
-                return Next::At(clock::now() + TROUBLE_PAUSE);
+                return Next::Pause(clock::now() + TROUBLE_PAUSE);
             }
         }
         Next::Now
@@ -118,12 +118,12 @@ impl<D: Disk> Taker<D> {
         let board = &self.parts.board;
         if full.needed <= full.limit {
             board.intake(IntakeKind::Inbox).held.set(1);
-            return Next::At(clock::now() + TROUBLE_PAUSE);
+            return Next::Pause(clock::now() + TROUBLE_PAUSE);
         }
         let what =
             format!("{name} needs {} bytes, the spool takes {} at most", full.needed, full.limit);
         board.raise(Report::new(TroubleKind::FileTooLarge, what).about(name), clock::wall());
-        Next::At(clock::now() + TROUBLE_PAUSE)
+        Next::Pause(clock::now() + TROUBLE_PAUSE)
     }
 
     /// A flawed file stays in the inbox: a person is told for as long as it lies there.
