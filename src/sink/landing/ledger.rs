@@ -2,9 +2,13 @@
 //!
 //! ```text
 //!  landing.jsonl      appended to; a line is synced before its file gets its name
-//!  landing.jsonl.1    full ones, the newest first; at most 8
+//!  landing.jsonl.1    full ones, the newest first
 //!  ...
 //! ```
+//!
+//! For a deletion a line is all that there is, so no line is ever removed here: full ones are as much to be fetched as
+//! the files, and count against `max_bytes` as these do. Those from `.2` on are of no more use to the node than
+//! to find landed files for `max_bytes` and `keep_days`; `.1` may have the last set.
 //!
 //! What a line says is in `line.rs`.
 //!
@@ -27,8 +31,8 @@ use crate::spool::{Disk, DiskFile, OpenMode, read_full_at, write_all_at};
 const NAME: &str = "landing.jsonl";
 /// A ledger that reached this size is put aside.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// Full ledgers that are kept.
-const KEPT_MAX: usize = 8;
+/// Full ledgers with a higher number are not looked for, so that a name that somebody gave costs no time.
+const AGE_MAX: usize = 9999;
 /// Bytes looked at for lines at one time; a line has less than that.
 const WINDOW_BYTES: usize = 64 * 1024;
 /// Bytes looked at for the last set; a set has less than that.
@@ -42,7 +46,7 @@ pub(super) struct Spot {
 }
 
 /// Where the oldest line that is kept may be.
-pub(super) const OLDEST: Spot = Spot { age: KEPT_MAX, offset: 0 };
+pub(super) const OLDEST: Spot = Spot { age: usize::MAX, offset: 0 };
 
 /// The open ledger.
 #[derive(Debug)]
@@ -56,6 +60,8 @@ pub(super) struct Ledger<D: Disk> {
     /// Everything up to here was recorded.
     through: Option<Sequence>,
     landed: Totals,
+    /// Age of the oldest file, or more.
+    oldest: usize,
     /// Counts changes of what the files' names stand for.
     rotations: u64,
 }
@@ -78,11 +84,13 @@ impl<D: Disk> Ledger<D> {
             suspect: false,
             through: None,
             landed: Totals::default(),
+            oldest: 0,
             rotations: 0,
         };
+        ledger.find_oldest()?;
         let mut set = ledger.open_newest()?;
         let mut age = 1;
-        while set.is_empty() && age <= KEPT_MAX {
+        while set.is_empty() && age <= ledger.oldest {
             if let Some(file) = ledger.open_file(age)? {
                 set = last_set(&file).map_err(ledger.failed("read", age))?.0;
             }
@@ -96,6 +104,24 @@ impl<D: Disk> Ledger<D> {
         let through = set.last().and_then(|line| line.through);
         ledger.through = through.filter(|through| *through < next.0).map(Sequence);
         Ok((ledger, set))
+    }
+
+    fn find_oldest(&mut self) -> Result<(), LandingError> {
+        let mut oldest = 0;
+        let listed = self.disk.list(&self.dir, &mut |name| {
+            let age = name.strip_prefix(NAME).and_then(|rest| rest.strip_prefix('.'));
+            let age = age.and_then(|age| age.parse().ok()).filter(|age| *age <= AGE_MAX);
+            oldest = oldest.max(age.unwrap_or(0));
+        });
+        listed.map_err(LandingError::disk("list", &self.dir))?;
+        self.oldest = oldest;
+        Ok(())
+    }
+
+    /// Bytes of the ledgers that are full.
+    pub(super) fn full_bytes(&self) -> u64 {
+        let full = 1..=self.oldest;
+        full.filter_map(|age| self.disk.file_bytes(&self.path(age)).ok()).sum()
     }
 
     fn open_newest(&mut self) -> Result<Vec<Line>, LandingError> {
@@ -213,20 +239,30 @@ impl<D: Disk> Ledger<D> {
         Ok(file)
     }
 
-    /// Gives every ledger the name of the next older one. A crash in between leaves a gap, which readers
-    /// step over.
+    /// Gives every ledger up to the first gap the name of the next older one, the oldest first, so that none takes
+    /// another one's. An error or a crash in between leaves a gap, which readers step over and the next try closes.
     fn rotate(&mut self) -> Result<(), LandingError> {
         self.file = None;
         self.rotations += 1;
-        for age in (0..KEPT_MAX).rev() {
-            match self.disk.rename(&self.path(age), &self.path(age + 1)) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                renamed => renamed.map_err(self.failed("rename", age))?,
-            }
+        let mut free = 0;
+        while self.is_there(free)? {
+            free += 1;
+        }
+        self.oldest = self.oldest.max(free);
+        for age in (0..free).rev() {
+            let renamed = self.disk.rename(&self.path(age), &self.path(age + 1));
+            renamed.map_err(self.failed("rename", age))?;
         }
         self.sync_dir()?;
         (self.bytes, self.suspect) = (0, false);
         Ok(())
+    }
+
+    fn is_there(&self, age: usize) -> Result<bool, LandingError> {
+        match self.disk.file_bytes(&self.path(age)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            found => found.map(|_| true).map_err(self.failed("look at", age)),
+        }
     }
 
     fn sync_dir(&self) -> Result<(), LandingError> {
@@ -239,6 +275,9 @@ impl<D: Disk> Ledger<D> {
         &self,
         mut spot: Spot,
     ) -> Result<Option<(Vec<L>, Spot)>, LandingError> {
+        if spot.age > self.oldest {
+            spot = Spot { age: self.oldest, offset: 0 };
+        }
         loop {
             if let Some((lines, offset)) = self.lines_at(spot)? {
                 return Ok(Some((lines, Spot { offset, ..spot })));
@@ -341,7 +380,7 @@ fn set_at_end(bytes: &[u8]) -> Option<Vec<Line>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spool::SimDisk;
+    use crate::spool::{Fault, SimDisk};
 
     const NODE: OriginId = OriginId([7; 16]);
 
@@ -403,6 +442,47 @@ mod tests {
         let (ledger, set) = open(&disk);
         assert!(ledger.bytes > 2 * WINDOW_BYTES as u64);
         assert_eq!((set.len(), ledger.through()), (300, Some(Sequence(301))));
+    }
+
+    /// Sequences of all lines, in order.
+    fn sequences(ledger: &Ledger<SimDisk>) -> Vec<u64> {
+        let (mut spot, mut sequences) = (OLDEST, Vec::new());
+        while let Some((lines, next)) = ledger.next_lines::<Line>(spot).expect("read") {
+            sequences.extend(lines.iter().map(|line| line.sequences.0));
+            spot = next;
+        }
+        sequences
+    }
+
+    /// Appends lines with these sequences, each to a ledger of its own, whatever fails at first.
+    fn append_each_to_its_own(ledger: &mut Ledger<SimDisk>, mut numbers: std::ops::Range<u64>) {
+        let mut next = numbers.next();
+        while let Some(sequence) = next {
+            ledger.suspect = true;
+            if ledger.append(&mut [line(sequence)], Sequence(sequence)).is_ok() {
+                next = numbers.next();
+            }
+        }
+    }
+
+    #[test]
+    fn no_line_is_ever_removed_whatever_fails_while_ledgers_get_other_names() {
+        for fails_at in 0..60 {
+            let disk = SimDisk::new(1, 1 << 30);
+            let (mut ledger, _) = open(&disk);
+            append_each_to_its_own(&mut ledger, 1..15);
+            disk.schedule(fails_at, Fault::Io, false);
+            append_each_to_its_own(&mut ledger, 15..21);
+            let mut lines = sequences(&ledger);
+            // Behind a sync that failed a set may be there twice.
+            lines.dedup();
+            assert_eq!(lines, (1..=20).collect::<Vec<_>>(), "{fails_at}");
+            let (ledger, _) = open(&disk);
+            let mut again = sequences(&ledger);
+            again.dedup();
+            assert_eq!((again, ledger.through()), (lines, Some(Sequence(20))), "{fails_at}");
+            assert!(ledger.full_bytes() > 19 * 700, "{fails_at}");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! How much lies in the landing directory, and what has to go.
 //!
 //! Scripts fetch files whenever they like, so what lies there is found by asking for each file that the
-//! ledger names, a window of lines a step. Nothing else in the directory is counted or touched.
+//! ledger names, a window of lines a step. Full ledgers are counted, too, and never removed: for a deletion they
+//! are all that there is. Nothing else in the directory is counted or touched.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -126,7 +127,8 @@ impl Room {
         let mut count = self.count.take().unwrap_or(Count::new());
         let Some((lines, next)) = ledger.next_lines::<Line>(count.spot)? else {
             self.age.is_at_least(&count.oldest, wall);
-            (self.present, self.counted_at) = (Some(count.bytes), Some(now));
+            let bytes = count.bytes.saturating_add(ledger.full_bytes());
+            (self.present, self.counted_at) = (Some(bytes), Some(now));
             if self.limits.keep_days > 0 {
                 self.age.store(disk).map_err(LandingError::disk("note the date in", &self.dir))?;
             }
