@@ -110,6 +110,7 @@ mod damage;
 mod dedup;
 mod digests;
 mod disk;
+mod drops;
 mod entry;
 mod error;
 mod failing;

@@ -328,7 +328,7 @@ impl<D: Disk> Spool<D> {
         self.store_snapshot()
     }
 
-    /// Writes a snapshot. Without room the old one stays, and the next start reads more.
+    /// Writes a snapshot. Without room the old one stays, the next start reads more, and what it would read stays.
     pub(super) fn store_snapshot(&mut self) -> Result<(), Fatal> {
         match self.snapshots.store(&self.disk, &self.dedup, self.log.synced) {
             Ok(()) => Ok(()),
@@ -338,6 +338,15 @@ impl<D: Disk> Spool<D> {
             }
             Err(error) => Err(self.fail(Fatal::at("write", Path::new("spool/snapshot"))(error))),
         }
+    }
+
+    /// Whether a snapshot has all below this sequence, so that the segments there are not needed to tell repetitions
+    /// after a start; writes one if not. False if there is no room for it.
+    pub(super) fn is_known_below(&mut self, end: u64) -> Result<bool, Fatal> {
+        if self.snapshots.through() < end {
+            self.store_snapshot()?;
+        }
+        Ok(self.snapshots.through() >= end)
     }
 
     /// Bytes of the largest payload: what an entry may have, and what a segment holds.

@@ -29,6 +29,8 @@ const BYTES_MAX: usize = MIB;
 #[derive(Debug, Default)]
 pub(super) struct Snapshots {
     generation: u64,
+    /// Entries below are in the newest one.
+    through: u64,
     buffer: Vec<u8>,
     /// The next start would have to read more than the last segment.
     pub(super) stale: bool,
@@ -46,7 +48,7 @@ impl Snapshots {
             if let Some((generation, tables, through)) = read(disk, number, mode)?
                 && generation > snapshots.generation
             {
-                snapshots.generation = generation;
+                (snapshots.generation, snapshots.through) = (generation, through);
                 newest = Some((tables, through));
             }
         }
@@ -76,8 +78,13 @@ impl Snapshots {
         if generation <= 2 {
             disk.sync_dir(Path::new("spool"))?;
         }
-        self.generation = generation;
+        (self.generation, self.through) = (generation, through);
         Ok(())
+    }
+
+    /// Entries below this sequence are in the newest one.
+    pub(super) const fn through(&self) -> u64 {
+        self.through
     }
 }
 

@@ -10,30 +10,24 @@
 //! empty one, of a header only, is made durable first and says which sequence comes next.
 
 use std::borrow::Cow;
-use std::io::{self, IoSlice};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::data::Sequence;
-use crate::limits::{CURSOR_SYNC_INTERVAL, MIB, SEGMENTS_AGED_MAX, SEGMENTS_MAX};
+use crate::limits::{CURSOR_SYNC_INTERVAL, SEGMENTS_AGED_MAX, SEGMENTS_MAX};
 use crate::spool::disk::is_full;
 use crate::spool::files::{FILES, each_name, parse_file_name};
 use crate::spool::index::Segment;
 use crate::spool::quota::Measure;
 use crate::spool::segment::{self, Found, SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::spool::{
-    ConsumerId, Cursor, Disk, DiskFile, Fatal, Misuse, OpenMode, PartialError, Spool, Start,
-    WhenFull, write_all_at,
+    ConsumerId, Cursor, Disk, Fatal, Misuse, OpenMode, PartialError, Spool, Start, WhenFull, drops,
 };
 
 /// The state is written this often.
 const STATE_INTERVAL: Duration = Duration::from_secs(60);
 /// What was released is looked at this often.
 const RELEASE_INTERVAL: Duration = Duration::from_secs(1);
-const DROPPED: &str = "spool/dropped";
-const DROPPED_BEFORE: &str = "spool/dropped.1";
-/// The list of what was dropped is begun anew at this length; the one before is kept.
-const DROPPED_BYTES_MAX: u64 = MIB as u64;
 
 impl<D: Disk> Spool<D> {
     /// Makes a consumer durable, or finds the one of that name (which keeps its place).
@@ -175,7 +169,9 @@ impl<D: Disk> Spool<D> {
         self.released = self.consumers.floor().map_or(self.log.synced, |floor| floor.0);
         loop {
             while self.front_end().is_some_and(|end| end <= self.released) {
-                self.remove_front()?;
+                if !self.remove_front()? {
+                    return Ok(());
+                }
             }
             if !(self.is_all_released() && self.succeed_last()?) {
                 return Ok(());
@@ -244,7 +240,9 @@ impl<D: Disk> Spool<D> {
             if self.consumers.is_dirty() {
                 self.sync_cursors()?;
             }
-            self.remove_front()?;
+            if !self.remove_front()? {
+                break;
+            }
             any = true;
         }
         Ok(any)
@@ -365,11 +363,15 @@ impl<D: Disk> Spool<D> {
         self.shared.index().segments.iter().map(size).sum()
     }
 
-    /// Removes the oldest segment and its files; it is not the last one.
-    fn remove_front(&mut self) -> Result<(), Fatal> {
-        let Some(end) = self.front_end() else { return Ok(()) };
+    /// Removes the oldest segment and its files; it is not the last one. False if it has to stay until there is room
+    /// to keep what de-duplication knows of it.
+    fn remove_front(&mut self) -> Result<bool, Fatal> {
+        let Some(end) = self.front_end() else { return Ok(false) };
+        if !self.is_known_below(end)? {
+            return Ok(false);
+        }
         // Out of the index first: no reader opens it any more.
-        let Some(front) = self.shared.index().segments.pop_front() else { return Ok(()) };
+        let Some(front) = self.shared.index().segments.pop_front() else { return Ok(false) };
         let path = segment::path(front.first);
         let log = Path::new(segment::DIR);
         let removed = (self.disk.remove(&path).map_err(Fatal::at("remove", &path)))
@@ -380,7 +382,7 @@ impl<D: Disk> Spool<D> {
         self.consumers.raise(Sequence(end));
         self.room.changed();
         self.room.full = false;
-        Ok(())
+        Ok(true)
     }
 
     /// Makes one segment's worth of room: released things first, then retained ones, then, if the operator wrote so,
@@ -395,6 +397,9 @@ impl<D: Disk> Spool<D> {
             return Ok(false);
         }
         let Some(end) = self.front_end() else { return Ok(false) };
+        if !self.is_known_below(end)? {
+            return Ok(false);
+        }
         if end <= self.released {
             self.counts.given_up += u64::from(self.retains());
         } else if self.settings.when_full == WhenFull::DropOldest {
@@ -402,8 +407,7 @@ impl<D: Disk> Spool<D> {
         } else {
             return Ok(false);
         }
-        self.remove_front()?;
-        Ok(true)
+        self.remove_front()
     }
 
     /// Counts and lists what `drop-oldest` is about to drop.
@@ -420,10 +424,10 @@ impl<D: Disk> Spool<D> {
             size(&front)
         );
         log::warn!("event=dropped {}", line.trim_end());
-        match list_drop(&self.disk, &line) {
+        match drops::list(&self.disk, &line) {
             // Without room for the line the count has to do.
             Err(error) if !is_full(&error) => {
-                return Err(self.fail(Fatal::at("write", Path::new(DROPPED))(error)));
+                return Err(self.fail(Fatal::at("write", Path::new(drops::PATH))(error)));
             }
             _ => {}
         }
@@ -477,23 +481,4 @@ fn remove_files<D: Disk>(disk: &D, end: u64) -> Result<(), Fatal> {
         let path = dir.join(name);
         disk.remove(&path).map_err(Fatal::at("remove", &path))
     })
-}
-
-/// Appends a line to the list of what was dropped, durably.
-fn list_drop<D: Disk>(disk: &D, line: &str) -> io::Result<()> {
-    let path = Path::new(DROPPED);
-    let mut at = match disk.file_bytes(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-        Err(error) => return Err(error),
-    };
-    if at >= DROPPED_BYTES_MAX {
-        disk.rename(path, Path::new(DROPPED_BEFORE))?;
-        at = 0;
-    }
-    let mode = if at == 0 { OpenMode::Create } else { OpenMode::Write };
-    let file = disk.open(path, mode)?;
-    write_all_at(&file, at, &mut [IoSlice::new(line.as_bytes())])?;
-    file.sync_data()?;
-    disk.sync_dir(Path::new(segment::DIR))
 }
