@@ -168,11 +168,7 @@ impl<D: Disk> Spool<D> {
         }
         self.released = self.consumers.floor().map_or(self.log.synced, |floor| floor.0);
         loop {
-            while self.front_end().is_some_and(|end| end <= self.released) {
-                if !self.remove_front()? {
-                    return Ok(());
-                }
-            }
+            while self.is_front_released() && self.remove_front()? {}
             if !(self.is_all_released() && self.succeed_last()?) {
                 return Ok(());
             }
@@ -221,6 +217,10 @@ impl<D: Disk> Spool<D> {
     /// Sequence where the oldest segment ends; `None` if it is the last one.
     fn front_end(&self) -> Option<u64> {
         self.shared.index().segments.get(1).map(|segment| segment.first)
+    }
+
+    fn is_front_released(&self) -> bool {
+        self.front_end().is_some_and(|end| end <= self.released)
     }
 
     /// Lets go what every consumer has passed, as far as retention does not keep it. Returns whether anything went.
