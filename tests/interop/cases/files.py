@@ -34,7 +34,7 @@ STEPS = {"week": 1000, "weeks": 7_000_000}
 COMPACTION = {"inner_compaction_candidate_file_num": (2, 30), "min_cross_compaction_unseq_file_level": (0, 1)}
 
 
-@case(seconds=120)
+@case(seconds=300)
 def ours(world, figures):
     """files of our writer, versions 3 and 4, loaded by stock 2.0.10: every type and encoding queried equal"""
     world.programs()
@@ -160,7 +160,7 @@ def shown(kind, value):
     return value
 
 
-@case(seconds=180)
+@case(seconds=300)
 def theirs(world, figures):
     """files of stock 2.0.10 read by us: flushed, out of order, deleted from, compacted, large: equal to SELECT"""
     world.programs()
@@ -209,7 +209,7 @@ def compare(stock, database, what, figures):
         what, len(files), data.points(expected), sum(map(os.path.getsize, files)) >> 10))
 
 
-@case(seconds=180, needs_stock=False)
+@case(seconds=300, needs_stock=False)
 def libraries(world, figures):
     """Apache's Java library, and its Python package where it installs: read ours, write for us"""
     done = subprocess.run([sys.executable, os.path.join(ROOT, "tests", "interop", "tsfile", "run")],

@@ -196,6 +196,10 @@ class Stock:
             self.connection = Session(self.rpc_port)
         return self.connection
 
+    def connect_anew(self):
+        """The next statement opens a session of its own."""
+        self.connection = None
+
     def run(self, *statements):
         self.session().run(*statements)
 
