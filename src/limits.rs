@@ -190,8 +190,13 @@ pub const TSFILE_COPY_BYTES: usize = 128 * KIB;
 pub const TSFILE_BLOOM_BYTES: usize = MIB;
 /// Bytes that are read at once where many small chunks are copied.
 pub const TSFILE_AHEAD_BYTES: usize = 64 * KIB;
+/// Schemas of tables that are copied from one `TsFile` to another: ten thousand columns or more.
+pub const TSFILE_SCHEMAS_BYTES_MAX: usize = MIB;
 /// Deletions that are kept of a modification file.
 pub const TSFILE_DELETIONS_MAX: usize = 64 * KIB;
+
+/// Index of a `TsFile` of which devices and points are counted when it lands: some 300 000 series, a second's work at most.
+pub const LANDING_INDEX_BYTES_MAX: u64 = 32 * MIB as u64;
 
 /// Bytes of tablets, as they count in memory, that are sorted there at one time to become a `TsFile`.
 pub const TWIN_ARENA_BYTES: usize = 640 * KIB;

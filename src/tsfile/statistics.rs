@@ -19,7 +19,7 @@
 use super::encoding::bits::put_var;
 use super::encoding::{Values, as_double};
 use super::window::{TsFileError, Window};
-use crate::data::{DataType, ReadAt};
+use crate::data::{DataType, ReadAt, TimeRange};
 
 /// What is known of some points without reading them.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,10 +142,17 @@ impl Statistics {
         window: &mut Window<'_, R>,
         value_type: Option<DataType>,
     ) -> Result<Self, TsFileError> {
+        let (count, TimeRange { min, max }) = Self::read_extent(window)?;
+        Ok(Self { count, start: min, end: max, body: Body::read(window, value_type)? })
+    }
+
+    /// Reads count and times only, which stand first.
+    pub(super) fn read_extent<R: ReadAt + ?Sized>(
+        window: &mut Window<'_, R>,
+    ) -> Result<(u32, TimeRange), TsFileError> {
         let count = window.var("point count")?;
-        let start = window.i64("first time")?;
-        let end = window.i64("last time")?;
-        Ok(Self { count, start, end, body: Body::read(window, value_type)? })
+        let min = window.i64("first time")?;
+        Ok((count, TimeRange { min, max: window.i64("last time")? }))
     }
 
     /// Steps over them.

@@ -47,6 +47,10 @@ pub struct Summary {
     pub roots: u32,
     /// Table schemas; a file that has some belongs to the table model.
     pub schemas: u32,
+    /// Where they begin, with their count; nothing in version 3.
+    pub schemas_start: u64,
+    /// Bytes of them and of their count.
+    pub schemas_bytes: u64,
     /// Where the bytes of the bloom filter begin.
     pub bloom: u64,
     /// Bytes of the bloom filter; none if it has no bit, or is left out.
@@ -78,12 +82,15 @@ pub fn check<R: ReadAt + ?Sized>(file: &R) -> Result<Summary, TsFileError> {
         start: end - metadata_bytes,
         first_child: u64::MAX,
     };
-    let (roots, schemas) = if version == 3 {
+    let roots = if version == 3 {
         block.root()?;
-        (1, 0)
+        1
     } else {
-        (block.tables()?, block.schemas()?)
+        block.tables()?
     };
+    let schemas_start = block.window.offset();
+    let schemas = if version == 3 { 0 } else { block.schemas()? };
+    let schemas_bytes = block.window.offset() - schemas_start;
     let separator = block.separator()?;
     let (bloom, bloom_bytes) = block.bloom_filter(version)?;
     if version == 4 {
@@ -91,7 +98,17 @@ pub fn check<R: ReadAt + ?Sized>(file: &R) -> Result<Summary, TsFileError> {
     }
     block.window.finish()?;
     check_data_zone(file, separator)?;
-    Ok(Summary { version, separator, metadata_bytes, roots, schemas, bloom, bloom_bytes })
+    Ok(Summary {
+        version,
+        separator,
+        metadata_bytes,
+        roots,
+        schemas,
+        schemas_start,
+        schemas_bytes,
+        bloom,
+        bloom_bytes,
+    })
 }
 
 fn check_magic<R: ReadAt + ?Sized>(window: &mut Window<'_, R>) -> Result<(), TsFileError> {

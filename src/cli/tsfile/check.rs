@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::{CliError, Ending};
 use super::open::{Bytewise, flawed};
+use super::progress::Output;
 use crate::tsfile::check::{self, Depth, Flaw};
 
 /// Flaws of one file that are printed; the others are counted.
@@ -37,7 +38,7 @@ pub(super) fn check(
 }
 
 fn check_one(path: &Path, depth: Depth, out: &mut impl Write) -> Result<Ending, CliError> {
-    let file = Bytewise::open(path)?;
+    let file = Bytewise::open(path, Output::End)?;
     let mut shown = 0;
     let mut failed = None;
     let mut report = |flaw: &Flaw| {

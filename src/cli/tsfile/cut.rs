@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::super::{CliError, Ending};
 use super::CutArguments;
 use super::open::{deletions, open};
+use super::progress::Output;
 use crate::data::ReadAt;
 use crate::ops::human::Bytes;
 use crate::tsfile::cut::{self, Selection};
@@ -20,7 +21,7 @@ const MEMORY_BYTES: usize = 256 * 1024;
 
 pub(super) fn cut(arguments: &CutArguments, out: &mut impl Write) -> Result<Ending, CliError> {
     let output = &arguments.output;
-    let file = open(&arguments.file)?;
+    let file = open(&arguments.file, Output::End)?;
     let deletions = deletions(&arguments.file)?;
     let selection = Selection {
         keep: arguments.keep.clone(),
@@ -28,7 +29,11 @@ pub(super) fn cut(arguments: &CutArguments, out: &mut impl Write) -> Result<Endi
         times: arguments.times.range(),
     };
     let failed = |cause| CliError::NoFile { path: output.clone(), cause };
-    let made = File::create_new(output).map_err(failed)?;
+    let made = File::create_new(output).map_err(|error| {
+        let is_there = error.kind() == io::ErrorKind::AlreadyExists;
+        let message = "it is there already; choose another name";
+        failed(if is_there { io::Error::new(error.kind(), message) } else { error })
+    })?;
     let version = if file.summary().version == 3 { Version::V3 } else { Version::V4 };
     // A group of an aligned device is as long as in the file that is cut.
     let settings =

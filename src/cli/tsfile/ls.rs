@@ -6,31 +6,25 @@ use std::path::{Path, PathBuf};
 
 use super::super::{CliError, Ending};
 use super::open::{Bytewise, flawed, open};
+use super::progress::Output;
+use crate::data::TimeRange;
 use crate::ops::human::Bytes;
 use crate::tsfile::TsFileError;
-use crate::tsfile::read::{Device, Series, TsFile};
-
-/// What the series of a file add up to.
-#[derive(Default)]
-struct Sums {
-    devices: u64,
-    series: u64,
-    points: u64,
-    times: Option<(i64, i64)>,
-}
+use crate::tsfile::read::{Device, Series, Tally, TsFile};
 
 pub(super) fn ls(files: &[PathBuf], out: &mut impl Write) -> Result<Ending, CliError> {
     for path in files {
-        let file = open(path)?;
+        let file = open(path, Output::Stream)?;
         let (version, bytes) = (file.summary().version, Bytes(file.bytes()));
         writeln!(out, "{}: version {version}, {bytes}", path.display())?;
-        let mut sums = Sums::default();
+        let mut sums = Tally::EMPTY;
         list(path, &file, &mut sums, out)?;
-        let Sums { devices, series, points, times } = sums;
+        let Tally { devices, series, points, times } = sums;
         write!(out, "  {devices} devices, {series} series, {points} points")?;
-        match times {
-            Some((first, last)) => writeln!(out, ", times {first} to {last}")?,
-            None => writeln!(out)?,
+        if times.is_empty() {
+            writeln!(out)?;
+        } else {
+            writeln!(out, ", times {} to {}", times.min, times.max)?;
         }
     }
     Ok(Ending::Done)
@@ -39,7 +33,7 @@ pub(super) fn ls(files: &[PathBuf], out: &mut impl Write) -> Result<Ending, CliE
 fn list(
     path: &Path,
     file: &TsFile<Bytewise>,
-    sums: &mut Sums,
+    sums: &mut Tally,
     out: &mut impl Write,
 ) -> Result<(), CliError> {
     let wrong = |error| flawed(path, error);
@@ -62,7 +56,7 @@ fn line_of(
     device: &Device,
     series: &Series,
     is_aligned: bool,
-    sums: &mut Sums,
+    sums: &mut Tally,
 ) -> Result<String, TsFileError> {
     let statistics = file.statistics(series.statistics, series.value_type)?;
     let (mut bytes, mut count) = (0, 0_u64);
@@ -83,14 +77,7 @@ fn line_of(
         .value_type
         .map_or_else(|| "TIME".to_owned(), |data_type| format!("{data_type:?}").to_uppercase());
     let (first, last, points) = (statistics.start, statistics.end, statistics.count);
-    if points > 0 {
-        let (min, max) = sums.times.unwrap_or((first, last));
-        sums.times = Some((min.min(first), max.max(last)));
-    }
-    if !series.is_time() {
-        sums.series += 1;
-        sums.points += u64::from(points);
-    }
+    sums.add(series, points, TimeRange { min: first, max: last });
     let aligned = if is_aligned { " aligned" } else { "" };
     let times = if points > 0 { format!("{first} to {last}") } else { "no points".to_owned() };
     Ok(format!(

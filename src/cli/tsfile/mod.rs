@@ -1,7 +1,7 @@
 //! `tsfile`: looks into `TsFiles`, makes smaller ones, draws series.
 //!
 //! ```text
-//!  open.rs   a file with the deletions that lie beside it, and progress on a terminal
+//!  open.rs   a file with the deletions that lie beside it     progress.rs  how far it is, on a terminal
 //!  times.rs  times as numbers and as dates
 //!  ls.rs     series     show.rs   points     check.rs  flaws     cut.rs   a smaller file     plot.rs  a picture
 //! ```
@@ -13,6 +13,7 @@ mod cut;
 mod ls;
 mod open;
 mod plot;
+mod progress;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -87,7 +88,7 @@ pub(super) struct CutArguments {
 pub(super) struct PlotArguments {
     /// The file
     file: PathBuf,
-    /// The series, such as 'root.plant.d1.*'
+    /// Measurements, or whole paths, that match, such as 'root.plant.d1.*'; may be repeated
     #[arg(long, required = true, value_name = "PATTERN")]
     series: Vec<String>,
     #[command(flatten)]
@@ -121,25 +122,41 @@ enum Format {
 }
 
 impl PointArguments {
-    /// Patterns over whole paths; a measurement alone stands for that of every device.
+    /// Patterns over whole paths; of a device alone all its series.
     fn selection(&self) -> Selection {
-        let mut devices: Vec<&str> = self.device.iter().map(String::as_str).collect();
-        if devices.is_empty() {
-            devices.push("**");
-        }
         let mut series: Vec<&str> = self.series.iter().map(String::as_str).collect();
         if series.is_empty() && !self.device.is_empty() {
             series.push("*");
         }
-        let of_devices = |name: &str| -> Vec<String> {
-            if crate::data::path::nodes(name).count() > 1 {
-                return vec![name.to_owned()];
-            }
-            devices.iter().map(|device| format!("{device}.{name}")).collect()
-        };
-        let keep = series.into_iter().flat_map(of_devices).collect();
-        Selection { keep, drop: Vec::new(), times: self.times.range() }
+        Selection {
+            keep: paths(&self.device, &series),
+            drop: Vec::new(),
+            times: self.times.range(),
+        }
     }
+}
+
+impl PlotArguments {
+    /// The same without devices.
+    fn selection(&self) -> Selection {
+        let series: Vec<&str> = self.series.iter().map(String::as_str).collect();
+        Selection { keep: paths(&[], &series), drop: Vec::new(), times: self.times.range() }
+    }
+}
+
+/// Patterns over whole paths: a measurement alone stands for that of these devices, or of all if there are none.
+fn paths(devices: &[String], series: &[&str]) -> Vec<String> {
+    let mut devices: Vec<&str> = devices.iter().map(String::as_str).collect();
+    if devices.is_empty() {
+        devices.push("**");
+    }
+    let of_devices = |name: &&str| -> Vec<String> {
+        if crate::data::path::nodes(name).count() > 1 {
+            return vec![(*name).to_owned()];
+        }
+        devices.iter().map(|device| format!("{device}.{name}")).collect()
+    };
+    series.iter().flat_map(of_devices).collect()
 }
 
 pub(super) fn tsfile(command: &TsFileCommand, out: &mut impl Write) -> Result<Ending, CliError> {

@@ -1,21 +1,18 @@
-//! A file, the deletions beside it, and how far reading has come.
+//! A file, and the deletions beside it.
 
-use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::super::CliError;
+use super::progress::{Output, Progress};
 use crate::data::ReadAt;
 use crate::limits::CONFIG_BYTES_MAX;
-use crate::ops::human::Bytes;
 use crate::tsfile::TsFileError;
 use crate::tsfile::read::{Deletions, DeletionsError, TsFile};
 
-/// Bytes between two lines of progress.
-const PROGRESS_BYTES: u64 = 32 << 20;
 /// Largest text of deletions that is read: they are kept in memory.
 const MODS_BYTES_MAX: u64 = 8 * CONFIG_BYTES_MAX as u64;
 
@@ -24,13 +21,11 @@ const MODS_BYTES_MAX: u64 = 8 * CONFIG_BYTES_MAX as u64;
 pub(super) struct Bytewise {
     file: File,
     bytes: u64,
-    read: Cell<u64>,
-    shown: Cell<u64>,
-    is_shown: bool,
+    progress: Progress,
 }
 
 impl Bytewise {
-    pub(super) fn open(path: &Path) -> Result<Self, CliError> {
+    pub(super) fn open(path: &Path, output: Output) -> Result<Self, CliError> {
         let opened = File::open(path).and_then(|file| {
             let metadata = file.metadata()?;
             // Opening one works, and reading tells less.
@@ -40,25 +35,7 @@ impl Bytewise {
             Ok((metadata.len(), file))
         });
         let (bytes, file) = opened.map_err(|cause| unreadable(path, cause))?;
-        let is_shown = io::stderr().is_terminal() && !io::stdout().is_terminal();
-        Ok(Self { file, bytes, read: Cell::new(0), shown: Cell::new(0), is_shown })
-    }
-
-    fn progress(&self) {
-        if self.is_shown && self.read.get() - self.shown.get() >= PROGRESS_BYTES {
-            self.shown.set(self.read.get());
-            let (read, bytes) = (Bytes(self.read.get()), Bytes(self.bytes));
-            // Nobody is left to tell.
-            drop(write!(io::stderr(), "\r{read} read, the file has {bytes}   "));
-        }
-    }
-}
-
-impl Drop for Bytewise {
-    fn drop(&mut self) {
-        if self.shown.get() > 0 {
-            drop(writeln!(io::stderr())); // nobody is left to tell
-        }
+        Ok(Self { file, bytes, progress: Progress::new(bytes, output) })
     }
 }
 
@@ -69,15 +46,14 @@ impl ReadAt for Bytewise {
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read_at(into, offset)?;
-        self.read.set(self.read.get() + count as u64);
-        self.progress();
+        self.progress.add(count);
         Ok(count)
     }
 }
 
 /// Opens a file whose ends are sound.
-pub(super) fn open(path: &Path) -> Result<TsFile<Bytewise>, CliError> {
-    TsFile::open(Bytewise::open(path)?).map_err(|error| flawed(path, error))
+pub(super) fn open(path: &Path, output: Output) -> Result<TsFile<Bytewise>, CliError> {
+    TsFile::open(Bytewise::open(path, output)?).map_err(|error| flawed(path, error))
 }
 
 /// What was deleted of a file: in `.mods2` beside it, or in `.mods`.
@@ -90,7 +66,7 @@ pub(super) fn deletions(path: &Path) -> Result<Deletions, CliError> {
     let records = beside(".mods2");
     if records.exists() {
         let flawed = |source| CliError::Deletions { path: records.clone(), source };
-        return Deletions::from_records(&Bytewise::open(&records)?).map_err(flawed);
+        return Deletions::from_records(&Bytewise::open(&records, Output::End)?).map_err(flawed);
     }
     let lines = beside(".mods");
     match fs::metadata(&lines) {

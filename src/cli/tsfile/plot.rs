@@ -4,15 +4,17 @@
 //!  points --> for each column of the picture: smallest and largest value --> Braille dots, or SVG lines
 //! ```
 //!
-//! So memory is that of the picture. Terminals draw with Braille characters, which have two by four dots
-//! each; the drawing libraries that were looked at bring licences or dependencies that this does not need.
+//! So memory is that of the picture, whatever the file. Terminals draw with Braille characters, which have two by
+//! four dots each; ARCHITECTURE.md says why no library does it.
 
 use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 
 use super::super::{CliError, Ending};
 use super::PlotArguments;
 use super::open::{Bytewise, deletions, flawed, open};
+use super::progress::Output;
 use crate::data::TimeRange;
 use crate::tsfile::TsFileError;
 use crate::tsfile::cut::Selection;
@@ -39,14 +41,13 @@ struct Line {
 
 pub(super) fn plot(arguments: &PlotArguments, out: &mut impl Write) -> Result<Ending, CliError> {
     let path = &arguments.file;
-    let file = open(path)?;
+    let file = open(path, Output::End)?;
     let deletions = deletions(path)?;
-    let times = arguments.times.range();
-    let selection = Selection { keep: arguments.series.clone(), drop: Vec::new(), times };
+    let selection = arguments.selection();
     let width = if arguments.svg.is_some() { SVG_WIDTH } else { WIDTH * 2 };
     let wrong = |error| flawed(path, error);
     let Some(times) = shown_times(&file, &selection).map_err(wrong)? else {
-        return Err(CliError::Usage("no series with points matches".to_owned()));
+        return Err(nothing_matches(path, "points"));
     };
     let mut points = Points::new(&file, Some(&deletions));
     points.within(times);
@@ -70,7 +71,7 @@ pub(super) fn plot(arguments: &PlotArguments, out: &mut impl Write) -> Result<En
         }
     }
     let Some(values) = value_range(&lines) else {
-        return Err(CliError::Usage("no series with numbers matches".to_owned()));
+        return Err(nothing_matches(path, "numbers"));
     };
     if let Some(svg) = &arguments.svg {
         let picture = svg_picture(&lines, times, values);
@@ -80,6 +81,11 @@ pub(super) fn plot(arguments: &PlotArguments, out: &mut impl Write) -> Result<En
         draw(&lines, times, values, out)?;
     }
     Ok(Ending::Done)
+}
+
+fn nothing_matches(path: &Path, what: &str) -> CliError {
+    let path = path.display();
+    CliError::Usage(format!("{path}: no series with {what} matches; tsfile ls {path} lists them"))
 }
 
 /// The times that the picture covers: those of the series, as far as they are wanted.

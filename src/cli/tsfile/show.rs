@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::super::{CliError, Ending};
 use super::open::{deletions, flawed, open};
+use super::progress::Output;
 use super::{Format, ShowArguments};
 use crate::data::DataType;
 use crate::tsfile::encoding::Values;
@@ -12,7 +13,7 @@ use crate::tsfile::read::{Piece, Points};
 pub(super) fn show(arguments: &ShowArguments, out: &mut impl Write) -> Result<Ending, CliError> {
     let path = &arguments.file;
     let wrong = |error| flawed(path, error);
-    let file = open(path)?;
+    let file = open(path, Output::Stream)?;
     let deletions = deletions(path)?;
     let selection = arguments.points.selection();
     let mut points = Points::new(&file, Some(&deletions));

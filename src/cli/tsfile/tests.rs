@@ -110,7 +110,8 @@ fn a_cut_honours_the_deletions_beside_the_file() {
     assert!(text.ends_with("1 devices, 1 series, 1 points\n"), "{text}");
     assert!(printed(&["check", to]).contains("sound"));
     assert!(printed(&["show", to]).contains("-20"));
-    assert!(run(&["cut", from, "-o", to]).1.is_err(), "nothing is overwritten");
+    let taken = run(&["cut", from, "-o", to]).1.expect_err("nothing is overwritten");
+    assert!(taken.to_string().ends_with("b.tsfile: it is there already; choose another name"));
     assert_eq!(fs::read_dir(folder.path()).expect("folder").count(), 3, "no scratch is left");
 }
 
@@ -120,9 +121,11 @@ fn series_are_drawn() {
     let path = path.to_str().expect("text");
     let text = printed(&["plot", path, "--series", "root.sg.d1.s1"]);
     assert!(text.contains("30.000000 |") && text.ends_with("root.sg.d1.s1\n"), "{text}");
+    assert_eq!(printed(&["plot", path, "--series", "s1"]), text, "of all devices");
     let folder = tempfile::tempdir().expect("folder");
     let svg = folder.path().join("x.svg");
     printed(&["plot", path, "--series", "root.**", "--svg", svg.to_str().expect("text")]);
     assert!(fs::read_to_string(&svg).expect("picture").starts_with("<svg"));
-    assert!(run(&["plot", path, "--series", "root.none"]).1.is_err());
+    let none = run(&["plot", path, "--series", "root.none"]).1.expect_err("nothing matches");
+    assert!(none.to_string().contains("tsfile ls "), "{none}");
 }

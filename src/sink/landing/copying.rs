@@ -12,7 +12,8 @@ use super::{Landing, Work};
 use crate::data::ReadAt;
 use crate::limits;
 use crate::spool::{Disk, DiskFile, OpenMode, ReadError, write_all_at};
-use crate::tsfile::{TsFileError, tail};
+use crate::tsfile::TsFileError;
+use crate::tsfile::read::{Tally, TsFile};
 
 /// Chunks copied in one step: 1 MiB, so that a step on a disk of 20 MB/s takes 50 ms.
 const CHUNKS_A_STEP: usize = 16;
@@ -107,7 +108,8 @@ impl<D: Disk, S: Source> Landing<D, S> {
             file.bytes = from.len();
         }
         if is_ts_file {
-            tail::check(&from).map_err(|flaw| file.flawed(flaw))?;
+            let ts_file = TsFile::open(&from).map_err(|flaw| file.flawed(flaw))?;
+            job.tally = tally(&ts_file);
         }
         if at == 0 {
             self.make_work_dir()?;
@@ -156,6 +158,14 @@ impl<D: Disk, S: Source> Landing<D, S> {
         file.compare(copy.hasher.finalize()).map_err(Stopped::Unfit)?;
         Ok(Copied::File)
     }
+}
+
+/// Counts what a file holds, unless its index is large, or flawed: then that is not known, and the file is landed as
+/// it came.
+fn tally<R: ReadAt>(file: &TsFile<R>) -> Option<Tally> {
+    let summary = file.summary();
+    let index = file.bytes().saturating_sub(summary.separator);
+    if index > limits::LANDING_INDEX_BYTES_MAX { None } else { Tally::of(file).ok() }
 }
 
 impl JobFile {

@@ -16,6 +16,7 @@ use super::step::Unfit;
 use crate::data::{OriginId, Precision, Sequence, TimeRange};
 use crate::limits;
 use crate::spool::Kind;
+use crate::tsfile::read::Tally;
 use crate::wire::piece::check_file_name;
 use crate::wire::request::RequestType;
 
@@ -40,6 +41,8 @@ pub(super) struct Job {
     pub(super) why: Option<String>,
     /// How often a stored file could not be read.
     pub(super) unread: u32,
+    /// What its index says of a `TsFile`; `None` if it was not counted.
+    pub(super) tally: Option<Tally>,
     /// Its line is on disk.
     pub(super) recorded: bool,
 }
@@ -61,8 +64,8 @@ impl Job {
     fn new(item: Item, what: What) -> Self {
         let time_range = item.header.time_range;
         let (files, paths) = (Vec::new(), Vec::new());
-        let (why, unread, recorded) = (None, 0, false);
-        Self { item, what, files, paths, time_range, why, unread, recorded }
+        let (why, unread, tally, recorded) = (None, 0, None, false);
+        Self { item, what, files, paths, time_range, why, unread, tally, recorded }
     }
 
     /// The job of an entry that goes into no run and is no deletion; its names are the same whenever it is landed. Without
@@ -144,6 +147,7 @@ impl Job {
     /// Its files are not landed: only a line that says why.
     pub(super) fn put_aside(&mut self, why: &Unfit) {
         self.what = What::Unfit;
+        self.tally = None;
         self.files.clear();
         let mut why = why.to_string();
         let whole = |end: &usize| why.is_char_boundary(*end);
@@ -155,6 +159,12 @@ impl Job {
     /// Bytes of all its files.
     pub(super) fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// Of the data: what the source said, else what was counted.
+    fn times(&self) -> Option<TimeRange> {
+        let counted = self.tally.map(|tally| tally.times).filter(|times| !times.is_empty());
+        self.time_range.or(counted)
     }
 
     pub(super) const fn sequence(&self) -> Sequence {
@@ -170,9 +180,9 @@ impl Job {
             what: self.what,
             file: files.pop(),
             sequences: (sequence, sequence),
-            devices: None,
-            points: None,
-            time_range: self.time_range.map(|range| (range.min, range.max)),
+            devices: self.tally.map(|tally| tally.devices),
+            points: self.tally.map(|tally| tally.points),
+            time_range: self.times().map(|range| (range.min, range.max)),
             precision: header.precision.map(Precision::text).map(str::to_owned),
             node: node.to_string(),
             origin: header.identity.origin.to_string(),

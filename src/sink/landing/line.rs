@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  {"what":"file","name":"2026-11-22/41-41-x.tsfile","bytes":2292,"blake3":"<64 hex>",
-//!   "sequences":[41,41],"devices":null,"points":null,"time_range":[1,9],"precision":"ms",
+//!   "sequences":[41,41],"devices":2,"points":40,"time_range":[1,9],"precision":"ms",
 //!   "node":"<32 hex>","origin":"<32 hex>","origin_sequences":[41,41],
 //!   "with":[{"name":"2026-11-22/41-41-x.tsfile.mods","bytes":40,"blake3":"<64 hex>"}],
 //!   "through":41,"landed":{"files":1,"bytes":2332,"points":0}}
@@ -19,7 +19,7 @@
 //! | `name`, `bytes`, `blake3` | the file; absent where there is none |
 //! | `with` | files that belong to it: deletions; what the pieces of a sealed request brought, in order |
 //! | `sequences` | first and last entry of the spool that it is made of |
-//! | `devices`, `points` | what the file holds; null where that was not counted |
+//! | `devices`, `points` | what the file holds, deletions beside it not taken off; null where that was not counted: of a file whose index is larger than 32 MiB, or flawed |
 //! | `time_range`, `precision` | earliest and latest time, for a delete of the points that go, and their unit; null if unknown |
 //! | `node` | the node whose spool counted the sequences |
 //! | `origin`, `origin_sequences` | the node that took it in first, and the numbers there, smallest and greatest |

@@ -9,6 +9,8 @@
 //!  encoding that is only read     its borders are written in the default encoding
 //! ```
 //!
+//! Schemas of tables are copied as they are.
+//!
 //! What is inside is known from statistics, so that a border costs its pages and nothing else does.
 
 mod ahead;
@@ -22,6 +24,7 @@ use thiserror::Error;
 
 use self::ahead::Ahead;
 use crate::data::{DataType, ReadAt, TimeRange, path};
+use crate::limits::TSFILE_SCHEMAS_BYTES_MAX;
 use crate::tsfile::device::DeviceId;
 use crate::tsfile::encoding::{Encoding, Values};
 use crate::tsfile::read::{
@@ -29,7 +32,7 @@ use crate::tsfile::read::{
     TsFile,
 };
 use crate::tsfile::statistics::Statistics;
-use crate::tsfile::window::{TsFileError, Window};
+use crate::tsfile::window::{TsFileError, Window, read_fully};
 use crate::tsfile::write::{Column, Scratch, Source, WriteError, Writer};
 
 /// Which points.
@@ -74,9 +77,14 @@ pub enum CutError {
     /// The new one cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// Tables have schemas, which are not written yet.
-    #[error("a file of the table model cannot be cut")]
-    Table,
+    /// Schemas of tables are copied in memory.
+    #[error("the schemas of its tables have {bytes} bytes, at most {max} can be copied")]
+    Schemas {
+        /// Their bytes.
+        bytes: u64,
+        /// The limit.
+        max: usize,
+    },
 }
 
 /// Adds the selected points of a file to one that is being written, which must be of the same version and
@@ -91,7 +99,7 @@ pub fn cut<R: ReadAt, W: io::Write, S: Scratch>(
     writer: &mut Writer<W, S>,
 ) -> Result<(), CutError> {
     if file.summary().schemas > 0 {
-        return Err(CutError::Table);
+        writer.set_schemas(schemas_of(file)?);
     }
     let ahead = Ahead::new(file.file());
     let mut cutter = Cutter {
@@ -114,6 +122,16 @@ pub fn cut<R: ReadAt, W: io::Write, S: Scratch>(
         }
     }
     Ok(())
+}
+
+/// The schemas of all tables as they stand in the file: those of tables of which nothing is left do no harm.
+fn schemas_of<R: ReadAt>(file: &TsFile<R>) -> Result<Vec<u8>, CutError> {
+    let (start, bytes) = (file.summary().schemas_start, file.summary().schemas_bytes);
+    let max = TSFILE_SCHEMAS_BYTES_MAX;
+    let count = usize::try_from(bytes).ok().filter(|count| *count <= max);
+    let mut schemas = vec![0; count.ok_or(CutError::Schemas { bytes, max })?];
+    read_fully(file.file(), start, &mut schemas)?;
+    Ok(schemas)
 }
 
 struct Cutter<'f, R> {

@@ -64,9 +64,10 @@ fn is_just(name: &str, deletions: &Deletions, selection: &Selection) -> usize {
     got.len()
 }
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "batch_v3",
     "batch_v4",
+    "py_table",
     "py_tree",
     "py_types",
     "v3_aligned",
@@ -132,11 +133,13 @@ fn borders_of_every_encoding_are_cut() {
 }
 
 #[test]
-fn tables_are_refused() {
+fn a_table_keeps_its_schema() {
     let bytes = sample("py_table");
-    let file = TsFile::open(&bytes[..]).expect("sound");
-    let scratches: [MemoryScratch; 3] = Default::default();
-    let mut writer = Writer::new(Vec::new(), scratches, Settings::default()).expect("memory");
-    let refused = cut(&file, &Deletions::default(), &Selection::ALL, &mut writer);
-    assert!(matches!(refused, Err(CutError::Table)));
+    let schemas = |bytes: &[u8]| schemas_of(&TsFile::open(bytes).expect("sound")).expect("few");
+    let keep = vec!["tab.**.f1".to_owned()];
+    let selection = Selection { keep, times: TimeRange { min: 2, max: 9 }, ..Selection::ALL };
+    assert_eq!(is_just("py_table", &Deletions::default(), &selection), 2);
+    let (made, _) = cut_out(&bytes, &Deletions::default(), &selection);
+    assert!(schemas(&bytes).len() > 1);
+    assert_eq!(schemas(&made), schemas(&bytes));
 }

@@ -19,6 +19,7 @@ mod index;
 mod page;
 mod points;
 mod series;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,7 @@ pub use self::page::PageReader;
 pub use self::points::{Piece, Points};
 pub(in crate::tsfile) use self::series::ChunkCursor;
 pub use self::series::{ChunkPlace, Chunks, Series, SeriesOf};
+pub use self::tally::Tally;
 use super::bloom::Shape;
 use super::statistics::Statistics;
 use super::tail::{self, Summary};

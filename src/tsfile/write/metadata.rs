@@ -44,6 +44,8 @@ pub(super) struct Metadata<S> {
     has_series: bool,
     chunks: u64,
     buffer: Vec<u8>,
+    /// Schemas of tables, with their count before them.
+    schemas: Vec<u8>,
 }
 
 impl<S: Scratch> Metadata<S> {
@@ -56,7 +58,13 @@ impl<S: Scratch> Metadata<S> {
             has_series: false,
             chunks: 0,
             buffer: Vec::new(),
+            schemas: vec![0],
         }
+    }
+
+    /// Sets the schemas of tables.
+    pub(super) fn set_schemas(&mut self, schemas: Vec<u8>) {
+        self.schemas = schemas;
     }
 
     /// Begins a device; it counts once it has a series.
@@ -145,8 +153,7 @@ impl<S: Scratch> Metadata<S> {
                 block.extend_from_slice(name);
                 block.extend_from_slice(root);
             }
-            // Schemas: those of tables in the table model.
-            put_var(0, &mut block);
+            block.extend_from_slice(&self.schemas);
         }
         block.extend_from_slice(&separator.to_be_bytes());
         put_bloom(&bloom, version, &mut block);

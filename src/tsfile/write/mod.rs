@@ -335,6 +335,11 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         Ok(())
     }
 
+    /// Gives the file the schemas of tables that a file of version 4 has: their count, and each as it stands there.
+    pub(in crate::tsfile) fn set_schemas(&mut self, schemas: Vec<u8>) {
+        self.metadata.set_schemas(schemas);
+    }
+
     /// Ends the file: metadata, and what is behind it. The caller syncs.
     ///
     /// # Errors

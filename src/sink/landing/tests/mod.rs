@@ -281,7 +281,7 @@ fn files_land_with_a_line_each() {
     assert_eq!(told.collect::<Vec<_>>(), [(3, 3, 228), (5, 5, 236)]);
     assert_eq!(landed(&disk), [A, B, B_MODS]);
     assert_eq!(landing.cursor(), &Cursor::at(Sequence(6)));
-    assert_eq!(landing.landed(), Totals { files: 2, bytes: 464, points: 0 });
+    assert_eq!(landing.landed(), Totals { files: 2, bytes: 464, points: 6 });
 
     let text = String::from_utf8(contents(&disk, "/land/landing.jsonl")).expect("text");
     let lines: Vec<serde_json::Value> =
@@ -292,14 +292,14 @@ fn files_land_with_a_line_each() {
         lines[1],
         serde_json::json!({
             "what": "file", "name": "2026-11-22/5-5-b.tsfile", "bytes": 228, "blake3": hash,
-            "sequences": [5, 5], "devices": null, "points": null,
+            "sequences": [5, 5], "devices": 1, "points": 3,
             "time_range": [1, 9], "precision": "ms",
             "node": "aa".repeat(16), "origin": "bb".repeat(16), "origin_sequences": [105, 105],
             "with": [{
                 "name": "2026-11-22/5-5-b.tsfile.mods", "bytes": 8,
                 "blake3": blake3::hash(b"DELETION").to_hex().to_string(),
             }],
-            "through": 5, "landed": {"files": 2, "bytes": 464, "points": 0},
+            "through": 5, "landed": {"files": 2, "bytes": 464, "points": 6},
         })
     );
 }

@@ -171,7 +171,10 @@ fn check(consumer: &Consumer, disk: &SimDisk, what: &str) {
     let landed =
         Totals { files: files as u64, points: total, bytes: lines.iter().map(Line::bytes).sum() };
     assert_eq!(last.landed, Some(landed), "{what}");
-    assert_eq!(total, expected(16).len() as u64, "{what}");
+    let of_tablets = lines.iter().filter(|line| line.what == What::Tablets);
+    let of_tablets: u64 = of_tablets.filter_map(|line| line.points).sum();
+    assert_eq!(of_tablets, expected(16).len() as u64, "{what}");
+    assert_eq!(total, of_tablets + 3, "{what}: with those of the file");
 }
 
 #[test]
@@ -190,7 +193,7 @@ fn a_run_becomes_files_with_a_line_each_and_ends_where_it_has_to() {
         told,
         [
             (What::Tablets, 1, 3, 3, 3 * TABLET),
-            (What::File, 4, 4, 1, 0),
+            (What::File, 4, 4, 1, 3),
             (What::Tablets, 5, 7, 1, 2 * TABLET),
             (What::Delete, 8, 8, 0, 0),
             (What::Tablets, 9, 10, 1, 2 * TABLET),
