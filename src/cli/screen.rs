@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::table::{Side, Table};
 use crate::ops::human::{Age, Bytes, Rate};
-use crate::ops::status::{CrossingReport, PipeReport, Status, TroubleReport};
+use crate::ops::status::{CrossingReport, PipeReport, SpoolReport, Status, TroubleReport};
 
 /// Prints the screen.
 pub(super) fn print(status: &Status, out: &mut impl Write) -> io::Result<()> {
@@ -125,14 +125,7 @@ fn pipe_cells(pipe: &PipeReport) -> [String; 10] {
 }
 
 fn intakes(status: &Status, out: &mut impl Write) -> io::Result<()> {
-    let used = |accepted: u64, open: u64, refused: u64| accepted + open + refused > 0;
-    let rows: Vec<_> = status
-        .intakes
-        .iter()
-        .filter(|intake| {
-            used(intake.accepted_entries, intake.connections, intake.refused + intake.held)
-        })
-        .collect();
+    let rows: Vec<_> = status.intakes.iter().filter(|intake| intake.is_used()).collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -167,13 +160,12 @@ fn rest(status: &Status, out: &mut impl Write) -> io::Result<()> {
     let percent = u128::from(spool.bytes) * 100 / u128::from(spool.max_bytes.max(1));
     writeln!(
         out,
-        "\nSPOOL       {}: {} entries, {} of {} ({percent} %), sequences {} to {}",
+        "\nSPOOL       {}: {} entries, {} of {} ({percent} %), {}",
         spool.state,
         spool.entries,
         Bytes(spool.bytes),
         Bytes(spool.max_bytes),
-        spool.first_sequence,
-        spool.next_sequence.saturating_sub(1)
+        sequences(spool)
     )?;
     if spool.dropped_entries > 0 {
         writeln!(out, "            {} entries were dropped to make room", spool.dropped_entries)?;
@@ -190,6 +182,15 @@ fn rest(status: &Status, out: &mut impl Write) -> io::Result<()> {
     let (now, peak) = (Bytes(node.memory_bytes), Bytes(node.memory_peak_bytes));
     writeln!(out, "MEMORY      {now}, at most {peak}")?;
     writeln!(out, "IDENTITY    {}  version {}", node.origin_id, node.version)
+}
+
+fn sequences(spool: &SpoolReport) -> String {
+    let (first, next) = (spool.first_sequence, spool.next_sequence);
+    if first < next {
+        format!("sequences {first} to {}", next - 1)
+    } else {
+        format!("the next sequence is {next}")
+    }
 }
 
 fn ago(seconds: Option<u64>) -> String {

@@ -91,6 +91,10 @@ impl Shown {
         }
         self.due = now + SHOW_PERIOD;
         self.recount(spool, now);
+        if self.board.spool.max_bytes.get() == 0 {
+            // Asks the file system, which may have less than the configuration says.
+            let _room = spool.room_for(0);
+        }
         let stats = spool.stats();
         let board = &self.board.spool;
         board.first_sequence.set(stats.first_sequence.0);

@@ -22,6 +22,8 @@ pub(super) struct Room {
     reserve: u64,
     /// Free bytes of the file system, as last asked, and bytes written since.
     free: Option<(u64, u64)>,
+    /// There may be more by now.
+    is_stale: bool,
     /// Something was refused, and nothing has been released since.
     pub(super) full: bool,
 }
@@ -37,7 +39,7 @@ pub(super) struct Measure {
 
 impl Room {
     pub(super) const fn new(max: u64, reserve: u64) -> Self {
-        Self { max, reserve, free: None, full: false }
+        Self { max, reserve, free: None, is_stale: false, full: false }
     }
 
     /// So many bytes were written.
@@ -49,7 +51,7 @@ impl Room {
 
     /// Something was removed, or time has passed: ask again.
     pub(super) const fn changed(&mut self) {
-        self.free = None;
+        self.is_stale = true;
     }
 
     /// The system itself said that there is no room.
@@ -61,10 +63,10 @@ impl Room {
     /// Measures, with `used` bytes in the spool.
     pub(super) fn measure<D: Disk>(&mut self, disk: &D, used: u64) -> Result<Measure, Fatal> {
         let (free, since) = match self.free {
-            Some(known) if known.1 <= ASK_AFTER_BYTES => known,
+            Some(known) if known.1 <= ASK_AFTER_BYTES && !self.is_stale => known,
             _ => (disk.free_bytes().map_err(Fatal::at("look at", Path::new(".")))?, 0),
         };
-        self.free = Some((free, since));
+        (self.free, self.is_stale) = (Some((free, since)), false);
         Ok(self.judge(free.saturating_sub(since), used))
     }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::patience::Patience;
 use super::{Next, Parts, TROUBLE_PAUSE};
 use crate::config::InboxConfig;
 use crate::intake::inbox::{
@@ -22,6 +23,9 @@ const STAGING: &str = "staging";
 /// Files that stay and are looked after at one time; trouble about others stays until it is acknowledged.
 const LEFT_MAX: usize = 64;
 
+/// What trouble about a spool that takes no file is about.
+const INBOX: &str = "inbox";
+
 /// What trouble about mods without their `TsFile` is about: no file's name.
 const ORPHANS: &str = "mods";
 
@@ -33,6 +37,8 @@ pub(super) struct Taker<D: Disk> {
     /// None until the directory could be opened.
     inbox: Option<Inbox<D, SpoolStore<SpoolHandle<D>>>>,
     failures: Repeating,
+    /// With a spool that has no room for the next file, though it may have some for less.
+    patience: Patience,
     /// Files that stay where they are, of which a person was told.
     left: Vec<String>,
 }
@@ -40,7 +46,8 @@ pub(super) struct Taker<D: Disk> {
 impl<D: Disk> Taker<D> {
     pub(super) fn new(parts: Parts<D>, config: InboxConfig, data_dir: &Path) -> Self {
         let settings = Settings::new(config.dir, config.archive_dir, data_dir.join(STAGING));
-        Self { parts, settings, inbox: None, failures: Repeating::default(), left: Vec::new() }
+        let (failures, patience) = (Repeating::default(), Patience::default());
+        Self { parts, settings, inbox: None, failures, patience, left: Vec::new() }
     }
 
     /// One step.
@@ -78,6 +85,9 @@ impl<D: Disk> Taker<D> {
         let board = Arc::clone(&self.parts.board);
         if !matches!(step, Step::Full { .. }) {
             board.intake(IntakeKind::Inbox).held.set(0);
+            if self.patience.ends() {
+                board.clear(TroubleKind::SpoolFull, INBOX);
+            }
         }
         match step {
             Step::Idle(until) => {
@@ -114,10 +124,15 @@ impl<D: Disk> Taker<D> {
         Next::Now
     }
 
-    fn wait_for_room(&self, name: &str, full: Full) -> Next {
-        let board = &self.parts.board;
+    fn wait_for_room(&mut self, name: &str, full: Full) -> Next {
+        let board = Arc::clone(&self.parts.board);
         if full.needed <= full.limit {
             board.intake(IntakeKind::Inbox).held.set(1);
+            if self.patience.waits(clock::now()) {
+                let Full { needed, available, limit } = full;
+                let what = format!("{name} needs {needed} bytes, {available} of {limit} are free");
+                board.raise(Report::new(TroubleKind::SpoolFull, what).about(INBOX), clock::wall());
+            }
             return Next::Pause(clock::now() + TROUBLE_PAUSE);
         }
         let what =

@@ -3,7 +3,7 @@
 //! | kind | condition | remedy |
 //! |---|---|---|
 //! | `spool-filling` | at the present rates the spool is full within 7 days | bring the far side back, or raise `[spool] max_bytes` |
-//! | `spool-full` | nothing more fits: intakes hold (`block`) or the oldest entries go (`drop-oldest`) | the same; or drop the stanza of the pipe that needs them, reload, `spool release` |
+//! | `spool-full` | nothing more fits: intakes hold (`block`) or the oldest entries go (`drop-oldest`); about `inbox`: its next file has waited for room for 30 s | the same; or drop the stanza of the pipe that needs them, reload, `spool release` |
 //! | `disk-slow` | an operation on the disk has taken longer than 10 s | look at the disk and at what else uses it |
 //! | `disk-failing` | the same disk error ended the program 3 times within 10 minutes; the spool is read only | replace the disk or free it, then restart |
 //! | `stuck` | a loop has made no turn for longer than 12 s outside a named operation | nothing: the watchdog restarts the node; send the log |

@@ -78,6 +78,9 @@ pub enum ControlError {
     },
 }
 
+/// What the kernel takes as a socket's path, but for the byte that ends it.
+pub const CONTROL_PATH_BYTES_MAX: usize = 107;
+
 /// Where the control socket lies: in the runtime directory of the service, else in the data
 /// directory.
 pub fn control_path(data_dir: &Path, runtime_directory: Option<&str>) -> PathBuf {

@@ -21,7 +21,9 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-pub use control::{Bind, ControlError, bind_control, control_path, request};
+pub use control::{
+    Bind, CONTROL_PATH_BYTES_MAX, ControlError, bind_control, control_path, request,
+};
 pub use http::{Listener, serve};
 pub use report::{
     CrossingReport, IntakeReport, LandingReport, ListenerReport, NodeReport, PipeReport,

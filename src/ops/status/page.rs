@@ -6,7 +6,7 @@
 
 use std::fmt::{self, Write};
 
-use super::report::{PipeReport, Status, TroubleReport};
+use super::report::{IntakeReport, PipeReport, Status, TroubleReport};
 use crate::ops::board::TroubleKind;
 use crate::ops::human::{Age, Bytes, Rate};
 
@@ -195,8 +195,12 @@ impl Page {
 
     fn intakes(&mut self, status: &Status) -> fmt::Result {
         self.open("intakes")?;
+        if !status.intakes.iter().any(IntakeReport::is_used) {
+            let none = self.word("none-taken");
+            return writeln!(self.out, "<span class=\"soft\">{none}</span></section>");
+        }
         self.titles(&["kind", "entries", "bytes", "refused", "held", "connections", "last"])?;
-        for intake in &status.intakes {
+        for intake in status.intakes.iter().filter(|intake| intake.is_used()) {
             let kind = self.word(&format!("kind.{}", intake.kind));
             let last = self.ago(intake.last_accept_age_seconds);
             writeln!(

@@ -105,6 +105,14 @@ pub struct IntakeReport {
     pub last_accept_age_seconds: Option<u64>,
 }
 
+impl IntakeReport {
+    /// Whether anything has come this way since the start, or might now.
+    pub fn is_used(&self) -> bool {
+        let came = [self.accepted_entries, self.duplicates, self.refused, self.resets, self.held];
+        self.connections > 0 || came.iter().any(|count| *count > 0)
+    }
+}
+
 /// One way out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields are the board's gauges")]
