@@ -1,18 +1,11 @@
 //! `check`: what would run, how long the far side may be away, and every mistake; changes nothing.
-//!
-//! What only the machine can tell (rights of directories, ports, secrets, room) is looked at here and
-//! reported like mistakes of the file.
 
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 
-use rustix::fs::{Access, access, statvfs};
-
-use super::{CheckArguments, CliError, Ending, Options, advice, load, owner, probe, status};
-use crate::config::{Config, Finding, Place, Role, Severity, Size};
+use super::machine::{self, free_bytes};
+use super::{CheckArguments, CliError, Ending, Options, advice, load, probe, status};
+use crate::config::{self, Config, Finding, Role, Severity, Size};
 use crate::ops::human::{Age, Bytes, Rate};
-use crate::ops::secret;
 use crate::ops::status::Status;
 
 /// `check`.
@@ -31,7 +24,8 @@ pub(super) fn check(
         None => writeln!(out, "{}, without a configuration file", role.program())?,
     }
     if !loaded.has_errors() {
-        look_at_machine(config, running.as_ref(), &mut loaded.findings);
+        machine::look(config, running.is_some(), &mut loaded.findings);
+        config::sort(&mut loaded.findings);
         what_runs(config, running.as_ref(), out)?;
         how_long(config, running.as_ref(), rate, out)?;
         advice::print(config, out)?;
@@ -151,116 +145,6 @@ fn how_long(
 fn present_rate(status: &Status) -> Option<u64> {
     let bytes: u64 = status.intakes.iter().map(|intake| intake.accepted_bytes).sum();
     bytes.checked_div(status.node.uptime_seconds).filter(|rate| *rate > 0)
-}
-
-/// Looks at what the configuration names.
-fn look_at_machine(config: &Config, running: Option<&Status>, findings: &mut Vec<Finding>) {
-    let mut look = Look { findings };
-    look.directory("data_dir", &config.data_dir);
-    if let Some(owner) = owner::other_than_root(&config.data_dir) {
-        let message = format!("it belongs to user {owner}; root may write where that user may not");
-        let hint = format!("check as the user that runs the node: sudo -u '#{owner}' ...");
-        look.find(Severity::Warning, "data_dir", message, &hint);
-    }
-    if let Some(inbox) = &config.inbox {
-        look.directory("inbox.dir", &inbox.dir);
-        if let Some(archive) = &inbox.archive_dir {
-            look.directory("inbox.archive_dir", archive);
-        }
-    }
-    if config.landing.enabled {
-        look.directory("landing.dir", &config.landing.dir);
-    }
-    if running.is_none() {
-        if config.gate.enabled {
-            look.port("gate.listen", config.gate.listen);
-        }
-        if let Some(address) = config.status_listen {
-            look.port("status.listen", address);
-        }
-    }
-    if let Some(credentials) = &config.gate.credentials {
-        look.result("gate.password", secret::reveal(&credentials.password).err());
-    }
-    for pipe in &config.pipes {
-        let key = format!("pipe {:?} password", pipe.name);
-        look.result(&key, secret::reveal(&pipe.sink.password).err());
-    }
-    if let Some(program) = config.alarm_command.first() {
-        let error = access(program.as_str(), Access::EXEC_OK).err().map(io::Error::from);
-        look.result("alarm.command", error.map(|error| named(Path::new(program), &error)));
-    }
-    let free = free_bytes(&config.data_dir);
-    if free < config.spool.reserve_bytes {
-        let message = format!("only {} are free where data_dir lies", Bytes(free));
-        look.find(Severity::Error, "spool.reserve_bytes", message, "make room, or reserve less");
-    }
-}
-
-struct Look<'a> {
-    findings: &'a mut Vec<Finding>,
-}
-
-impl Look<'_> {
-    /// A directory that is there must be writable; one that is not must be makeable.
-    fn directory(&mut self, key: &str, path: &Path) {
-        let (there, hint) = if path.exists() {
-            (path, "give it to the user that runs the node")
-        } else {
-            (existing_parent(path), "make it, or give its parent to the user that runs the node")
-        };
-        if !there.is_dir() {
-            let message = format!("{} is not a directory", there.display());
-            self.find(Severity::Error, key, message, "choose another path");
-        } else if let Err(error) = access(there, Access::WRITE_OK | Access::EXEC_OK) {
-            let message = format!("{}: {}", there.display(), io::Error::from(error));
-            self.find(Severity::Error, key, message, hint);
-        }
-    }
-
-    fn port(&mut self, key: &str, address: SocketAddr) {
-        if let Err(error) = TcpListener::bind(address) {
-            let message = format!("cannot listen on {address}: {error}");
-            self.find(
-                Severity::Error,
-                key,
-                message,
-                "stop what listens there, or choose another port",
-            );
-        }
-    }
-
-    fn result(&mut self, key: &str, error: Option<io::Error>) {
-        if let Some(error) = error {
-            self.find(Severity::Error, key, error.to_string(), "");
-        }
-    }
-
-    fn find(&mut self, severity: Severity, key: &str, message: String, hint: &str) {
-        self.findings.push(Finding {
-            severity,
-            place: Place::Nowhere,
-            key: key.to_owned(),
-            message,
-            hint: hint.to_owned(),
-        });
-    }
-}
-
-/// The nearest directory above `path` that is there; `.` for a relative path without one.
-fn existing_parent(path: &Path) -> &Path {
-    let above = path.ancestors().skip(1).find(|above| above.exists());
-    above.filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
-}
-
-/// Bytes that a user may still write where `path` is or will be.
-fn free_bytes(path: &Path) -> u64 {
-    let there = if path.exists() { path } else { existing_parent(path) };
-    statvfs(there).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
-fn named(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// A slow sensor net, a plant, a large plant.

@@ -65,16 +65,20 @@ fn file(role: Role, options: &Options) -> Option<PathBuf> {
 
 fn read(path: &Path) -> Result<String, CliError> {
     let unreadable = |cause| CliError::Unreadable { path: path.to_owned(), cause };
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let limit = u64::try_from(CONFIG_BYTES_MAX).unwrap_or(u64::MAX);
-    let bytes = File::open(path)
-        .and_then(|file| file.take(limit + 1).read_to_string(&mut text))
+    let invalid = |message| unreadable(io::Error::new(io::ErrorKind::InvalidData, message));
+    File::open(path)
+        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
         .map_err(unreadable)?;
-    if bytes > CONFIG_BYTES_MAX {
-        let message = format!("longer than {CONFIG_BYTES_MAX} bytes");
-        return Err(unreadable(io::Error::new(io::ErrorKind::InvalidData, message)));
+    if bytes.len() > CONFIG_BYTES_MAX {
+        return Err(invalid(format!("longer than {CONFIG_BYTES_MAX} bytes")));
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|error| {
+        let whole = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        let line = whole.filter(|byte| **byte == b'\n').count() + 1;
+        invalid(format!("line {line} is no UTF-8 text: save the file as UTF-8"))
+    })
 }
 
 /// The default of the node's name.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  arguments --> clap --> load.rs (configuration) --+-- run.rs      the node
-//!                                                   +-- check.rs    what would run, and every mistake
+//!                                                   +-- check.rs    what would run, and every mistake; machine.rs
 //!                                                   +-- status.rs   asks a running node
 //!                                                   +-- spool.rs    looks into a spool
 //!             \-- tsfile/ looks into files, without a configuration
@@ -19,6 +19,7 @@ mod advice;
 mod allocator;
 mod check;
 mod load;
+mod machine;
 mod owner;
 mod probe;
 mod run;
@@ -57,6 +58,7 @@ struct Arguments {
 
 /// Options of every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Options {
     /// The configuration file
     #[arg(short, long, global = true, value_name = "FILE")]
@@ -91,10 +93,10 @@ enum Command {
     /// Gives a cloned box an identity of its own; the node must be stopped
     NewId,
     /// Looks into a spool, of a running or a stopped node
-    #[command(subcommand)]
+    #[command(subcommand, after_help = SPOOL_EXAMPLES)]
     Spool(SpoolCommand),
-    /// Looks into `TsFiles`, makes smaller ones, draws series
-    #[command(subcommand, name = "tsfile")]
+    /// Looks into TsFiles, makes smaller ones, draws series
+    #[command(subcommand, name = "tsfile", after_help = TSFILE_EXAMPLES)]
     TsFile(tsfile::TsFileCommand),
 }
 
@@ -184,7 +186,7 @@ enum CliError {
     /// Root would write where the node could not read it afterwards.
     #[error(
         "{dir} belongs to user {owner}, who could not open what root makes in it; nothing was done. \
-         Run it as that user: sudo -u '#{owner}' {program} ...",
+         Run it as that user: sudo -u '#{owner}' {program} ..., or give the directory to root: chown -R root {dir}",
         dir = dir.display()
     )]
     NotTheOwner { dir: PathBuf, owner: u32, program: &'static str },
@@ -193,10 +195,17 @@ enum CliError {
         dir = dir.display()
     )]
     NoNode { dir: PathBuf },
+    #[error(
+        "there is no spool in {dir}: no node has run there; name a node's directory by -c or --data-dir",
+        dir = dir.display()
+    )]
+    NoSpool { dir: PathBuf },
+    #[error("a node runs in {dir}: stop it first", dir = dir.display())]
+    Runs { dir: PathBuf },
     /// A consumer cannot be dropped.
     #[error(transparent)]
     Partial(#[from] PartialError),
-    #[error("entry {0} is not there")]
+    #[error("entry {0} is not there; spool ls lists what is")]
     NoEntry(Sequence),
     #[error("{0} flaws")]
     Flaws(u64),
@@ -225,9 +234,11 @@ impl CliError {
             | Self::Unreadable { .. }
             | Self::Usage(_)
             | Self::NotTheOwner { .. }
-            | Self::NoNode { .. } => ExitCode::from(USAGE),
+            | Self::NoNode { .. }
+            | Self::NoSpool { .. } => ExitCode::from(USAGE),
             Self::Control(_)
             | Self::Unexpected
+            | Self::Runs { .. }
             | Self::Spool(_)
             | Self::Read(_)
             | Self::Fatal(_)
@@ -320,6 +331,21 @@ fn build_facts() -> String {
 
 const USAGE: u8 = 2;
 const FOUND: u8 = 3;
+
+const SPOOL_EXAMPLES: &str = "Examples, after the program's name:
+  spool ls --from 4711                              what waits, from there on
+  spool show 4711                                   one entry
+  spool verify                                      compare every checksum and hash; exits with 1 on a flaw
+  spool export 4711-4720 /tmp/out                   as files and requests
+  spool release                                     after a pipe or the landing was taken out for good";
+
+const TSFILE_EXAMPLES: &str = "Examples, after the program's name:
+  tsfile ls day.tsfile                              devices, series, types, points, times, sizes
+  tsfile show day.tsfile --series temperature --from 2026-11-22 --format csv
+  tsfile check *.tsfile                             exits with 3 on a flaw
+  tsfile cut day.tsfile -o noon.tsfile --keep 'root.plant.**' --from 2026-11-22T12:00 --to 2026-11-22T12:59:59.999
+  tsfile plot day.tsfile --series temperature
+  tsfile plot day.tsfile --series 'root.plant.d1.*' --svg day.svg";
 
 const SENDER_EXAMPLES: &str = "Examples:
   penstock-sender check --connect                   is all well, and does the gate answer?

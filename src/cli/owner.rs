@@ -14,7 +14,7 @@ pub(super) fn other_than_root(dir: &Path) -> Option<u32> {
     foreign(rustix::process::geteuid().as_raw(), owner)
 }
 
-/// For commands that write into a data directory.
+/// For what writes into a data directory: the node itself, too.
 ///
 /// # Errors
 /// If root would leave files there that the node cannot open.

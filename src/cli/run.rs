@@ -11,15 +11,10 @@ pub(super) fn run(role: Role, options: &Options) -> Result<Ending, CliError> {
     let loaded = load::load(role, options)?;
     let remarks: Vec<String> = loaded.findings.iter().map(ToString::to_string).collect();
     let config = if loaded.has_errors() { loaded.usable()? } else { loaded.config };
+    owner::refuse_root(role, &config.data_dir)?;
     ops::log::init(level(config.log_level, options));
     for remark in remarks {
         log::warn!("event=config_remark {remark}");
-    }
-    if let Some(owner) = owner::other_than_root(&config.data_dir) {
-        let dir = config.data_dir.display();
-        log::warn!(
-            "event=run_as_root data_dir=\"{dir}\" owner={owner} remedy=\"run it as the owner\""
-        );
     }
     let reread = || reread(role, options);
     Ok(Ending::Node(node::run(config, &reread)))

@@ -1,6 +1,7 @@
 //! `spool` and `new-id`: what lies in a data directory, of a running or a stopped node.
 
 use std::io::Write;
+use std::path::Path;
 
 use super::table::{Side, Table};
 use super::{CliError, Ending, Options, SpoolCommand, load, owner, spool_files, status};
@@ -9,7 +10,9 @@ use crate::data::Sequence;
 use crate::node;
 use crate::ops::clock::{self, EpochMillis};
 use crate::ops::human::Bytes;
-use crate::spool::{Entry, EntryHeader, FileList, Kind, Reader, RealDisk, Source, Spool};
+use crate::spool::{
+    Entry, EntryHeader, FileList, Kind, Reader, RealDisk, Source, Spool, SpoolError,
+};
 use crate::wire::bytes::Reader as WireReader;
 use crate::wire::request::Head;
 
@@ -21,7 +24,7 @@ pub(super) fn spool(
     out: &mut impl Write,
 ) -> Result<Ending, CliError> {
     let config = load::load(role, options)?.usable()?;
-    let open = || Ok::<_, CliError>(Reader::open_read_only(RealDisk::new(&config.data_dir))?);
+    let open = || open(&config);
     match command {
         SpoolCommand::Ls { from, limit } => list(&mut open()?, *from, *limit, out),
         SpoolCommand::Show { sequence } => show(&mut open()?, Sequence(*sequence), out),
@@ -31,6 +34,26 @@ pub(super) fn spool(
             spool_files::export(&mut open()?, first, last, dir, out)
         }
         SpoolCommand::Release => release(role, options, &config, out),
+    }
+}
+
+/// The spool as it lies there.
+fn open(config: &Config) -> Result<Reader<RealDisk>, CliError> {
+    let dir = &config.data_dir;
+    if !dir.join("spool").is_dir() {
+        return Err(CliError::NoSpool { dir: dir.clone() });
+    }
+    Ok(Reader::open_read_only(RealDisk::new(dir))?)
+}
+
+/// Says whose directory it is that is in use.
+fn in_use(dir: &Path) -> impl FnOnce(SpoolError) -> CliError {
+    move |error| {
+        if matches!(error, SpoolError::Locked { .. }) {
+            CliError::Runs { dir: dir.to_owned() }
+        } else {
+            error.into()
+        }
     }
 }
 
@@ -47,7 +70,7 @@ pub(super) fn new_id(
         return Err(CliError::NoNode { dir: dir.clone() });
     }
     owner::refuse_root(role, dir)?;
-    let origin = Spool::new_id(&RealDisk::new(dir))?;
+    let origin = Spool::new_id(&RealDisk::new(dir)).map_err(in_use(dir))?;
     writeln!(out, "the node in {} is now {}", dir.display(), origin.text().as_str())?;
     Ok(Ending::Done)
 }
@@ -179,11 +202,12 @@ fn release(
         write!(out, "{said}")?;
         return Ok(Ending::Done);
     }
-    let disk = RealDisk::new(&config.data_dir);
-    drop(Reader::open_read_only(disk.clone())?); // nothing is made where there is no spool
+    drop(open(config)?); // nothing is made where there is no spool
     owner::refuse_root(role, &config.data_dir)?;
+    let disk = RealDisk::new(&config.data_dir);
     let (mut spool, _) =
-        Spool::open(disk, node::spool_settings(config), clock::now(), clock::wall().0)?;
+        Spool::open(disk, node::spool_settings(config), clock::now(), clock::wall().0)
+            .map_err(in_use(&config.data_dir))?;
     let stanzas: Vec<_> = config.pipes.iter().map(|pipe| pipe.name.clone()).collect();
     let released = node::release(&mut spool, &stanzas)?;
     spool.close(clock::now())?;

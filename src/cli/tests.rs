@@ -173,10 +173,123 @@ fn check_shows_every_mistake_and_exits_with_two() {
     .unwrap();
     let (text, ending) = run_in(dir.path(), &["check"]);
     assert!(
-        text.contains("error: inbox.dir: ") && text.contains("not-a-dir is not a directory"),
+        text.contains("p.toml:2: error: inbox.dir: ")
+            && text.contains("not-a-dir is not a directory"),
         "{text}"
     );
     assert!(ending.is_err());
+}
+
+#[test]
+fn mistakes_that_only_the_machine_shows_have_file_line_key_and_hint() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let free = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("open"), "secret").unwrap();
+    fs::write(dir.path().join("alarm.sh"), "").unwrap();
+    let text = format!(
+        r#"[gate]
+enabled = true
+listen = "127.0.0.1:{port}"
+user = "root"
+password = "file:no-such-file"
+[landing]
+enabled = true
+dir = "p.toml/landing"
+[alarm]
+command = ["{here}/alarm.sh"]
+[status]
+listen = "192.0.2.1:1"
+[[pipe]]
+name = "a"
+sink = {{ sink = "iotdb-air-gap-sink", node-urls = "h:1", password = "file:open" }}
+[[pipe]]
+name = "b"
+[pipe.sink]
+sink = "iotdb-air-gap-sink"
+node-urls = "h:1"
+"connector.password" = "env:PENSTOCK_NO_SUCH"
+[spool]
+reserve_bytes = "9000TiB"
+"#,
+        here = dir.path().display()
+    );
+    fs::write(dir.path().join("p.toml"), text).unwrap();
+    let (text, ending) = run_in(dir.path(), &["check"]);
+    assert_eq!(ending.unwrap_err().exit_code(), ExitCode::from(USAGE));
+    for part in [
+        &format!("p.toml:3: error: gate.listen: cannot listen on 127.0.0.1:{port}: "),
+        "ss -ltnp",
+        "p.toml:5: error: gate.password: file:",
+        "mode 0600",
+        "p.toml:8: error: landing.dir: ",
+        "p.toml is not a directory (choose another path)",
+        "p.toml:10: error: alarm.command: ",
+        "chmod +x",
+        "p.toml:12: error: status.listen: cannot listen on 192.0.2.1:1: ",
+        "see ip addr",
+        "p.toml:15: warning: pipe[0].sink.\"password\": ",
+        "open can be read by others (chmod 0600)",
+        "p.toml:21: error: pipe[1].sink.\"connector.password\": env:PENSTOCK_NO_SUCH: is not set",
+        "p.toml:23: error: spool.reserve_bytes: only ",
+        "make room, or reserve less",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    // What a person gave on the command line is there, not in the file.
+    let long = free.path().join("d".repeat(110));
+    let arguments = ["--data-dir", long.to_str().unwrap(), "--set", "status.listen=off", "check"];
+    let (text, _) = run(Role::Sender, &arguments);
+    assert!(text.contains("--data-dir: error: data_dir: "), "{text}");
+    assert!(text.contains("a socket, whose path has at most 107 bytes"), "{text}");
+}
+
+#[test]
+fn sections_that_want_the_same_thing_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "[gate]\nenabled = true\nlisten = \"0.0.0.0:9780\"\n[status]\nlisten = \"127.0.0.1:9780\"\n\
+                [inbox]\ndir = \"x\"\n[landing]\nenabled = true\ndir = \"x\"\n";
+    fs::write(dir.path().join("p.toml"), text).unwrap();
+    let (text, ending) = run_in(dir.path(), &["check"]);
+    assert!(
+        text.contains("p.toml:5: error: status.listen: 127.0.0.1:9780 is what gate.listen "),
+        "{text}"
+    );
+    assert!(
+        text.contains("p.toml:10: error: landing.dir: ")
+            && text.contains("/x is inbox.dir already"),
+        "{text}"
+    );
+    assert!(ending.is_err());
+}
+
+#[test]
+fn commands_name_the_directory_without_a_spool_or_with_a_node() {
+    let dir = tempfile::tempdir().unwrap();
+    for command in [&["spool", "ls"][..], &["spool", "release"]] {
+        let error = run_in(dir.path(), command).1.unwrap_err();
+        let expected = format!("there is no spool in {}", dir.path().display());
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        assert_eq!(error.exit_code(), ExitCode::from(USAGE));
+    }
+    let (_open, _) =
+        Spool::open(RealDisk::new(dir.path()), Settings::default(), clock::now(), 0).unwrap();
+    for command in [&["new-id"][..], &["spool", "release"]] {
+        let error = run_in(dir.path(), command).1.unwrap_err();
+        let expected = format!("a node runs in {}: stop it first", dir.path().display());
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.exit_code(), ExitCode::FAILURE);
+    }
+}
+
+#[test]
+fn a_configuration_that_is_no_text_says_in_which_line() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("p.toml"), b"name = \"a\"\n# \xe9\n").unwrap();
+    let error = run_in(dir.path(), &["check"]).1.unwrap_err();
+    assert!(error.to_string().ends_with("p.toml: line 2 is no UTF-8 text: save the file as UTF-8"));
+    assert_eq!(error.exit_code(), ExitCode::from(USAGE));
 }
 
 #[test]
@@ -231,7 +344,7 @@ fn a_stopped_spool_is_listed_shown_verified_exported_and_released() {
     assert_eq!(ending.unwrap(), Ending::Done);
     assert!(text.contains("kind       opaque") && text.contains("type 11, "), "{text}");
     let missing = run_in(dir.path(), &["spool", "show", "9"]).1.unwrap_err();
-    assert_eq!(missing.to_string(), "entry 9 is not there");
+    assert_eq!(missing.to_string(), "entry 9 is not there; spool ls lists what is");
     let (text, ending) = run_in(dir.path(), &["spool", "verify"]);
     assert_eq!(ending.unwrap(), Ending::Done);
     assert!(text.ends_with("no flaws\n"), "{text}");
@@ -313,7 +426,7 @@ fn root_leaves_nothing_behind_in_the_directory_of_another() {
         return; // only root can be the wrong user: owner.rs tests the rule for all others
     }
     let before = fs::read(dir.path().join("origin")).unwrap();
-    for command in [&["new-id"][..], &["spool", "release"]] {
+    for command in [&["new-id"][..], &["spool", "release"], &["run"]] {
         let error = run_in(dir.path(), command).1.unwrap_err();
         assert!(error.to_string().contains("sudo -u '#65534' penstock-sender"), "{error}");
         assert_eq!(error.exit_code(), ExitCode::from(USAGE));

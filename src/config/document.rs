@@ -16,6 +16,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 
 use super::finding::{Finding, Findings, Place, Severity};
+use super::places::Places;
 use crate::statement::Secret;
 use crate::statement::nearest;
 
@@ -26,6 +27,7 @@ pub(super) struct Document<'a> {
     file: Option<(&'a Path, &'a str)>,
     sets: &'a [String],
     findings: Findings,
+    places: Places,
 }
 
 /// A table whose keys are taken out; what is left at the end is unknown.
@@ -45,7 +47,8 @@ impl<'a> Document<'a> {
         file: Option<(&'a Path, &'a str)>,
         sets: &'a [String],
     ) -> (Self, Section<'a>) {
-        let mut document = Self { file, sets, findings: Findings::default() };
+        let mut document =
+            Self { file, sets, findings: Findings::default(), places: Places::default() };
         let (table, errors) = DeTable::parse_recoverable(document.text());
         for error in errors {
             document.error(error.span(), "", error.message(), "");
@@ -77,6 +80,22 @@ impl<'a> Document<'a> {
     /// What was found.
     pub(super) fn into_findings(self) -> Findings {
         self.findings
+    }
+
+    /// Where the keys were written that have been read so far.
+    pub(super) fn take_places(&mut self) -> Places {
+        std::mem::take(&mut self.places)
+    }
+
+    /// Notes where a key was written.
+    pub(super) fn note(&mut self, key: String, place: Place) {
+        self.places.add(key, place);
+    }
+
+    /// The same of a key that stands at `span`.
+    pub(super) fn note_span(&mut self, key: String, span: Range<usize>) {
+        let place = self.place(Some(span));
+        self.note(key, place);
     }
 
     /// The directory that relative paths of the file are relative to.
@@ -265,8 +284,13 @@ impl<'a> Section<'a> {
         document.warn(self.span_of(key), &self.full(key), message, hint);
     }
 
-    /// Notes every key that nobody asked for.
+    /// Notes where its keys were written, and every key that nobody asked for.
     pub(super) fn finish(self, document: &mut Document<'_>) {
+        for (key, span) in &self.known {
+            if let Some(span) = span {
+                document.note_span(self.full(key), span.clone());
+            }
+        }
         for (key, _) in &self.table {
             let known = self.known.iter().map(|(known, _)| *known);
             let hint = match nearest(key.get_ref(), known.clone()) {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::places::Places;
+
 /// Whether a node may run with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -48,6 +50,20 @@ pub struct Findings {
     list: Vec<Finding>,
 }
 
+impl Finding {
+    /// One about a key, at the place where that was written.
+    pub fn new(
+        severity: Severity,
+        places: &Places,
+        key: &str,
+        message: String,
+        hint: &str,
+    ) -> Self {
+        let (place, key, hint) = (places.of(key), key.to_owned(), hint.to_owned());
+        Self { severity, place, key, message, hint }
+    }
+}
+
 impl Findings {
     /// Adds one.
     pub fn add(&mut self, finding: Finding) {
@@ -59,15 +75,20 @@ impl Findings {
         self.list.iter().any(|finding| finding.severity == Severity::Error)
     }
 
-    /// All of them, sorted by line; command line and missing things last.
+    /// All of them, sorted.
     pub fn sorted(mut self) -> Vec<Finding> {
-        self.list.sort_by_key(|finding| match &finding.place {
-            Place::Line { line, .. } => *line,
-            Place::Argument(_) => usize::MAX - 1,
-            Place::Nowhere => usize::MAX,
-        });
+        sort(&mut self.list);
         self.list
     }
+}
+
+/// Sorts by line; command line and missing things last.
+pub fn sort(findings: &mut [Finding]) {
+    findings.sort_by_key(|finding| match &finding.place {
+        Place::Line { line, .. } => *line,
+        Place::Argument(_) => usize::MAX - 1,
+        Place::Nowhere => usize::MAX,
+    });
 }
 
 /// `FILE:LINE: error: KEY: MESSAGE (HINT)`.

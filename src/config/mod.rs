@@ -13,10 +13,12 @@
 //! Relative paths of the file are relative to the file's directory, those of the command line to the
 //! working directory.
 
+mod between;
 mod changes;
 mod document;
 mod finding;
 mod pipe;
+mod places;
 mod read;
 mod sections;
 #[cfg(test)]
@@ -28,8 +30,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use changes::restart_keys;
-pub use finding::{Finding, Findings, Place, Severity};
+pub use finding::{Finding, Findings, Place, Severity, sort};
 pub use pipe::PipeConfig;
+pub use places::Places;
 pub use read::{Input, read};
 pub use value::{Network, Size, Span};
 
@@ -80,6 +83,8 @@ pub struct Config {
     pub status_listen: Option<SocketAddr>,
     /// What is logged.
     pub log_level: log::LevelFilter,
+    /// Where the keys were written.
+    pub places: Places,
 }
 
 /// `[spool]`.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::document::{Document, Section};
 use super::finding::Findings;
-use super::{Config, Role, pipe, sections};
+use super::{Config, Place, Places, Role, between, pipe, sections};
 use crate::data::Precision;
 use crate::limits::STATUS_TEXT_BYTES_MAX;
 
@@ -30,10 +30,18 @@ pub struct Input<'a> {
 pub fn read(input: Input<'_>) -> (Config, Findings) {
     let (mut document, mut root) = Document::parse(input.file, input.sets);
     let unreadable = document.findings().has_errors().then(|| document.findings().clone());
-    let config = read_root(input, &mut root, &mut document);
+    let mut config = read_root(input, &mut root, &mut document);
     root.finish(&mut document);
+    config.places = document.take_places();
+    note_data_dir(input, &mut config);
+    let mut findings = document.into_findings();
+    if !findings.has_errors() {
+        for finding in between::check(&config) {
+            findings.add(finding);
+        }
+    }
     // What follows from a mistake of syntax is noise.
-    (config, unreadable.unwrap_or_else(|| document.into_findings()))
+    (config, unreadable.unwrap_or(findings))
 }
 
 fn read_root(input: Input<'_>, root: &mut Section<'_>, document: &mut Document<'_>) -> Config {
@@ -64,6 +72,7 @@ fn read_root(input: Input<'_>, root: &mut Section<'_>, document: &mut Document<'
         status_listen: sections::status(root, document),
         log_level: sections::log(root, document),
         data_dir,
+        places: Places::default(),
     };
     sections::not_in_this_build(root, document);
     config
@@ -104,6 +113,17 @@ fn data_dir(input: Input<'_>, root: &mut Section<'_>, document: &mut Document<'_
         .or(written)
         .or(state)
         .unwrap_or_else(|| PathBuf::from(format!("./{}", input.role.program())))
+}
+
+/// Notes where the data directory was named, if that was not in the file.
+fn note_data_dir(input: Input<'_>, config: &mut Config) {
+    let is_state = input.state_directory.is_some_and(|dirs| !dirs.is_empty());
+    let place = match (input.data_dir, config.places.of("data_dir")) {
+        (Some(_), _) => "--data-dir",
+        (None, Place::Nowhere) if is_state => "$STATE_DIRECTORY",
+        (None, _) => return,
+    };
+    config.places.add("data_dir".to_owned(), Place::Argument(place.to_owned()));
 }
 
 /// Reads an address to listen on.

@@ -13,6 +13,7 @@ mod error;
 mod main_loop;
 mod parts;
 mod pipes;
+pub mod remedy;
 mod remembered;
 #[cfg(test)]
 mod tests;
@@ -39,10 +40,14 @@ pub type Reread<'a> = &'a dyn Fn() -> Option<Config>;
 /// Exit codes: 0 stopped in order, 1 failed at run time (disk, bind).
 pub fn run(config: Config, reread: Reread<'_>) -> ExitCode {
     let board = Arc::new(Board::new(config.role, &config.name, clock::now()));
+    let data_dir = config.data_dir.display().to_string();
     match start_and_run(config, reread, &board) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log::error!("event=node_failed error=\"{error}\"");
+            let remedy = error.remedy();
+            log::error!(
+                "event=node_failed data_dir={data_dir:?} error=\"{error}\" remedy=\"{remedy}\""
+            );
             ExitCode::FAILURE
         }
     }

@@ -83,6 +83,7 @@ impl Clause {
                 document.error(Some(span), &self.full(&spelled), &message, "");
                 return;
             }
+            document.note_span(self.full(&spelled), span.clone());
             self.attributes.push(self.side, spelled, value, span);
         }
     }

@@ -58,6 +58,7 @@ fn read_stanza(
     document: &mut Document<'_>,
 ) -> Option<PipeConfig> {
     let (span, path) = (stanza.span(), format!("pipe[{index}]"));
+    document.note_span(path.clone(), span.clone());
     let table = into_table(stanza.into_inner())
         .inspect_err(|message| {
             document.error(Some(span.clone()), &path, message, "write it as [[pipe]]");
