@@ -167,6 +167,11 @@ pub enum InboxError {
 }
 
 impl InboxError {
+    /// The node's user may not, whatever the disk can.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Disk { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// The bytes of one file cannot be had; others may be sound.
     const fn is_of_a_file(&self) -> bool {
         use PartialError::Unreadable;

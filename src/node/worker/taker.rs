@@ -159,7 +159,11 @@ impl<D: Disk> Taker<D> {
             log::error!("event=unreadable name={name:?} error=\"{error}\"");
         }
         let what = format!("{name} cannot be read and is not taken, the others are: {error}");
-        let remedy = "look after the disk, and put the file there again from its source";
+        let remedy = if error.is_denied() {
+            "let the node's user read it: chgrp penstock and chmod g+r, and umask 0027 for who writes there"
+        } else {
+            "look after the disk, and put the file there again from its source"
+        };
         self.tell_of_left(name, Report::new(TroubleKind::InboxBlocked, what).remedy(remedy));
     }
 
