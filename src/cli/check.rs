@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::machine::{self, free_bytes};
 use super::{CheckArguments, CliError, Ending, Options, advice, load, probe, status};
-use crate::config::{self, Config, Finding, Role, Severity, Size};
+use crate::config::{self, Config, Finding, Place, Role, Severity, Size};
 use crate::ops::human::{Age, Bytes, Rate};
 use crate::ops::status::Status;
 
@@ -23,17 +23,33 @@ pub(super) fn check(
         Some(file) => writeln!(out, "{}, configured by {}", role.program(), file.display())?,
         None => writeln!(out, "{}, without a configuration file", role.program())?,
     }
-    if !loaded.has_errors() {
-        machine::look(config, running.is_some(), &mut loaded.findings);
-        config::sort(&mut loaded.findings);
+    let has_errors = loaded.has_errors();
+    look(config, running.is_some(), &mut loaded.findings);
+    if !has_errors {
         what_runs(config, running.as_ref(), out)?;
         how_long(config, running.as_ref(), rate, out)?;
         advice::print(config, out)?;
     }
-    let connect = arguments.connect && !loaded.has_errors();
+    let connect = arguments.connect && !has_errors;
     let reached = if connect { probe::all(config, out) } else { Ok(()) };
     mistakes(&loaded.findings, out)?;
     reached.map(|()| Ending::Done)
+}
+
+/// Looks at the machine. Beside mistakes of the file only what a person wrote is looked at, and not its mistakes: the
+/// rest may be a default that stands in for one.
+fn look(config: &Config, is_running: bool, findings: &mut Vec<Finding>) {
+    let is_whole = !findings.iter().any(|finding| finding.severity == Severity::Error);
+    let mut seen = Vec::new();
+    machine::look(config, is_running, &mut seen);
+    seen.retain(|finding| {
+        let is_said = findings.iter().any(|said| said.place == finding.place);
+        // Pipes with mistakes are left out, so that the others have not the places that they seem to have.
+        let is_placed = finding.place != Place::Nowhere && !finding.key.starts_with("pipe[");
+        is_whole || (is_placed && !is_said)
+    });
+    findings.append(&mut seen);
+    config::sort(findings);
 }
 
 fn parse_rate(text: &str) -> Result<u64, CliError> {

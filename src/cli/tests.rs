@@ -160,11 +160,13 @@ fn check_shows_every_mistake_and_exits_with_two() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("not-a-dir");
     fs::write(&file, "").unwrap();
-    fs::write(dir.path().join("p.toml"), "nam = 1\n[gate]\nlistn = 2\n").unwrap();
+    let mistakes = "nam = 1\n[gate]\nlistn = 2\n[inbox]\ndir = \"not-a-dir\"\n";
+    fs::write(dir.path().join("p.toml"), mistakes).unwrap();
     let (text, ending) = run_in(dir.path(), &["check"]);
     assert!(text.contains("p.toml:1: error: nam: unknown key (did you mean \"name\"?)"), "{text}");
     assert!(text.contains("p.toml:3: error: gate.listn: unknown key"), "{text}");
-    assert!(text.contains("2 errors, 0 warnings."), "{text}");
+    assert!(text.contains("p.toml:5: error: inbox.dir: "), "the machine's, too: {text}");
+    assert!(text.contains("3 errors, 0 warnings."), "{text}");
     assert_eq!(ending.unwrap_err().exit_code(), ExitCode::from(USAGE));
     fs::write(
         dir.path().join("p.toml"),
