@@ -15,7 +15,7 @@
 //! | formats | [`limits`], then [`data`], then [`wire`], [`tsfile`], then [`statement`], then [`config`] | no |
 //! | storage | [`spool`] | only through its `Disk` trait |
 //! | | [`twin`] | only through the spool's `Disk` trait |
-//! | machines | [`link`] | no: `now` is an argument |
+//! | machines | [`link`], [`pipe`] | no: `now` is an argument; the files of pipes go through the spool's `Disk` trait |
 //! | shell | [`ops`], then [`keep`], then [`intake`], [`sink`], then [`node`], then [`cli`] | yes |
 
 pub mod cli;
@@ -27,6 +27,7 @@ pub mod limits;
 pub mod link;
 pub mod node;
 pub mod ops;
+pub mod pipe;
 pub mod sink;
 pub mod spool;
 pub mod statement;

@@ -124,10 +124,17 @@ pub const SENDER_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// How long a frame in flight keeps waiting for its answer after the order to stop.
 pub const STOP_GRACE: Duration = Duration::from_secs(4);
 
+/// How long `STOP`, `DROP` and `ALTER` wait for the answer to the frame in flight; then it is repeated one day.
+pub const PIPE_STOP_MAX: Duration = Duration::from_millis(500);
+/// First pause of a pipe that an error of our own has stopped; doubles with each.
+pub const PIPE_RETRY_FIRST: Duration = Duration::from_secs(1);
+/// Longest pause of such a pipe: a secret that was put right is used within this time.
+pub const PIPE_RETRY_MAX: Duration = Duration::from_secs(60);
+
 /// Finished ranges that a cursor keeps beyond its position: lanes and frames in flight of one pipe.
 pub const CURSOR_RANGES_MAX: usize = 64;
 /// Consumers of one spool: pipes and the landing; each costs a file handle and two blocks.
-pub const CONSUMERS_MAX: usize = 64;
+pub const CONSUMERS_MAX: usize = PIPES_MAX + 16;
 /// Partials at one time: four for each connection of a table of the default size (a seal names up to four
 /// files), one for each of the largest. Who finds none is reset, so that those with files can seal them.
 pub const PARTIALS_MAX: usize = 256;
@@ -232,7 +239,9 @@ pub const OPERATION_SHOWN_AFTER: Duration = Duration::from_secs(10);
 pub const OPERATION_AGE_MAX: Duration = Duration::from_secs(600);
 
 /// Pipes of one node: each has a connection, a cursor and a row of the status.
-pub const PIPES_MAX: usize = 32;
+pub const PIPES_MAX: usize = 64;
+/// Text of a pipe's statement, four times the longest known: all pipes together fit into one answer.
+pub const DEFINITION_BYTES_MAX: usize = 8 * KIB;
 /// Files that are shown while they cross; further ones cross unshown.
 pub const CROSSINGS_MAX: usize = 16;
 /// Troubles at a time; above it the oldest acknowledged ones give way, further ones are counted.
@@ -272,6 +281,7 @@ pub const CONTROL_COMMANDS_MAX: usize = 8;
 /// How long an alarm command may run before it is killed.
 pub const ALARM_DEADLINE: Duration = Duration::from_secs(30);
 
+const _: () = assert!(PIPES_MAX * DEFINITION_BYTES_MAX <= STATUS_REPLY_BYTES_MAX / 2);
 const _: () = assert!(TURN_PERIOD_MAX.as_millis() * 3 < TURN_AGE_MAX.as_millis());
 const _: () = assert!(OPERATION_SHOWN_AFTER.as_millis() < OPERATION_AGE_MAX.as_millis());
 

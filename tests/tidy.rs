@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["config"],
     &["spool"],
     &["twin"],
-    &["link"],
+    &["link", "pipe"],
     &["ops"],
     &["keep"],
     &["intake", "sink"],

@@ -308,7 +308,7 @@ impl<F: DiskFile> Consumers<F> {
 }
 
 /// A file name for any name: what is not a letter, digit, hyphen or underscore becomes `%` and two hex digits.
-fn escape(name: &str) -> String {
+pub fn escape(name: &str) -> String {
     let mut file = String::with_capacity(3 * name.len());
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
@@ -321,7 +321,8 @@ fn escape(name: &str) -> String {
     file
 }
 
-fn unescape(file: &str) -> String {
+/// The name that [`escape`] made a file name of.
+pub fn unescape(file: &str) -> String {
     let mut name = Vec::new();
     let mut rest = file.bytes();
     while let Some(byte) = rest.next() {

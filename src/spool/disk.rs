@@ -15,6 +15,15 @@ pub enum OpenMode {
     Write,
     /// For reading and writing; made, or emptied if it exists.
     Create,
+    /// The same for what has secrets: nobody but the owner may open it.
+    CreatePrivate,
+}
+
+impl OpenMode {
+    /// Whether the file is made, or emptied if it exists.
+    pub const fn creates(self) -> bool {
+        matches!(self, Self::Create | Self::CreatePrivate)
+    }
 }
 
 /// A directory tree on some medium. Clones share it.

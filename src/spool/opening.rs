@@ -96,7 +96,7 @@ impl<D: Disk> Spool<D> {
         };
         let (partials, removed_partials) = match mode {
             OpenMode::Write => Partials::open(&disk)?,
-            OpenMode::Read | OpenMode::Create => (Partials::new(), 0),
+            OpenMode::Read | OpenMode::Create | OpenMode::CreatePrivate => (Partials::new(), 0),
         };
         let last = survey.last.take();
         let mut spool = Self::assemble(disk, settings, (now, wall_ms), known, survey, partials)?;

@@ -17,6 +17,8 @@ use crate::spool::{Disk, DiskFile, OpenMode};
 const MACHINE_ID: &str = "/etc/machine-id";
 /// Files are for the owner, and for the group to read.
 const FILE_MODE: u32 = 0o640;
+/// But for those with secrets.
+const PRIVATE_MODE: u32 = 0o600;
 /// So are directories.
 const DIR_MODE: u32 = 0o750;
 
@@ -48,6 +50,9 @@ impl Disk for RealDisk {
             OpenMode::Read => &mut options,
             OpenMode::Write => options.write(true),
             OpenMode::Create => options.write(true).create(true).truncate(true),
+            OpenMode::CreatePrivate => {
+                options.mode(PRIVATE_MODE).write(true).create(true).truncate(true)
+            }
         };
         options.open(self.full(path))
     }

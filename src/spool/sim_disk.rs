@@ -195,7 +195,7 @@ impl Disk for SimDisk {
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<SimFile> {
         let mut state = self.lock_state();
-        if mode == OpenMode::Create { state.room_call() } else { state.plain_call() }?;
+        if mode.creates() { state.room_call() } else { state.plain_call() }?;
         let path = normal(path);
         state.check(&path, Denied::Read)?;
         if mode != OpenMode::Read {
@@ -204,12 +204,12 @@ impl Disk for SimDisk {
         let found = state.names.get(&path).copied();
         match (found, mode) {
             (None, OpenMode::Read | OpenMode::Write) => Err(io::ErrorKind::NotFound.into()),
-            (None, OpenMode::Create) => {
+            (None, OpenMode::Create | OpenMode::CreatePrivate) => {
                 let inode = state.new_inode();
                 state.rename_to(NameChange { inode, from: None, to: Some(path) });
                 Ok(self.file(&state, inode))
             }
-            (Some(number), OpenMode::Create) => {
+            (Some(number), OpenMode::Create | OpenMode::CreatePrivate) => {
                 if let Some(inode) = state.inodes.get_mut(&number) {
                     inode.current.clear();
                     inode.pending.push(Change::Size(0));
