@@ -41,8 +41,9 @@ use thiserror::Error;
 
 use crate::config::Role;
 use crate::data::Sequence;
+use crate::node::NodeError;
 use crate::ops::status::ControlError;
-use crate::spool::{Fatal, PartialError, ReadError, SpoolError};
+use crate::spool::{Fatal, ReadError, SpoolError};
 use crate::tsfile::TsFileError;
 use crate::tsfile::cut::CutError;
 use crate::tsfile::read::DeletionsError;
@@ -202,9 +203,8 @@ enum CliError {
     NoSpool { dir: PathBuf },
     #[error("a node runs in {dir}: stop it first", dir = dir.display())]
     Runs { dir: PathBuf },
-    /// A consumer cannot be dropped.
-    #[error(transparent)]
-    Partial(#[from] PartialError),
+    #[error("{0}")]
+    Node(#[from] NodeError),
     #[error("entry {0} is not there; spool ls lists what is")]
     NoEntry(Sequence),
     #[error("{0} flaws")]
@@ -242,7 +242,7 @@ impl CliError {
             | Self::Spool(_)
             | Self::Read(_)
             | Self::Fatal(_)
-            | Self::Partial(_)
+            | Self::Node(_)
             | Self::NoEntry(_)
             | Self::Flaws(_)
             | Self::Unreachable { .. }

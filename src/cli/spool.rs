@@ -206,10 +206,9 @@ fn release(
     owner::refuse_root(role, &config.data_dir)?;
     let disk = RealDisk::new(&config.data_dir);
     let (mut spool, _) =
-        Spool::open(disk, node::spool_settings(config), clock::now(), clock::wall().0)
+        Spool::open(disk.clone(), node::spool_settings(config), clock::now(), clock::wall().0)
             .map_err(in_use(&config.data_dir))?;
-    let stanzas: Vec<_> = config.pipes.iter().map(|pipe| pipe.name.clone()).collect();
-    let released = node::release(&mut spool, &stanzas)?;
+    let released = node::release_stopped(&mut spool, disk, config)?;
     spool.close(clock::now())?;
     writeln!(out, "{released}")?;
     Ok(Ending::Done)

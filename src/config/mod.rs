@@ -63,6 +63,8 @@ pub struct Config {
     pub timestamp_precision: Option<Precision>,
     /// Where all state lies.
     pub data_dir: PathBuf,
+    /// What relative paths in statements are relative to: the file's directory.
+    pub base: PathBuf,
     /// The durable log.
     pub spool: SpoolConfig,
     /// The air-gap receiver.

@@ -73,6 +73,7 @@ fn read_root(input: Input<'_>, root: &mut Section<'_>, document: &mut Document<'
         log_level: sections::log(root, document),
         data_dir,
         places: Places::default(),
+        base: document.base().to_owned(),
     };
     sections::not_in_this_build(root, document);
     config

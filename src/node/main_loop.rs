@@ -11,13 +11,13 @@ use tokio::time;
 
 use crate::config::{Config, restart_keys};
 use crate::data::{Precision, Sequence};
-use crate::keep::spool_handle::{Ended, SpoolHandle};
+use crate::keep::spool_handle::SpoolHandle;
 use crate::limits::CONTROL_COMMANDS_MAX;
 use crate::node::parts::{Built, RunningGate};
-use crate::node::pipes::{self, Pipes, Shared, Surroundings};
+use crate::node::pipes::{self, Pipes, Surroundings};
 use crate::node::worker::{self, Worker};
 use crate::node::{NodeError, Reread, remembered};
-use crate::ops::board::{Board, Phase, SpoolState, TroubleKind};
+use crate::ops::board::{Board, Phase};
 use crate::ops::signals::{Signal, Signals};
 use crate::ops::stamp::{Loop, Operation};
 use crate::ops::status::{self, Command, Listener, Service};
@@ -60,7 +60,7 @@ pub(super) async fn serve<D: Disk>(
     board: &Arc<Board>,
     mut next_signal: impl AsyncFnMut() -> Signal,
 ) -> Result<(), NodeError> {
-    let Built { disk, spool, spool_thread, gate, landing, places, cluster_id, precision, origin } =
+    let Built { disk, spool, spool_thread, gate, landing, cluster_id, precision, origin, .. } =
         built;
     let (commands, orders) = mpsc::channel(CONTROL_COMMANDS_MAX);
     listen(&config, commands, board).await?;
@@ -74,10 +74,11 @@ pub(super) async fn serve<D: Disk>(
         board: Arc::clone(board),
         cluster_id,
         precision: precision.borrow().unwrap_or_default(),
+        base: config.base.clone(),
     };
-    let mut pipes = Pipes::start(around, &config.pipes, places)?;
-    task::spawn_local(obey(orders, spool.clone(), pipes.shared(), Arc::clone(board)));
+    let pipes = Pipes::start(around, built.book, built.places);
     task::spawn_local(pipes::show_backlog(spool.clone(), pipes.shared(), Arc::clone(board)));
+    let pipes = pipes::Handle::spawn(pipes, orders);
     let worker = start_worker(
         &config,
         worker::Parts { disk, spool: spool.clone(), landing, origin, board: Arc::clone(board) },
@@ -95,7 +96,7 @@ pub(super) async fn serve<D: Disk>(
         tokio::select! {
             signal = next_signal() => match signal {
                 Signal::Stop => break Ok(()),
-                Signal::Reload => reload(reread, &config, &mut pipes, board).await,
+                Signal::Reload => reload(reread, &config, &pipes, board).await,
             },
             _ = ended.wait_for(|ended| *ended) => break Err(NodeError::ThreadEnded("spool")),
             () = gate_ended(gate.as_ref()) => break Err(NodeError::ThreadEnded("gate")),
@@ -115,14 +116,14 @@ pub(super) async fn serve<D: Disk>(
 }
 
 /// What has to end before the spool.
-struct Stopping<D: Disk> {
+struct Stopping {
     gate: Option<RunningGate>,
-    pipes: Pipes<D>,
+    pipes: pipes::Handle,
     worker: Option<Worker>,
 }
 
-impl<D: Disk> Stopping<D> {
-    async fn stop(self, spool: &SpoolHandle<D>) {
+impl Stopping {
+    async fn stop<D: Disk>(self, spool: &SpoolHandle<D>) {
         if let Some(gate) = &self.gate {
             gate.handle.stop();
         }
@@ -226,49 +227,16 @@ async fn remember_seen<D: Disk>(disk: D, board: Arc<Board>) {
     }
 }
 
-/// Carries out what the control socket asks for.
-async fn obey<D: Disk>(
-    mut orders: mpsc::Receiver<Command>,
-    spool: SpoolHandle<D>,
-    pipes: Shared,
-    board: Arc<Board>,
-) {
-    while let Some(Command::Release(reply)) = orders.recv().await {
-        let stanzas = pipes.stanzas();
-        let released = spool.call(move |spool| pipes::release(spool, &stanzas));
-        let answer = match released.await {
-            Ok(Ok(released)) => {
-                for pipe in &released.pipes {
-                    // The row first: while it is there its trouble is raised again.
-                    board.pipes.remove(pipe);
-                    board.clear(TroubleKind::PipeStopped, pipe);
-                }
-                Ok(released.to_string())
-            }
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(Ended) => Err("the spool has ended".to_owned()),
-        };
-        let _unheard = reply.send(answer).is_err();
-    }
-}
-
 /// SIGHUP: pipes, with their rates, and the log level change, for the rest the log says that a restart is needed.
-async fn reload<D: Disk>(
-    reread: Reread<'_>,
-    running: &Config,
-    pipes: &mut Pipes<D>,
-    board: &Board,
-) {
+async fn reload(reread: Reread<'_>, running: &Config, pipes: &pipes::Handle, board: &Board) {
     systemd::reloading();
     let config = {
         let _within = board.stamps.of(Loop::Main).within(Operation::Configure);
         reread()
     };
     if let Some(config) = config {
-        if board.spool.state() != SpoolState::Failing {
-            pipes.follow(&config.pipes).await;
-        }
-        log::info!("event=reloaded log_level={} pipes={}", config.log_level, config.pipes.len());
+        pipes.follow(config.pipes.clone()).await;
+        log::info!("event=reloaded log_level={} stanzas={}", config.log_level, config.pipes.len());
         let keys = restart_keys(running, &config);
         if !keys.is_empty() {
             log::warn!("event=restart_needed keys=\"{}\"", keys.join(", "));

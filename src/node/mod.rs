@@ -21,7 +21,7 @@ mod worker;
 
 pub use error::NodeError;
 pub use parts::spool_settings;
-pub use pipes::{Released, release};
+pub use pipes::{Released, release_stopped};
 
 use std::process::ExitCode;
 use std::sync::Arc;

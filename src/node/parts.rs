@@ -12,10 +12,11 @@ use crate::keep::spool_handle::SpoolHandle;
 use crate::keep::spool_thread::{self, SpoolThread};
 use crate::limits;
 use crate::link::receiver::{Login, PlanPolicy, Plans, Policy};
-use crate::node::pipes::{self, Place};
+use crate::node::pipes::{self, Book, Place};
 use crate::node::{NodeError, remembered};
 use crate::ops::board::{Board, Report, TroubleKind};
 use crate::ops::{clock, secret};
+use crate::pipe::{Birth, Pipe};
 use crate::spool::{ConsumerId, Disk, Fatal, Recovery, Settings, Spool, Start, WhenFull};
 
 /// Name of the landing directory's consumer.
@@ -28,8 +29,9 @@ pub(super) struct Built<D: Disk> {
     pub(super) spool_thread: JoinHandle<Result<(), Fatal>>,
     pub(super) gate: Option<RunningGate>,
     pub(super) landing: Option<ConsumerId>,
-    /// In the order of the configuration.
-    pub(super) places: Vec<Place<D>>,
+    pub(super) book: Book<D>,
+    /// Of each pipe.
+    pub(super) places: Vec<(Pipe, Place<D>)>,
     pub(super) cluster_id: String,
     pub(super) precision: watch::Receiver<Option<Precision>>,
     pub(super) origin: crate::data::OriginId,
@@ -56,12 +58,14 @@ pub(super) fn build<D: Disk>(
     show_recovery(&recovery, board);
     let origin = spool.origin();
     board.set_origin_id(origin.text().as_str());
-    pipes::show_orphans(&spool, &pipes::stanzas(&config.pipes), board);
-    let (landing, places) = if recovery.failing.is_some() {
+    let is_failing = recovery.failing.is_some();
+    let mut book = Book::open(disk.clone(), is_failing, board)?;
+    let (landing, places) = if is_failing {
         (None, Vec::new())
     } else {
-        (landing_consumer(&mut spool, config)?, places(&mut spool, config)?)
+        (landing_consumer(&mut spool, config)?, places(&mut spool, &mut book, config, board)?)
     };
+    pipes::show_orphans(&spool, &book.names(), board);
     let cluster_id = config.cluster_id.clone().unwrap_or_else(|| remembered::cluster_id(origin));
     let known = config.timestamp_precision.or_else(|| remembered::precision(&disk));
     let (precision_sender, precision) = watch::channel(known);
@@ -91,6 +95,7 @@ pub(super) fn build<D: Disk>(
         spool_thread,
         gate,
         landing,
+        book,
         places,
         cluster_id,
         precision,
@@ -98,8 +103,21 @@ pub(super) fn build<D: Disk>(
     })
 }
 
-fn places<D: Disk>(spool: &mut Spool<D>, config: &Config) -> Result<Vec<Place<D>>, NodeError> {
-    config.pipes.iter().map(|pipe| Place::take(spool, &pipe.name)).collect()
+/// Applies the stanzas, makes up for what was dropped when the last run ended, and finds the places of the others.
+fn places<D: Disk>(
+    spool: &mut Spool<D>,
+    book: &mut Book<D>,
+    config: &Config,
+    board: &Board,
+) -> Result<Vec<(Pipe, Place<D>)>, NodeError> {
+    let birth = Birth { now_ms: clock::wall().0, next: spool.next_sequence() };
+    book.settle(&config.pipes, birth, board)?;
+    book.bury_all(spool)?;
+    let place = |pipe: &Pipe| {
+        let place = Place::take(spool, pipe, &config.base)?;
+        Ok((pipe.clone(), place))
+    };
+    book.registry().live().map(place).collect()
 }
 
 /// The landing directory's place. Where landing is off it has none, so that it pins nothing.

@@ -22,3 +22,4 @@ pub mod stamp;
 pub mod status;
 pub mod systemd;
 pub mod watch;
+pub mod zone;

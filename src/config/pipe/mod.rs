@@ -27,6 +27,8 @@ use clause::Clause;
 pub struct PipeConfig {
     /// Its name.
     pub name: String,
+    /// What it does, as it was written.
+    pub definition: Definition,
     /// Its far side.
     pub sink: AirGapSink,
 }
@@ -84,8 +86,9 @@ fn read_stanza(
     if ![&source, &processor, &sink].iter().all(|clause| clause.is_whole) {
         return None;
     }
-    let sink = read_sink(&[source, processor, sink], document);
-    Some(PipeConfig { name: name?, sink: sink? })
+    let read = read_parts(&[source, processor, sink], document);
+    let (name, (definition, sink)) = (name?, read?);
+    Some(PipeConfig { name, definition, sink })
 }
 
 /// The one statement of a stanza.
@@ -132,11 +135,15 @@ fn from_statement(
         let path = format!("{path}.{}", side.name());
         Clause::of_statement(side, create.definition.side(side), path, at.clone())
     });
-    Some(PipeConfig { name, sink: read_sink(&clauses, document)? })
+    let (definition, sink) = read_parts(&clauses, document)?;
+    Some(PipeConfig { name, definition, sink })
 }
 
 /// Checks the parts together; none if the pipe cannot run in this build, which is noted.
-fn read_sink(clauses: &[Clause; 3], document: &mut Document<'_>) -> Option<AirGapSink> {
+fn read_parts(
+    clauses: &[Clause; 3],
+    document: &mut Document<'_>,
+) -> Option<(Definition, AirGapSink)> {
     let [source, processor, sink] = clauses;
     let definition = Definition {
         source: source.attributes.clone(),
@@ -150,7 +157,7 @@ fn read_sink(clauses: &[Clause; 3], document: &mut Document<'_>) -> Option<AirGa
         clause.warn_of_clear(document);
     }
     match checked.settings?.sink {
-        Sink::AirGap(sink) => Some(*sink),
+        Sink::AirGap(sink) => Some((definition, *sink)),
         Sink::Thrift(_) | Sink::DoNothing | Sink::External(_) => None,
     }
 }

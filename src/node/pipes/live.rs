@@ -1,35 +1,60 @@
-//! The pipes of a running node, which follow the configuration when it is read again.
+//! The pipes of a running node, each brought in line with what is desired of it.
 //!
 //! ```text
-//!  stanza unchanged --> goes on
-//!         changed   --> stops, then starts where it left off
-//!         new       --> starts at the oldest entry
-//!         gone      --> stops, and is reported: it keeps what it has not sent
+//!  desired              observed
+//!  Running   ---------> its task sends
+//!            --error--> STOPPED, with a message; tried again after a pause that doubles up to a cap
+//!            ---------> STOPPED, with a message, for as long as this build cannot run it
+//!  Stopped, Orphaned -> STOPPED, and it is said that it keeps its place
+//!  Dropped   ---------> no place, no row
 //! ```
+//!
+//! A far side that is away is no error: the task goes on trying.
 
 use std::cell::RefCell;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
 use tokio::time;
 
-use super::{Place, Running, Surroundings, show_orphans, start};
+use super::plan::Plan;
+use super::{Book, Place, Running, Surroundings, leave, seed, show_orphans, start};
 use crate::config::PipeConfig;
 use crate::keep::spool_handle::Ended;
-use crate::limits::STOP_ANSWER_MAX;
+use crate::limits::{PIPE_RETRY_FIRST, PIPE_RETRY_MAX, PIPE_STOP_MAX, STOP_ANSWER_MAX};
+use crate::link::backoff::Backoff;
 use crate::node::NodeError;
-use crate::ops::board::{Board, PipeRow, Report, TroubleKind};
+use crate::ops::board::{PipeRow, PipeState, Report, SpoolState, TroubleKind};
 use crate::ops::clock;
+use crate::ops::stamp::{Loop, Operation};
+use crate::pipe::{Birth, Desired, Pipe};
 use crate::spool::{ConsumerId, Disk};
+use crate::statement::{Definition, PipeName};
 
-/// All pipes that have a stanza.
+/// All pipes of a node.
 #[derive(Debug)]
 pub(in crate::node) struct Pipes<D: Disk> {
-    around: Surroundings<D>,
-    /// None where a pipe could not be started: its message says why.
-    list: Vec<(PipeConfig, Option<Stoppable>)>,
+    pub(super) around: Surroundings<D>,
+    pub(super) book: Book<D>,
+    list: Vec<One>,
     shared: Shared,
+}
+
+/// A pipe that has its place.
+#[derive(Debug)]
+struct One {
+    name: PipeName,
+    /// What its row and its task are of.
+    definition: Definition,
+    consumer: ConsumerId,
+    row: Arc<PipeRow>,
+    /// None while it is stopped.
+    running: Option<Running>,
+    /// When it is tried again after an error.
+    retry: Option<Instant>,
+    backoff: Backoff,
 }
 
 /// What other tasks of the main loop look at.
@@ -40,20 +65,14 @@ pub(in crate::node) struct Shared {
 
 #[derive(Debug, Default)]
 struct List {
-    stanzas: Vec<String>,
+    names: Vec<String>,
     shown: Vec<(ConsumerId, Arc<PipeRow>)>,
 }
 
-#[derive(Debug)]
-struct Stoppable {
-    running: Running,
-    stop: watch::Sender<bool>,
-}
-
 impl Shared {
-    /// Names of the pipes that the configuration has.
-    pub(in crate::node) fn stanzas(&self) -> Vec<String> {
-        self.list.borrow().stanzas.clone()
+    /// Names of the pipes that there are.
+    pub(in crate::node) fn names(&self) -> Vec<String> {
+        self.list.borrow().names.clone()
     }
 
     /// Pipes whose backlog is counted.
@@ -63,22 +82,18 @@ impl Shared {
 }
 
 impl<D: Disk> Pipes<D> {
-    /// Starts the pipes of the configuration, each at its place. In state `failing` there are fewer places.
-    ///
-    /// # Errors
-    /// If one cannot be started.
+    /// Brings the pipes of the book into being, each at its place. In state `failing` there are no places.
     pub(in crate::node) fn start(
         around: Surroundings<D>,
-        configs: &[PipeConfig],
-        places: Vec<Place<D>>,
-    ) -> Result<Self, NodeError> {
-        let mut pipes = Self { around, list: Vec::new(), shared: Shared::default() };
-        for (config, place) in configs.iter().zip(places) {
-            let started = pipes.start_one(config, place)?;
-            pipes.list.push((config.clone(), Some(started)));
+        book: Book<D>,
+        places: Vec<(Pipe, Place<D>)>,
+    ) -> Self {
+        let mut pipes = Self { around, book, list: Vec::new(), shared: Shared::default() };
+        for (pipe, place) in places {
+            pipes.stand(&pipe, place, new_backoff());
         }
-        pipes.share(configs);
-        Ok(pipes)
+        pipes.share();
+        pipes
     }
 
     /// What other tasks look at.
@@ -86,87 +101,249 @@ impl<D: Disk> Pipes<D> {
         self.shared.clone()
     }
 
-    /// Follows the configuration as it is now. Nothing of the others is touched where one cannot be started.
-    pub(in crate::node) async fn follow(&mut self, configs: &[PipeConfig]) {
-        let (kept, ended): (Vec<_>, Vec<_>) = self
-            .list
-            .drain(..)
-            .partition(|(old, running)| running.is_some() && configs.contains(old));
-        self.list = kept;
-        let ended_names: Vec<_> = ended.iter().map(|(config, _)| config.name.clone()).collect();
-        stop_all(ended.into_iter().filter_map(|(_, running)| running)).await;
-        for name in &ended_names {
-            log::info!("event=pipe_stopped pipe={name:?}");
-            self.around.board.pipes.remove(name);
+    /// Follows the stanzas of the configuration as they are now.
+    pub(super) async fn follow(&mut self, configs: &[PipeConfig]) {
+        if self.is_failing() {
+            return;
         }
-        for config in configs {
-            if self.list.iter().any(|(known, _)| known == config) {
-                continue;
+        let settled = match self.birth().await {
+            Ok(birth) => {
+                let board = Arc::clone(&self.around.board);
+                let _within = board.stamps.of(Loop::Main).within(Operation::Remember);
+                self.book.settle(configs, birth, &board)
             }
-            let started = self.place_and_start(config).await;
-            if let Err(error) = &started {
-                complain(&self.around.board, config, error);
+            Err(error) => Err(error),
+        };
+        let changed = settled.unwrap_or_else(|error| {
+            log::error!("event=stanzas_not_applied error=\"{error}\"");
+            Vec::new()
+        });
+        for name in changed {
+            if let Err(error) = self.bring(&name).await {
+                log::error!("event=pipe_not_followed pipe={name} error=\"{error}\"");
             }
-            self.list.push((config.clone(), started.ok()));
         }
-        self.share(configs);
-        let (stanzas, board) = (self.shared.stanzas(), Arc::clone(&self.around.board));
-        let shown = self.around.spool.call(move |spool| show_orphans(spool, &stanzas, &board));
+        let (names, board) = (self.book.names(), Arc::clone(&self.around.board));
+        let shown = self.around.spool.call(move |spool| show_orphans(spool, &names, &board));
         let _ends = shown.await.is_err();
     }
 
-    /// Lets all of them end, each with what it has in flight.
-    pub(in crate::node) async fn stop(self) {
-        stop_all(self.list.into_iter().filter_map(|(_, running)| running)).await;
+    /// Now, and the next entry of the spool.
+    pub(super) async fn birth(&self) -> Result<Birth, NodeError> {
+        let next = self.around.spool.call(|spool| spool.next_sequence()).await;
+        let next = next.map_err(|Ended| NodeError::ThreadEnded("spool"))?;
+        Ok(Birth { now_ms: clock::wall().0, next })
     }
 
-    async fn place_and_start(&self, config: &PipeConfig) -> Result<Stoppable, NodeError> {
-        let name = config.name.clone();
-        let place = self.around.spool.call(move |spool| Place::take(spool, &name)).await;
-        let place = place.map_err(|Ended| NodeError::ThreadEnded("spool"))??;
-        // It may have been shown as one without a stanza.
-        self.around.board.pipes.remove(&config.name);
-        for kind in [TroubleKind::PipeStopped, TroubleKind::PipeError] {
-            self.around.board.clear(kind, &config.name);
+    /// Keeps what is desired of a pipe.
+    pub(super) fn keep(&mut self, pipe: Pipe) -> io::Result<()> {
+        let board = Arc::clone(&self.around.board);
+        let _within = board.stamps.of(Loop::Main).within(Operation::Remember);
+        self.book.keep(pipe)
+    }
+
+    /// Brings one pipe in line with what is desired of it. One that an error has stopped is tried again.
+    ///
+    /// # Errors
+    /// If its place cannot be had, or not be given up: it is stopped then, and the next start makes up for it.
+    pub(super) async fn bring(&mut self, name: &PipeName) -> Result<(), NodeError> {
+        let brought = self.bring_with(name, new_backoff()).await;
+        self.share();
+        brought
+    }
+
+    async fn bring_with(&mut self, name: &PipeName, backoff: Backoff) -> Result<(), NodeError> {
+        let wanted = self.book.registry().find(name).cloned();
+        if let Some(index) = self.list.iter().position(|one| one.name == *name) {
+            let is_as_wanted = self.list.get(index).is_some_and(|one| one.is(wanted.as_ref()));
+            if is_as_wanted {
+                return Ok(());
+            }
+            let one = self.list.swap_remove(index);
+            if wanted.as_ref().is_none_or(|pipe| pipe.definition != one.definition) {
+                self.around.board.pipes.remove(name.as_str());
+            }
+            stop_all(one.running.into_iter(), PIPE_STOP_MAX).await;
+        } else {
+            // It may have been shown as one without a record.
+            self.around.board.pipes.remove(name.as_str());
         }
-        let started = self.start_one(config, place)?;
-        log::info!("event=pipe_started pipe={:?}", config.name);
-        Ok(started)
+        match wanted {
+            Some(pipe) => {
+                let place = self.place(&pipe).await?;
+                self.stand(&pipe, place, backoff);
+                Ok(())
+            }
+            None => self.give_up(name).await,
+        }
     }
 
-    fn start_one(&self, config: &PipeConfig, place: Place<D>) -> Result<Stoppable, NodeError> {
-        let (stop, stopped) = watch::channel(false);
-        let running = start(config, place, self.around.clone(), stopped)?;
-        Ok(Stoppable { running, stop })
+    async fn place(&self, pipe: &Pipe) -> Result<Place<D>, NodeError> {
+        let (pipe, base) = (pipe.clone(), self.around.base.clone());
+        let place = self.around.spool.call(move |spool| Place::take(spool, &pipe, &base));
+        place.await.map_err(|Ended| NodeError::ThreadEnded("spool"))?
     }
 
-    fn share(&self, configs: &[PipeConfig]) {
-        let running = self.list.iter().filter_map(|(_, running)| running.as_ref());
+    /// A dropped pipe leaves the spool, and what it had of the status.
+    async fn give_up(&mut self, name: &PipeName) -> Result<(), NodeError> {
+        let board = Arc::clone(&self.around.board);
+        let pipe = name.as_str().to_owned();
+        let left = self.around.spool.call(move |spool| leave(spool, &pipe)).await;
+        // The row first: while it is there its trouble is raised again.
+        board.pipes.remove(name.as_str());
+        for kind in OF_PIPES {
+            board.clear(kind, name.as_str());
+        }
+        left.map_err(|Ended| NodeError::ThreadEnded("spool"))??;
+        log::info!("event=pipe_dropped pipe={name}");
+        let _within = board.stamps.of(Loop::Main).within(Operation::Remember);
+        self.book.bury(name)
+    }
+
+    /// Lets a pipe do what is desired of it, from its place on.
+    fn stand(&mut self, pipe: &Pipe, place: Place<D>, backoff: Backoff) {
+        let (board, name) = (Arc::clone(&self.around.board), pipe.name.as_str());
+        let plan = Plan::of(&pipe.definition, &self.around.base);
+        let wall = clock::wall();
+        let row = match board.pipes.row(name, &plan.target, wall) {
+            Ok(row) => row,
+            Err(full) => return log::error!("event=pipe_not_shown pipe={name:?} error=\"{full}\""),
+        };
+        for kind in [TroubleKind::PipeStopped, TroubleKind::PipeError] {
+            board.clear(kind, name);
+        }
+        let mut one = One {
+            name: pipe.name.clone(),
+            definition: pipe.definition.clone(),
+            consumer: place.consumer,
+            row: Arc::clone(&row),
+            running: None,
+            retry: None,
+            backoff,
+        };
+        let position = place.cursor.position;
+        let trouble = match (pipe.desired, plan.sink) {
+            (Desired::Running, Ok(sink)) => {
+                match start(name, &sink, place, Arc::clone(&row), self.around.clone()) {
+                    Ok(running) => {
+                        one.running = Some(running);
+                        None
+                    }
+                    Err(error) => {
+                        one.retry = Some(clock::now() + one.backoff.next_wait());
+                        Some((TroubleKind::PipeError, error.to_string(), error.to_string()))
+                    }
+                }
+            }
+            (Desired::Running, Err(why)) => {
+                Some((TroubleKind::PipeError, format!("pipe {name} cannot run: {why}"), why))
+            }
+            (Desired::Orphaned, _) => {
+                let why = "its stanza went from the configuration".to_owned();
+                let what = format!(
+                    "pipe {name} has no stanza any more and keeps everything from entry {position}"
+                );
+                Some((TroubleKind::PipeStopped, what, why))
+            }
+            (Desired::Stopped | Desired::Dropped, _) => {
+                let what =
+                    format!("pipe {name} was stopped and keeps everything from entry {position}");
+                Some((TroubleKind::PipeStopped, what, String::new()))
+            }
+        };
+        match trouble {
+            None => {
+                row.set_state(PipeState::Running, wall);
+                row.say("");
+                log::info!("event=pipe_started pipe={name:?} position={position}");
+            }
+            Some((kind, what, why)) => {
+                row.set_state(PipeState::Stopped, wall);
+                row.say(&why);
+                log::warn!("event=pipe_stopped pipe={name:?} position={position} why=\"{why}\"");
+                board.raise(Report::new(kind, what).about(name), wall);
+            }
+        }
+        self.list.push(one);
+    }
+
+    /// When the first pipe that an error has stopped is tried again.
+    pub(super) fn next_retry(&self) -> Option<Instant> {
+        self.list.iter().filter_map(|one| one.retry).min()
+    }
+
+    /// Tries pipes again whose pause is over.
+    pub(super) async fn retry(&mut self) {
+        let now = clock::now();
+        let is_due = |one: &&One| one.retry.is_some_and(|at| at <= now);
+        let due: Vec<_> = self
+            .list
+            .iter()
+            .filter(is_due)
+            .map(|one| (one.name.clone(), one.backoff.clone()))
+            .collect();
+        for (name, backoff) in due {
+            if let Err(error) = self.bring_with(&name, backoff).await {
+                log::error!("event=pipe_not_restarted pipe={name} error=\"{error}\"");
+            }
+        }
+        self.share();
+    }
+
+    /// Lets all of them end, each with what it has in flight.
+    pub(super) async fn stop(self) {
+        stop_all(self.list.into_iter().filter_map(|one| one.running), STOP_ANSWER_MAX).await;
+    }
+
+    /// Whether the disk fails, so that the node only tells.
+    pub(super) fn is_failing(&self) -> bool {
+        self.around.board.spool.state() == SpoolState::Failing
+    }
+
+    /// The row of a pipe.
+    pub(super) fn row(&self, name: &PipeName) -> Option<(ConsumerId, &Arc<PipeRow>)> {
+        let one = self.list.iter().find(|one| one.name == *name)?;
+        Some((one.consumer, &one.row))
+    }
+
+    fn share(&self) {
         *self.shared.list.borrow_mut() = List {
-            stanzas: super::stanzas(configs),
-            shown: running.map(|one| one.running.shown()).collect(),
+            names: self.book.names(),
+            shown: self.list.iter().map(|one| (one.consumer, Arc::clone(&one.row))).collect(),
         };
     }
 }
 
-/// Says that a pipe of the configuration cannot run.
-fn complain(board: &Board, config: &PipeConfig, error: &NodeError) {
-    log::error!("event=pipe_not_started pipe={:?} error=\"{error}\"", config.name);
-    let report = Report::new(TroubleKind::PipeError, error.to_string()).about(&config.name);
-    board.raise(report, clock::wall());
+impl One {
+    /// Whether it is as wanted already.
+    fn is(&self, wanted: Option<&Pipe>) -> bool {
+        wanted.is_some_and(|pipe| {
+            pipe.desired == Desired::Running
+                && pipe.definition == self.definition
+                && self.running.is_some()
+        })
+    }
 }
 
 /// All at one time; what is still in flight at the end is left to be repeated.
-async fn stop_all(pipes: impl Iterator<Item = Stoppable>) {
+async fn stop_all(pipes: impl Iterator<Item = Running>, limit: Duration) {
     let pipes: Vec<_> = pipes.collect();
     for pipe in &pipes {
         pipe.stop.send_replace(true);
     }
-    let deadline = time::Instant::now() + STOP_ANSWER_MAX;
+    let deadline = time::Instant::now() + limit;
     for mut pipe in pipes {
-        if time::timeout_at(deadline, &mut pipe.running.task).await.is_err() {
-            pipe.running.task.abort();
-            let _aborted = pipe.running.task.await.is_err();
+        if time::timeout_at(deadline, &mut pipe.task).await.is_err() {
+            pipe.task.abort();
+            let _aborted = pipe.task.await.is_err();
         }
     }
 }
+
+fn new_backoff() -> Backoff {
+    Backoff::new(PIPE_RETRY_FIRST, PIPE_RETRY_MAX, seed())
+}
+
+/// Trouble that goes with its pipe. Dead letters stay where they are, and so does theirs.
+const OF_PIPES: [TroubleKind; 4] =
+    [TroubleKind::PipeStopped, TroubleKind::PipeError, TroubleKind::NoAnswer, TroubleKind::Refused];

@@ -1,8 +1,23 @@
-//! The pipes of the configuration file: each a consumer of the spool and a task of the main loop.
+//! The pipes of a node: what people want of them, and the tasks that do it.
+//!
+//! ```text
+//!  control socket -- statements --> execute.rs --+--> book.rs    what is desired, on the disk
+//!  SIGHUP -------- stanzas -----------------------+      |
+//!                                                        v
+//!  spool <-- consumer and cursor of each pipe -- live.rs: each pipe is brought in line with it
+//! ```
+//!
+//! A pipe has a place in the spool from its creation until it is dropped, whether it runs or not.
 
+mod book;
+mod control;
+mod execute;
 mod live;
+mod plan;
 mod released;
+mod show;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,16 +25,20 @@ use tokio::sync::watch;
 use tokio::task::{self, JoinHandle};
 use tokio::time::{self, MissedTickBehavior};
 
+pub(super) use book::Book;
+pub(super) use control::Handle;
 pub(super) use live::{Pipes, Shared};
-pub use released::{Released, release};
+use plan::Plan;
+pub use released::{Released, release_stopped};
 
-use crate::config::PipeConfig;
+use crate::config::AirGapSink as Settings;
 use crate::data::{Precision, Sequence};
 use crate::keep::spool_handle::{Ended, SpoolHandle};
 use crate::node::NodeError;
 use crate::ops::board::{Board, PipeRow, PipeState, Report, TroubleKind};
 use crate::ops::stamp::{Loop, Operation};
 use crate::ops::{clock, secret};
+use crate::pipe::Pipe;
 use crate::sink::air_gap::{
     self, AirGapSettings, AirGapSink, Done, Named, Orders, Parts, SpoolFeed,
 };
@@ -39,6 +58,8 @@ pub(super) struct Surroundings<D: Disk> {
     pub(super) board: Arc<Board>,
     pub(super) cluster_id: String,
     pub(super) precision: Precision,
+    /// What relative paths of statements are relative to.
+    pub(super) base: PathBuf,
 }
 
 /// A pipe's place in the spool.
@@ -50,14 +71,16 @@ pub(super) struct Place<D: Disk> {
 }
 
 impl<D: Disk> Place<D> {
-    /// Where the pipe left off, or the oldest entry for a new one.
+    /// Where the pipe left off. A new one begins at the oldest entry, or without history at its border.
     ///
     /// # Errors
     /// If there are too many consumers, or the disk fails.
-    pub(super) fn take(spool: &mut Spool<D>, pipe: &str) -> Result<Self, NodeError> {
-        let name = format!("{CONSUMER_PREFIX}{pipe}");
+    pub(super) fn take(spool: &mut Spool<D>, pipe: &Pipe, base: &Path) -> Result<Self, NodeError> {
+        let name = consumer_name(pipe.name.as_str());
+        let plan = Plan::of(&pipe.definition, base);
+        let start = if plan.has_history { Start::Oldest } else { Start::At(pipe.border) };
         let consumer = spool
-            .create_consumer(&name, Start::Oldest)
+            .create_consumer(&name, start)
             .map_err(|source| NodeError::Consumer { name, source })?;
         let cursor = spool.cursor(consumer).cloned().unwrap_or_default();
         let reader = spool.reader(cursor.position);
@@ -65,40 +88,58 @@ impl<D: Disk> Place<D> {
     }
 }
 
-/// Starts the task of a pipe.
+fn consumer_name(pipe: &str) -> String {
+    format!("{CONSUMER_PREFIX}{pipe}")
+}
+
+/// Gives up the place of a pipe, if it has one.
 ///
 /// # Errors
-/// If its password is unusable, or the board has no row left.
+/// If the disk fails.
+fn leave<D: Disk>(spool: &mut Spool<D>, pipe: &str) -> Result<(), NodeError> {
+    let name = consumer_name(pipe);
+    let found = spool.consumers().find(|(_, known, _)| *known == name).map(|(id, ..)| id);
+    let left = found.map_or(Ok(()), |id| spool.drop_consumer(id));
+    left.map_err(|source| NodeError::Consumer { name, source })
+}
+
+/// A task that carries entries of a pipe.
+#[derive(Debug)]
+struct Running {
+    task: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+}
+
+/// Starts the task of a pipe, whose row is `row`.
+///
+/// # Errors
+/// If its password cannot be had.
 fn start<D: Disk>(
-    pipe: &PipeConfig,
+    name: &str,
+    sink: &Settings,
     place: Place<D>,
+    row: Arc<PipeRow>,
     around: Surroundings<D>,
-    stop: watch::Receiver<bool>,
 ) -> Result<Running, NodeError> {
-    let Surroundings { disk, spool, board, cluster_id, precision } = around;
-    let name = pipe.name.clone();
-    let password = secret::reveal(&pipe.sink.password).map_err(|error| NodeError::Pipe {
-        pipe: name.clone(),
+    let Surroundings { disk, spool, board, cluster_id, precision, .. } = around;
+    let password = secret::reveal(&sink.password).map_err(|error| NodeError::Pipe {
+        pipe: name.to_owned(),
         why: format!("password: {error}"),
     })?;
-    let settings = AirGapSettings::from_config(&pipe.sink, password, cluster_id, precision);
-    let target = settings.node_urls.to_string();
-    let row = board
-        .pipes
-        .row(&name, &target, clock::wall())
-        .map_err(|error| NodeError::Pipe { pipe: name.clone(), why: error.to_string() })?;
+    let settings = AirGapSettings::from_config(sink, password, cluster_id, precision);
     let Place { consumer, cursor, reader } = place;
     let synced = spool.synced();
-    let put_aside = dead_letters(&disk, &name, &board);
-    let feed = SpoolFeed::new(reader, cursor, synced, orders(spool, consumer), (disk, &name));
+    let put_aside = dead_letters(&disk, name, &board);
+    let feed = SpoolFeed::new(reader, cursor, synced, orders(spool, consumer), (disk, name));
     let feed = Named::new(feed, Arc::clone(&board));
-    let shown = Arc::clone(&row);
-    let parts = Parts { pipe: name, settings, board, row, put_aside, seed: seed(), stop };
+    let (stop, stopped) = watch::channel(false);
+    let pipe = name.to_owned();
+    let parts = Parts { pipe, settings, board, row, put_aside, seed: seed(), stop: stopped };
     let sink = AirGapSink::new(parts, feed);
     let task = task::spawn_local(async move {
         sink.run().await;
     });
-    Ok(Running { consumer, row: shown, task })
+    Ok(Running { task, stop })
 }
 
 /// Shows what was put aside in earlier runs, and returns how many entries that is.
@@ -137,16 +178,7 @@ fn orders<D: Disk>(spool: SpoolHandle<D>, consumer: ConsumerId) -> Orders {
     Orders { advance: Box::new(advance), quarantine: Box::new(quarantine) }
 }
 
-/// A pipe that runs.
-#[derive(Debug)]
-struct Running {
-    consumer: ConsumerId,
-    row: Arc<PipeRow>,
-    /// Its sink.
-    task: JoinHandle<()>,
-}
-
-/// Counts, once a second, what each pipe has before it, those without a stanza too; ends with the spool.
+/// Counts, once a second, what each pipe has before it, those without a record too; ends with the spool.
 pub(super) async fn show_backlog<D: Disk>(spool: SpoolHandle<D>, pipes: Shared, board: Arc<Board>) {
     let mut ticks = time::interval(BACKLOG_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -162,18 +194,11 @@ pub(super) async fn show_backlog<D: Disk>(spool: SpoolHandle<D>, pipes: Shared, 
             let Ok((position, (entries, bytes))) = counted.await else { return };
             row.set_backlog(position.0, entries, bytes, clock::now());
         }
-        let (stanzas, rows) = (pipes.stanzas(), board.pipes.all());
-        let counted = spool.call(move |spool| count_orphans(spool, &stanzas, &rows));
+        let (known, rows) = (pipes.names(), board.pipes.all());
+        let counted = spool.call(move |spool| count_orphans(spool, &known, &rows));
         if counted.await.is_err() {
             return;
         }
-    }
-}
-
-impl Running {
-    /// What [`show_backlog`] needs.
-    fn shown(&self) -> (ConsumerId, Arc<PipeRow>) {
-        (self.consumer, Arc::clone(&self.row))
     }
 }
 
@@ -183,19 +208,19 @@ fn seed() -> u64 {
     u64::from(std::process::id()) << 40 ^ clock::wall().0.unsigned_abs()
 }
 
-/// Pipes that have a place in the spool and no stanza any more, with their positions.
-fn orphans<D: Disk>(spool: &Spool<D>, stanzas: &[String]) -> Vec<(ConsumerId, String, Sequence)> {
+/// Pipes that have a place in the spool and no record, with their positions.
+fn orphans<D: Disk>(spool: &Spool<D>, known: &[String]) -> Vec<(ConsumerId, String, Sequence)> {
     let of_pipe = |(id, name, cursor): (ConsumerId, &str, &Cursor)| {
         let pipe = name.strip_prefix(CONSUMER_PREFIX)?;
-        let orphan = !stanzas.iter().any(|stanza| stanza == pipe);
+        let orphan = !known.iter().any(|known| known == pipe);
         orphan.then(|| (id, pipe.to_owned(), cursor.position))
     };
     spool.consumers().filter_map(of_pipe).collect()
 }
 
-/// Shows what pipes without a stanza keep.
-fn count_orphans<D: Disk>(spool: &Spool<D>, stanzas: &[String], rows: &[Arc<PipeRow>]) {
-    for (_, pipe, position) in orphans(spool, stanzas) {
+/// Shows what pipes without a record keep.
+fn count_orphans<D: Disk>(spool: &Spool<D>, known: &[String], rows: &[Arc<PipeRow>]) {
+    for (_, pipe, position) in orphans(spool, known) {
         if let Some(row) = rows.iter().find(|row| row.id() == pipe) {
             let (entries, bytes) = spool.remaining(position);
             row.set_backlog(position.0, entries, bytes, clock::now());
@@ -203,24 +228,17 @@ fn count_orphans<D: Disk>(spool: &Spool<D>, stanzas: &[String], rows: &[Arc<Pipe
     }
 }
 
-/// Names of the pipes that the configuration has.
-pub(super) fn stanzas(pipes: &[PipeConfig]) -> Vec<String> {
-    pipes.iter().map(|pipe| pipe.name.clone()).collect()
-}
-
-/// Shows pipes without a stanza: they pin what they have not sent.
-pub(super) fn show_orphans<D: Disk>(spool: &Spool<D>, stanzas: &[String], board: &Board) {
+/// Shows pipes without a record: they pin what they have not sent.
+pub(super) fn show_orphans<D: Disk>(spool: &Spool<D>, known: &[String], board: &Board) {
     let wall = clock::wall();
-    for (_, pipe, position) in orphans(spool, stanzas) {
-        let what = format!(
-            "pipe {pipe} has no stanza any more and keeps everything from entry {position}"
-        );
-        log::warn!("event=pipe_without_stanza pipe={pipe} position={position}");
+    for (_, pipe, position) in orphans(spool, known) {
+        let what = format!("pipe {pipe} has no record and keeps everything from entry {position}");
+        log::warn!("event=pipe_without_record pipe={pipe} position={position}");
         let report = Report::new(TroubleKind::PipeStopped, what).about(&pipe);
         board.raise(report, wall);
         if let Ok(row) = board.pipes.row(&pipe, "", wall) {
             row.set_state(PipeState::Stopped, wall);
-            row.say("its stanza went from the configuration");
+            row.say("nobody knows any more what it does: create it again, or spool release");
         }
     }
 }

@@ -1,8 +1,10 @@
 //! A whole node with its threads, listeners and main loop, on a simulated disk.
 
+mod statements;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,7 +20,7 @@ use crate::config::{self, Config, Input, Role};
 use crate::ops::board::{Board, TroubleKind};
 use crate::ops::clock;
 use crate::ops::signals::Signal;
-use crate::ops::status::Status;
+use crate::ops::status::{Status, control_path};
 use crate::spool::{Fault, SimDisk};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -39,6 +41,7 @@ struct Running {
     board: Arc<Board>,
     gate: SocketAddr,
     status: SocketAddr,
+    control: PathBuf,
     signals: mpsc::Sender<Signal>,
     thread: JoinHandle<Result<(), NodeError>>,
 }
@@ -102,7 +105,8 @@ impl Bench {
             wait::find("a listener", SOON, found).unwrap().1
         };
         let (gate, status) = (listener("gate"), listener("status"));
-        Running { board: Arc::clone(&board), gate, status, signals, thread }
+        let control = control_path(self.directory.path(), None);
+        Running { board: Arc::clone(&board), gate, status, control, signals, thread }
     }
 
     /// A node whose disk fails once while it takes a tablet; returns how it ended.

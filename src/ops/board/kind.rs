@@ -3,7 +3,7 @@
 //! | kind | condition | remedy |
 //! |---|---|---|
 //! | `spool-filling` | at the present rates the spool is full within 7 days | bring the far side back, or raise `[spool] max_bytes` |
-//! | `spool-full` | nothing more fits: intakes hold (`block`) or the oldest entries go (`drop-oldest`); about `inbox`: its next file has waited for room for 30 s | the same; or drop the stanza of the pipe that needs them, reload, `spool release` |
+//! | `spool-full` | nothing more fits: intakes hold (`block`) or the oldest entries go (`drop-oldest`); about `inbox`: its next file has waited for room for 30 s | the same; or `DROP PIPE` the one that needs them |
 //! | `disk-slow` | an operation on the disk has taken longer than 10 s | look at the disk and at what else uses it |
 //! | `disk-failing` | the same disk error ended the program 3 times within 10 minutes; the spool is read only | replace the disk or free it, then restart |
 //! | `stuck` | a loop has made no turn for longer than 12 s outside a named operation | nothing: the watchdog restarts the node; send the log |
@@ -26,7 +26,7 @@
 //! | `certificate-expires` | a certificate ends within 30 days | renew it |
 //! | `loop` | data comes back to where it came from | switch forwarding off on one node of the ring |
 //! | `pipe-error` | a pipe cannot run | correct what its message names |
-//! | `pipe-stopped` | a stopped pipe keeps the spool from releasing entries | put its stanza back, or `spool release` |
+//! | `pipe-stopped` | a stopped pipe keeps the spool from releasing entries | `START PIPE`, `DROP PIPE`, or put its stanza back |
 //!
 //! `certificate-expires` and `loop` are names for what comes with TLS and with filters of pipes; this build
 //! cannot raise them.
@@ -187,7 +187,7 @@ impl TroubleKind {
             Self::Loop => ("loop", "set forwarding-pipe-requests=false on one pipe of the ring"),
             Self::PipeError => ("pipe-error", "correct what the pipe's message names"),
             Self::PipeStopped => {
-                ("pipe-stopped", "put its stanza back, or give its entries free by: spool release")
+                ("pipe-stopped", "START PIPE, or DROP PIPE; or put its stanza back")
             }
         }
     }

@@ -194,26 +194,40 @@ impl Service {
                 let seen = self.board.troubles.acknowledge(what);
                 json(&seen.into_iter().map(TroubleReport::of).collect::<Vec<_>>())
             }
-            "/spool/release" => self.ask(Command::Release).await,
-            "/sql" => line(StatusCode::NOT_IMPLEMENTED, "statements come with a later version"),
+            "/spool/release" => match self.ask(Command::Release).await {
+                Ok(Ok(done)) => line(StatusCode::OK, &done),
+                Ok(Err(why)) => line(StatusCode::CONFLICT, &why),
+                Err(refused) => refused,
+            },
+            "/sql" => self.carry_out(body).await,
             _ => line(StatusCode::NOT_FOUND, "there are: /ack /spool/release /sql"),
         }
     }
 
-    /// Asks the node, and says what it said.
-    async fn ask(&self, command: fn(super::Reply) -> Command) -> Response<Body> {
+    /// Statements: the node's answers as JSON, whatever came of them.
+    async fn carry_out(&self, text: &str) -> Response<Body> {
+        let text = text.to_owned();
+        match self.ask(|reply| Command::Sql(text, reply)).await {
+            Ok(answers) => json(&answers),
+            Err(refused) => refused,
+        }
+    }
+
+    /// Asks the node, and returns what it said, or else what to say instead.
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, Response<Body>> {
         let Some(commands) = &self.commands else {
-            return line(StatusCode::METHOD_NOT_ALLOWED, "only on the control socket");
+            return Err(line(StatusCode::METHOD_NOT_ALLOWED, "only on the control socket"));
         };
         let (reply, answer) = oneshot::channel();
         if commands.try_send(command(reply)).is_err() {
-            return line(StatusCode::SERVICE_UNAVAILABLE, "the node is busy or stopping");
+            return Err(line(StatusCode::SERVICE_UNAVAILABLE, "the node is busy or stopping"));
         }
-        match answer.await {
-            Ok(Ok(done)) => line(StatusCode::OK, &done),
-            Ok(Err(why)) => line(StatusCode::CONFLICT, &why),
-            Err(_) => line(StatusCode::SERVICE_UNAVAILABLE, "the node stopped before it answered"),
-        }
+        answer.await.map_err(|_| {
+            line(StatusCode::SERVICE_UNAVAILABLE, "the node stopped before it answered")
+        })
     }
 }
 

@@ -19,7 +19,7 @@ mod report;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 pub use control::{
     Bind, CONTROL_PATH_BYTES_MAX, ControlError, bind_control, control_path, request,
@@ -32,16 +32,19 @@ pub use report::{
 
 use crate::ops::board::{Board, Phase, SpoolState};
 use crate::ops::clock;
+use crate::pipe::Answer;
 
 /// What the control socket asks of the node; it answers through the sender.
 #[derive(Debug)]
 pub enum Command {
     /// Give entries free that nobody needs any more: `spool release`.
     Release(Reply),
+    /// Carry out statements, up to the first that fails; an answer for each.
+    Sql(String, oneshot::Sender<Vec<Answer>>),
 }
 
 /// Where the node's answer to a [`Command`] goes: a line for the person, good or bad.
-pub type Reply = tokio::sync::oneshot::Sender<Result<String, String>>;
+pub type Reply = oneshot::Sender<Result<String, String>>;
 
 /// What both listeners serve from.
 #[derive(Debug, Clone)]
@@ -117,9 +120,13 @@ mod tests {
         let service = Service::control(Arc::clone(board), commands);
         task::spawn_local(serve(Listener::Control(listener), service));
         let said = said.map(str::to_owned).map_err(str::to_owned);
+        let echo = |message| vec![Answer { message, ..Answer::success() }];
         task::spawn_local(async move {
-            while let Some(Command::Release(reply)) = asked.recv().await {
-                reply.send(said.clone()).unwrap();
+            while let Some(command) = asked.recv().await {
+                match command {
+                    Command::Release(reply) => reply.send(said.clone()).unwrap(),
+                    Command::Sql(text, reply) => reply.send(echo(text)).unwrap(),
+                }
             }
         });
     }
@@ -142,6 +149,9 @@ mod tests {
             assert_eq!(again.trim(), "[]");
             let released = request(&path, "/spool/release", Some(String::new())).await.unwrap();
             assert_eq!(released, "3 entries given free\n");
+            let answers = request(&path, "/sql", Some("show pipes".to_owned())).await.unwrap();
+            let answers: Vec<Answer> = serde_json::from_str(&answers).unwrap();
+            assert_eq!((answers[0].code, answers[0].message.as_str()), (200, "show pipes"));
             let metrics = request(&path, "/metrics", None).await.unwrap();
             assert!(metrics.ends_with("# EOF\n"));
             assert!(request(&path, "/", None).await.unwrap().starts_with("<!DOCTYPE html>"));
@@ -156,7 +166,6 @@ mod tests {
             serve_control(dir.path(), &board(), Err("pipe a still needs them"));
             for (target, body, why) in [
                 ("/spool/release", "", "pipe a still needs them"),
-                ("/sql", "show pipes", "statements come with a later version"),
                 ("/stop", "", "there are: /ack /spool/release /sql"),
                 (
                     "/ack",

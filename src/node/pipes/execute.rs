@@ -1,0 +1,217 @@
+//! Statements: from a text to what is desired, and from that to the answer.
+
+use std::io;
+
+use thiserror::Error;
+use tokio::sync::watch;
+
+use super::live::Pipes;
+use super::show;
+use crate::node::NodeError;
+use crate::pipe::{Answer, Pipe, Refusal};
+use crate::spool::Disk;
+use crate::statement::{
+    AlterPipe, CreatePipe, Definition, Parsed, PipeName, PluginError, PluginName, Remark,
+    Statement, StatementError, StatusCode, Surroundings, Weight, parse,
+};
+
+/// Why a statement was not carried out.
+#[derive(Debug, Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// The first mistake in the attributes.
+    #[error("{0}")]
+    Definition(Remark),
+    /// Which part of the statement this build lacks.
+    #[error("{0} is not in this build")]
+    NotInBuild(&'static str),
+    #[error("there is no plug-in {0}")]
+    NoPlugin(String),
+    #[error("the node's disk fails: it only tells, and carries nothing out")]
+    Failing,
+    #[error("the node is stopping")]
+    Stopping,
+    /// Nothing was changed.
+    #[error("what was asked for cannot be kept: {0}")]
+    Keep(#[from] io::Error),
+    /// It is kept, and what it leads to is made up for at the next start.
+    #[error("it is kept, but not carried out: {0}")]
+    Late(#[from] NodeError),
+}
+
+impl Failure {
+    const fn code(&self) -> StatusCode {
+        match self {
+            Self::Refused(refusal) => refusal.code(),
+            Self::Plugin(error) => error.code(),
+            Self::NoPlugin(_) => StatusCode::DropPlugin,
+            Self::Definition(_)
+            | Self::NotInBuild(_)
+            | Self::Failing
+            | Self::Stopping
+            | Self::Keep(_)
+            | Self::Late(_) => StatusCode::Pipe,
+        }
+    }
+
+    fn answer(&self) -> Answer {
+        Answer::refused(self.code().number(), self.to_string())
+    }
+}
+
+impl<D: Disk> Pipes<D> {
+    /// Carries out the statements of a text, up to the first that fails; an answer for each. One mistake in the
+    /// text, and none is carried out. Between two of them the node may be told to stop.
+    pub(super) async fn execute(
+        &mut self,
+        text: &str,
+        stopping: &watch::Receiver<bool>,
+    ) -> Vec<Answer> {
+        let parsed = match parse(text) {
+            Ok(parsed) => parsed,
+            Err(error) => return vec![not_parsed(error)],
+        };
+        let mut answers = Vec::with_capacity(parsed.len());
+        for Parsed { statement, warnings } in parsed {
+            let carried = if *stopping.borrow() {
+                Err(Failure::Stopping)
+            } else {
+                self.carry_out(&statement).await
+            };
+            let mut answer = carried.unwrap_or_else(|failure| failure.answer());
+            answer.warnings.splice(0..0, warnings.iter().map(ToString::to_string));
+            if answer.table.is_none() {
+                let Answer { code, message, .. } = &answer;
+                log::info!("event=statement code={code} why={message:?} sql=\"{statement}\"");
+            }
+            let is_success = answer.is_success();
+            answers.push(answer);
+            if !is_success {
+                break;
+            }
+        }
+        answers
+    }
+
+    async fn carry_out(&mut self, statement: &Statement) -> Result<Answer, Failure> {
+        if self.is_failing() && !is_only_showing(statement) {
+            return Err(Failure::Failing);
+        }
+        match statement {
+            Statement::CreatePipe(create) => self.create(create).await,
+            Statement::AlterPipe(alter) => self.alter(alter).await,
+            Statement::StartPipe { name } => {
+                let pipe = self.book.registry().start(name)?;
+                self.change(pipe).await
+            }
+            Statement::StopPipe { name } => {
+                let pipe = self.book.registry().stop(name)?;
+                self.change(pipe).await
+            }
+            Statement::DropPipe { name, if_exists } => {
+                match self.book.registry().drop_pipe(name, *if_exists)? {
+                    Some(pipe) => self.change(pipe).await,
+                    None => Ok(Answer::success()),
+                }
+            }
+            Statement::ShowPipes => {
+                let names = self.book.registry().live().map(|pipe| pipe.name.clone()).collect();
+                self.show_rows(names).await
+            }
+            Statement::ShowPipe { name } => {
+                let found = self.book.registry().find(name).map(|pipe| pipe.name.clone());
+                self.show_rows(found.into_iter().collect()).await
+            }
+            Statement::ShowPipesUsing { name } => {
+                let using = self.book.registry().using_sink_of(name);
+                let names = using.into_iter().map(|pipe| pipe.name.clone()).collect();
+                self.show_rows(names).await
+            }
+            Statement::ShowCreatePipe { name } => {
+                let pipe = self.book.registry().find(name).ok_or_else(|| missing("show", name))?;
+                Ok(Answer::shown(show::create(pipe)))
+            }
+            Statement::SkipEntry { .. } => Err(Failure::NotInBuild("SKIP PIPE")),
+            Statement::Replay { .. } => Err(Failure::NotInBuild("REPLAY PIPE")),
+            Statement::CreatePlugin(create) => {
+                create.check()?;
+                Err(Failure::NotInBuild("CREATE PIPEPLUGIN"))
+            }
+            Statement::DropPlugin { name, if_exists } => drop_plugin(name, *if_exists),
+            Statement::ShowPlugins => Ok(Answer::shown(show::plugins())),
+        }
+    }
+
+    async fn create(&mut self, create: &CreatePipe) -> Result<Answer, Failure> {
+        let birth = self.birth().await?;
+        let Some(pipe) = self.book.registry().create(create, birth)? else {
+            return Ok(Answer::success());
+        };
+        let warnings = self.check(&pipe.definition)?;
+        let answer = self.change(pipe).await?;
+        Ok(Answer { warnings, ..answer })
+    }
+
+    async fn alter(&mut self, alter: &AlterPipe) -> Result<Answer, Failure> {
+        let now_ms = crate::ops::clock::wall().0;
+        let Some(pipe) = self.book.registry().alter(alter, now_ms)? else {
+            return Ok(Answer::success());
+        };
+        let warnings = self.check(&pipe.definition)?;
+        let answer = self.change(pipe).await?;
+        Ok(Answer { warnings, ..answer })
+    }
+
+    /// What there is to say about a definition that can be kept.
+    fn check(&self, definition: &Definition) -> Result<Vec<String>, Failure> {
+        let surroundings = Surroundings { base: &self.around.base, externals: &[] };
+        let mut remarks = definition.check(surroundings).remarks;
+        if let Some(error) = remarks.iter().position(|remark| remark.weight == Weight::Error) {
+            return Err(Failure::Definition(remarks.swap_remove(error)));
+        }
+        Ok(remarks.iter().map(ToString::to_string).collect())
+    }
+
+    /// Keeps what is desired of a pipe, then brings it in line with that.
+    async fn change(&mut self, pipe: Pipe) -> Result<Answer, Failure> {
+        let name = pipe.name.clone();
+        self.keep(pipe)?;
+        self.bring(&name).await?;
+        Ok(Answer::success())
+    }
+
+    async fn show_rows(&self, names: Vec<PipeName>) -> Result<Answer, Failure> {
+        Ok(Answer::shown(show::pipes(self, &names).await?))
+    }
+}
+
+fn is_only_showing(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::ShowPipes
+            | Statement::ShowPipe { .. }
+            | Statement::ShowPipesUsing { .. }
+            | Statement::ShowCreatePipe { .. }
+            | Statement::ShowPlugins
+    )
+}
+
+fn drop_plugin(name: &PluginName, if_exists: bool) -> Result<Answer, Failure> {
+    name.check_drop()?;
+    if if_exists {
+        return Ok(Answer::success());
+    }
+    Err(Failure::NoPlugin(name.spelled().to_owned()))
+}
+
+fn missing(verb: &'static str, name: &PipeName) -> Refusal {
+    Refusal::Missing { verb, name: name.as_str().to_owned() }
+}
+
+fn not_parsed(error: StatementError) -> Answer {
+    let (code, message) = (error.code().number(), error.message());
+    Answer { excerpt: error.excerpt, ..Answer::refused(code, message) }
+}

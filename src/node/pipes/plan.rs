@@ -1,0 +1,42 @@
+//! What a pipe comes to in this build.
+
+use std::path::Path;
+
+use crate::config::AirGapSink;
+use crate::statement::{Definition, PipeSettings, Sink, Surroundings, Weight};
+
+/// What running the pipe means.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Where it sends to, for people.
+    pub(super) target: String,
+    /// Whether it takes what arrived before it was created.
+    pub(super) has_history: bool,
+    /// Its sink, or why it cannot run.
+    pub(super) sink: Result<Box<AirGapSink>, String>,
+}
+
+impl Plan {
+    /// Of a definition whose relative paths are relative to `base`.
+    pub(super) fn of(definition: &Definition, base: &Path) -> Self {
+        let checked = definition.check(Surroundings { base, externals: &[] });
+        let hindrance = checked.remarks.iter().filter(|remark| remark.weight >= Weight::NotInBuild);
+        // What is wrong comes before what is not in this build.
+        let hindrance = hindrance.max_by_key(|remark| remark.weight).map(ToString::to_string);
+        let Some(PipeSettings { source, sink, .. }) = checked.settings else {
+            let why = hindrance.unwrap_or_default();
+            return Self { target: String::new(), has_history: true, sink: Err(why) };
+        };
+        let target = match &sink {
+            Sink::AirGap(sink) => sink.targets.to_string(),
+            Sink::Thrift(sink) => sink.targets.to_string(),
+            Sink::DoNothing | Sink::External(_) => String::new(),
+        };
+        let sink = match (hindrance, sink) {
+            (Some(why), _) => Err(why),
+            (None, Sink::AirGap(sink)) => Ok(sink),
+            (None, _) => Err("this sink is not in this build".to_owned()),
+        };
+        Self { target, has_history: source.history, sink }
+    }
+}
