@@ -68,7 +68,10 @@ impl Look<'_> {
         let free = free_bytes(dir);
         if free < config.spool.reserve_bytes {
             let message = format!("only {} are free where data_dir lies", Bytes(free));
-            self.error("spool.reserve_bytes", message, "make room, or reserve less");
+            let reserve = "spool.reserve_bytes";
+            // A default has no line; the directory may have one.
+            let key = if config.places.of(reserve) == Place::Nowhere { key } else { reserve };
+            self.error(key, message, "make room, or let spool.reserve_bytes be less");
         }
     }
 

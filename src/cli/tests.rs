@@ -235,7 +235,7 @@ reserve_bytes = "9000TiB"
         "open can be read by others (chmod 0600)",
         "p.toml:21: error: pipe[1].sink.\"connector.password\": env:PENSTOCK_NO_SUCH: is not set",
         "p.toml:23: error: spool.reserve_bytes: only ",
-        "make room, or reserve less",
+        "make room, or let spool.reserve_bytes be less",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }

@@ -281,7 +281,13 @@ impl<'a> Section<'a> {
         hint: &str,
         document: &mut Document<'_>,
     ) {
-        document.warn(self.span_of(key), &self.full(key), message, hint);
+        let span = self.span_of(key).or_else(|| self.span.clone());
+        document.warn(span, &self.full(key), message, hint);
+    }
+
+    /// The same of the whole section.
+    pub(super) fn remark_all(&self, message: &str, hint: &str, document: &mut Document<'_>) {
+        document.warn(self.span.clone(), &self.path, message, hint);
     }
 
     /// Notes where its keys were written, and every key that nobody asked for.

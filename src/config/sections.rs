@@ -252,6 +252,9 @@ pub(super) fn not_in_this_build(root: &mut Section<'_>, document: &mut Document<
             "remove the section; data comes by gate or inbox",
             document,
         );
+    } else if session.is_present() {
+        let message = "has no effect: the session service is not in this build";
+        session.remark_all(message, "remove the section", document);
     }
     session.finish(document);
 

@@ -231,6 +231,10 @@ fn every_mistake_names_line_key_and_remedy() {
             "2: error: session.listen: the session service is not in this build (remove the section; data comes by gate or inbox)",
         ),
         (
+            "[session]\nuser = \"root\"\n",
+            "1: warning: session: has no effect: the session service is not in this build (remove the section)",
+        ),
+        (
             "[plugins]\nallow = true\n",
             "2: error: plugins.allow: plug-ins are not in this build (set it to false)",
         ),
@@ -256,7 +260,7 @@ fn every_mistake_names_line_key_and_remedy() {
         ),
         (
             "[landing]\nkeep_days = 3\n",
-            "warning: landing.dir: landing is off here, since it is on by itself only in a receiver without pipes (add enabled = true, or leave the section out)",
+            "1: warning: landing.dir: landing is off here, since it is on by itself only in a receiver without pipes (add enabled = true, or leave the section out)",
         ),
         (
             "timestamp_precision = \"s\"\n",
