@@ -154,6 +154,12 @@ pub const ORIGINS_MAX: usize = 64;
 pub const RECEIVED_RANGES_MAX: usize = 8 * KIB;
 /// Unconfirmed requests of stock peers: one for each connection of a full table, and as many of lost ones.
 pub const UNCONFIRMED_MAX: usize = 2 * CONNECTIONS_MAX;
+/// Devices by which tablets of such a request are told to have been written again: more than a row or a tablet has; of
+/// a large batch any may have been.
+pub const UNCONFIRMED_DEVICES_MAX: usize = 16;
+/// How long a request of a lost connection waits for its repetition. A stock peer repeats as soon as it is connected
+/// again; what is equal much later was asked for anew, as by an operator who has lost files sent again.
+pub const UNCONFIRMED_AGE_MAX: Duration = Duration::from_secs(3600);
 /// Bytes of a consumer's name: three times as long as a file name, escaped.
 pub const CONSUMER_NAME_BYTES_MAX: usize = 64;
 /// Cursors are synced at most this often while traffic flows; what is replayed is dropped by identity.

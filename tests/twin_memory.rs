@@ -89,6 +89,7 @@ impl Source for Entries {
             precision: Some(Precision::Ms),
             time_range: None,
             identity: Identity { origin: OriginId([1; 16]), sequence },
+            device: 0,
             void_entries: 0,
             file_count: 0,
             payload_bytes: u32::try_from(*bytes).unwrap(),

@@ -118,6 +118,8 @@ pub struct EntryHeader {
     pub precision: Option<Precision>,
     /// Times that it covers.
     pub time_range: Option<TimeRange>,
+    /// Hash of the device that a tablet's rows are of; 0 if unknown.
+    pub device: u32,
     /// Its identity.
     pub identity: Identity,
     /// Sequences that a void stands for.
@@ -169,7 +171,7 @@ impl EntryHeader {
             .u32(self.content_crc.unwrap_or(0))
             .u32(self.payload_bytes)
             .u32(self.payload_crc);
-        put.bytes(&[0; 12]);
+        put.u32(self.device).bytes(&[0; 8]);
         debug_assert_eq!(put.left(), 4);
         seal_record(&mut record);
         record
@@ -195,7 +197,7 @@ impl EntryHeader {
         let request = RequestKey { cluster: take.u64()?, hash: take.u128()? };
         let (part, void_entries, link) = (take.u32()?, take.u32()?, LinkId(take.u64()?));
         let (file_count, content_crc) = (take.u32()?, take.u32()?);
-        let (payload_bytes, payload_crc) = (take.u32()?, take.u32()?);
+        let (payload_bytes, payload_crc, device) = (take.u32()?, take.u32()?, take.u32()?);
         let source = match source {
             0 => Source::Own,
             1 => Source::Peer(identity),
@@ -212,6 +214,7 @@ impl EntryHeader {
             hops,
             precision: Precision::from_code(precision),
             time_range: (flags & HAS_TIMES != 0).then_some(times),
+            device,
             identity,
             void_entries,
             file_count,
@@ -225,6 +228,21 @@ impl EntryHeader {
 /// Whether these bytes may be the start of an entry: a cheap look before the CRC.
 pub(super) fn looks_like_entry(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
+}
+
+/// Hash of the device of an `InsertTabletNode` in an air-gap payload, never 0; 0 if these bytes are none.
+///
+/// ```text
+///  version i8, request type i16 = 2, node type i16 = 13, device: i32 length, text
+/// ```
+pub(super) fn device_of(payload: &[u8]) -> u32 {
+    let device = || {
+        let (head, rest) = payload.split_first_chunk::<5>()?;
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let device = rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+        (head[1..] == TABLET_HEAD).then(|| crc32fast::hash(device).max(1))
+    };
+    device().unwrap_or(0)
 }
 
 /// Bytes of an entry with a payload of so many bytes.
@@ -270,6 +288,8 @@ impl Source {
     }
 }
 
+/// Request type 2 with a node of type 13.
+const TABLET_HEAD: [u8; 4] = [0, 2, 0, 13];
 const HEADER_FIELD: u16 = 160;
 const _: () = assert!(HEADER_FIELD as usize == ENTRY_HEADER_BYTES);
 const _: () = assert!((ENTRY_HEADER_BYTES as u64).is_multiple_of(ALIGNMENT));
@@ -294,6 +314,7 @@ mod tests {
             hops: 2,
             precision: Some(Precision::Us),
             time_range: Some(TimeRange { min: -1, max: 1 }),
+            device: 0x0a0b_0c0d,
             identity: Identity { origin: OriginId([9; 16]), sequence: Sequence(41) },
             void_entries: 0,
             file_count: 0,
@@ -325,7 +346,16 @@ mod tests {
         assert_eq!(record[112..116], 5_u32.to_le_bytes());
         assert_eq!(record[132..136], 7_u32.to_le_bytes());
         assert_eq!(record[136..140], 1000_u32.to_le_bytes());
+        assert_eq!(record[144..148], 0x0a0b_0c0d_u32.to_le_bytes());
         assert_eq!(record[156..], crc32fast::hash(&record[..156]).to_le_bytes());
+    }
+
+    #[test]
+    fn a_tablet_is_known_by_its_device() {
+        let tablet = b"\x01\0\x02\0\x0d\0\0\0\x04rootrest";
+        assert_eq!(device_of(tablet), crc32fast::hash(b"root"));
+        assert_eq!((0..13).map(|end| device_of(&tablet[..end])).max(), Some(0));
+        assert_eq!(device_of(b"\x01\0\x02\0\x0e\0\0\0\x04root"), 0, "a row");
     }
 
     #[test]

@@ -85,7 +85,8 @@
 //!     132      4  CRC of what it holds, in whatever form (digests.rs), or 0: unknown
 //!     136      4  payload bytes
 //!     140      4  CRC of the payload
-//!     144     12  reserved, 0
+//!     144      4  hash of a tablet's device, or 0: unknown (dedup.rs)
+//!     148      8  reserved, 0
 //!     156      4  CRC of bytes 0..156
 //!     160      .  payload
 //!       .      .  zeros to the next multiple of 8

@@ -86,6 +86,7 @@ impl<D: Disk> Spool<D> {
         let known = if mode == OpenMode::Write { prepare(&disk)? } else { read_known(&disk)? };
         let proved = known.state.synced.max(known.consumers.furthest().0);
         let mut survey = recovery::look(&disk, proved, mode)?;
+        survey.dedup.forget_all(now);
         let mut recovery = Recovery {
             created: known.created,
             copied: known.copied,

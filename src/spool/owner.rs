@@ -10,7 +10,7 @@ use crate::spool::cursor::Consumers;
 use crate::spool::dedup::Dedup;
 use crate::spool::digests::Digests;
 use crate::spool::disk::is_full;
-use crate::spool::entry::{ENTRY_HEADER_BYTES, entry_bytes};
+use crate::spool::entry::{ENTRY_HEADER_BYTES, device_of, entry_bytes};
 use crate::spool::index::{Segment, Shared};
 use crate::spool::log::Log;
 use crate::spool::partials::Partials;
@@ -22,7 +22,7 @@ use crate::spool::snapshot::Snapshots;
 use crate::spool::state::State;
 use crate::spool::{
     AppendError, Arrival, Disk, EntryHeader, Fatal, Full, Kind, LinkId, Misuse, NewEntry,
-    PartialError, Reader, RequestKey, Settings, Source, Stats,
+    PartialError, Reader, Settings, Source, Stats,
 };
 
 /// The spool. One thread owns it; [`Spool::reader`] gives others their view.
@@ -106,6 +106,8 @@ pub(super) struct Draft {
     pub(super) hops: u8,
     pub(super) precision: Option<Precision>,
     pub(super) time_range: Option<TimeRange>,
+    /// Hash of a tablet's device, or 0.
+    pub(super) device: u32,
     pub(super) file_count: u32,
     /// Of what its files hold; that of any other entry is the CRC of its payload.
     pub(super) content_crc: Option<u32>,
@@ -146,6 +148,7 @@ impl<D: Disk> Spool<D> {
             hops: entry.hops,
             precision: entry.precision,
             time_range: entry.time_range,
+            device: if entry.kind == Kind::Tablet { device_of(entry.payload) } else { 0 },
             file_count: 0,
             content_crc: None,
         };
@@ -192,10 +195,8 @@ impl<D: Disk> Spool<D> {
             Source::Own | Source::Peer(_) => None,
             Source::Stock { request, link, part, .. } => {
                 let may_repeat = self.dedup.may_repeat(link, request);
-                let taken = self.dedup.taken(request);
+                let taken = self.dedup.taken(request, kind, self.clock.now);
                 let taken = taken.filter(|(parts, _)| may_repeat && part < *parts);
-                let is_late = kind == Kind::Opaque && self.dedup.is_overtaken(request);
-                let taken = taken.filter(|_| !is_late);
                 if taken.is_some() {
                     self.dedup.repeated(request, link);
                 }
@@ -254,6 +255,7 @@ impl<D: Disk> Spool<D> {
             hops: draft.hops,
             precision: draft.precision,
             time_range: draft.time_range,
+            device: draft.device,
             identity: self.identity_for(draft.source),
             void_entries: 0,
             file_count: draft.file_count,
@@ -356,11 +358,6 @@ impl<D: Disk> Spool<D> {
         usize::try_from(segment).unwrap_or(usize::MAX).min(ENTRY_BYTES_MAX)
     }
 
-    /// Parts of an unconfirmed request that are taken already: a repetition may begin with this part.
-    pub fn parts_taken(&self, request: RequestKey) -> u32 {
-        self.dedup.taken(request).map_or(0, |(parts, _)| parts)
-    }
-
     /// A later frame came on this link: the peer has seen the answer to the request before.
     pub fn confirm(&mut self, link: LinkId) {
         self.dedup.confirm(link);
@@ -368,7 +365,7 @@ impl<D: Disk> Spool<D> {
 
     /// This link is gone; its last request stays unconfirmed.
     pub fn forget(&mut self, link: LinkId) {
-        self.dedup.forget(link);
+        self.dedup.forget(link, self.clock.now);
     }
 
     /// A reader that starts at `position`.

@@ -107,7 +107,6 @@ pub(super) fn look<D: Disk>(
             break;
         }
     }
-    survey.dedup.forget_all();
     Ok(survey)
 }
 
@@ -336,6 +335,7 @@ fn void(
         precision: None,
         time_range: None,
         identity: Identity { origin, sequence: Sequence(flaw.first) },
+        device: 0,
         void_entries: u32::try_from(flaw.entries).unwrap_or(u32::MAX),
         file_count: 0,
         payload_bytes: u32::try_from(payload).unwrap_or(u32::MAX),

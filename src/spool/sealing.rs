@@ -114,6 +114,7 @@ impl<D: Disk> Spool<D> {
             hops: entry.hops,
             precision: entry.precision,
             time_range: entry.time_range,
+            device: 0,
             file_count: u32::try_from(entry.files.len()).unwrap_or(u32::MAX),
             content_crc: content_crc(entry),
         };
@@ -193,8 +194,11 @@ const TABLET_TYPE: u16 = 2;
 
 /// What the files are: points or, in a file of one request, anything else.
 fn kind(entry: &NewFileEntry<'_>) -> Kind {
-    let is_points = FILES_TYPES.contains(&entry.request_type) || entry.request_type == TABLET_TYPE;
-    if is_points { Kind::File } else { Kind::Opaque }
+    match entry.request_type {
+        TABLET_TYPE => Kind::Tablet,
+        files if FILES_TYPES.contains(&files) => Kind::File,
+        _ => Kind::Opaque,
+    }
 }
 
 /// What is the same on every way that an entry can come: names, parameters and types of seals are not.

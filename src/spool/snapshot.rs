@@ -3,7 +3,7 @@
 //! ```text
 //!  offset  bytes                       two files, written in turn: spool/snapshot-0, spool/snapshot-1
 //!       0      4  magic "PSSN"
-//!       4      2  version, 1
+//!       4      2  version, 2
 //!       6      2  reserved, 0
 //!       8      8  generation; its lowest bit is the file's number
 //!      16      8  through: entries below this sequence are in it, and were durable
@@ -21,7 +21,7 @@ use crate::spool::fields::Take;
 use crate::spool::{Disk, DiskFile, OpenMode, read_full_at, write_all_at};
 
 const MAGIC: &[u8; 4] = b"PSSN";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// More than full tables need.
 const BYTES_MAX: usize = MIB;
 

@@ -41,6 +41,7 @@ impl Entries {
             precision: Some(Precision::Ms),
             time_range: Some(TimeRange::ALL),
             identity,
+            device: 0,
             void_entries: 0,
             file_count: 0,
             payload_bytes: u32::try_from(payload.len()).expect("short"),

@@ -191,6 +191,7 @@ mod tests {
             content_crc: None,
             payload_crc: 0,
             file_count: 0,
+            device: 0,
             void_entries: 0,
         }
     }

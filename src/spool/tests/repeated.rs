@@ -27,12 +27,47 @@ fn a_deletion_behind_newer_data_is_stored_again() {
     }
 }
 
+/// A tablet of one row: which device, when, and the hash of its request, which stands for its values.
+fn put_row(spool: &mut Spool<SimDisk>, (device, time): (&str, i64), hash: u128, link: u32) -> bool {
+    let mut payload = b"\x01\0\x02\0\x0d".to_vec();
+    payload.extend(u32::try_from(device.len()).unwrap().to_be_bytes());
+    payload.extend(device.as_bytes());
+    let source = stock(hash, LinkId::new(spool.boot(), link), 0);
+    let time_range = Some(TimeRange::at(time));
+    let entry = NewEntry { kind: Kind::Tablet, time_range, ..opaque(&payload, source) };
+    let outcome = spool.append(entry, ARRIVAL).unwrap();
+    spool.sync().unwrap();
+    matches!(outcome, Outcome::Appended(_))
+}
+
 #[test]
-fn a_tablet_whose_answer_was_lost_is_a_repetition_whatever_came_since() {
+fn a_value_that_comes_back_after_another_is_three_writes_and_a_lost_answer_is_one() {
+    for (is_closed, is_killed) in [(false, false), (true, false), (false, true)] {
+        let (disk, mut spool) = fresh(42);
+        assert!(put_row(&mut spool, ("root.a", 1), 1, 1), "x=1");
+        assert!(put_row(&mut spool, ("root.b", 1), 3, 2), "of another device");
+        assert!(put_row(&mut spool, ("root.a", 2), 4, 3), "of another time");
+        assert!(!put_row(&mut spool, ("root.a", 1), 1, 4), "x=1, its answer may have been lost");
+        assert!(put_row(&mut spool, ("root.a", 1), 2, 5), "x=2");
+        if is_closed {
+            spool.forget(LinkId::new(spool.boot(), 4));
+        }
+        if is_killed {
+            drop(spool);
+            disk.crash();
+            spool = open(&disk).0;
+        }
+        assert!(put_row(&mut spool, ("root.a", 1), 1, 6), "x=1 again");
+        assert!(!put_row(&mut spool, ("root.a", 1), 1, 7), "and that is repeated, too");
+    }
+}
+
+#[test]
+fn a_tablet_behind_a_deletion_is_stored_again() {
     let (_disk, mut spool) = fresh(42);
-    assert!(put(&mut spool, Kind::Tablet, 1, 1));
+    assert!(put_row(&mut spool, ("root.a", 1), 1, 1));
     assert!(put(&mut spool, Kind::Opaque, 2, 2));
-    assert!(!put(&mut spool, Kind::Tablet, 1, 3));
+    assert!(put_row(&mut spool, ("root.a", 1), 1, 3));
 }
 
 #[test]

@@ -87,6 +87,7 @@ impl Shelves {
             precision,
             time_range: None,
             identity: Identity { origin: OriginId([7; 16]), sequence },
+            device: 0,
             void_entries: 0,
             file_count: 0,
             payload_bytes: u32::try_from(payload.len()).unwrap(),

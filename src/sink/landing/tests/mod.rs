@@ -134,6 +134,7 @@ impl Entries {
             precision: Some(Precision::Ms),
             time_range: Some(TimeRange { min: 1, max: 9 }),
             identity: Identity { origin: ORIGIN, sequence: Sequence(sequence + 100) },
+            device: 0,
             void_entries: 0,
             file_count: 1,
             payload_bytes: 0,
