@@ -150,6 +150,9 @@ pub const SEGMENTS_MAX: usize = 64 * KIB;
 pub const SEGMENTS_AGED_MAX: usize = 4 * KIB;
 /// Penstock origins of which received ranges are known; the one that was silent longest is forgotten.
 pub const ORIGINS_MAX: usize = 64;
+/// Bytes of digests of what origins have sent, of all together: eight origins' that are kept whole. Beside the quota, in
+/// the reserve of the file system.
+pub const SEEN_BYTES_MAX: u64 = 64 * MIB as u64;
 /// Received ranges of all origins together, 16 bytes each; the oldest are forgotten, and their repetition is taken twice.
 pub const RECEIVED_RANGES_MAX: usize = 8 * KIB;
 /// Unconfirmed requests of stock peers: one for each connection of a full table, and as many of lost ones.

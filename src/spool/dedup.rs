@@ -158,9 +158,9 @@ impl Dedup {
         })
     }
 
-    /// Whether entries of this origin are known.
-    pub(super) fn knows(&self, origin: OriginId) -> bool {
-        self.origins.iter().any(|known| known.id == origin)
+    /// Local sequence of the latest entry of an origin that is known.
+    pub(super) fn latest(&self, origin: OriginId) -> Option<u64> {
+        self.origins.iter().find(|known| known.id == origin).map(|known| known.latest)
     }
 
     /// Parts of an unconfirmed request that were taken, and the local sequence of the latest; `None` if one of this kind

@@ -15,6 +15,8 @@
 //! there was room for, and a file is adopted here and received there. What has no digest is not known to be
 //! anything else.
 //!
+//! All files together are bounded, beside the quota: those of origins that were silent longest go first.
+//!
 //! These files are aids: never synced, and what cannot be read or written is not known. A start notes again what
 //! the last segment holds, so that only what a power cut took is missing.
 
@@ -23,6 +25,7 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 
 use crate::data::{Identity, OriginId};
+use crate::limits::SEEN_BYTES_MAX;
 use crate::spool::disk::is_full;
 use crate::spool::{Disk, EntryHeader, OpenMode, read_full_at, write_all_at};
 
@@ -103,20 +106,30 @@ impl Digests {
         }
     }
 
-    /// Removes the files of origins that are known no more.
-    pub(super) fn prune<D: Disk>(disk: &D, is_known: impl Fn(OriginId) -> bool) {
-        let mut stale = Vec::new();
-        let listed = disk.list(Path::new(DIR), &mut |name| {
-            if !OriginId::parse(name.as_bytes()).is_some_and(&is_known) {
-                stale.push(Path::new(DIR).join(name));
-            }
-        });
-        if let Err(error) =
-            listed.and_then(|()| stale.iter().try_for_each(|path| disk.remove(path)))
-        {
+    /// Removes the files of origins that are known no more, for which `latest` has no number, and of those that were
+    /// silent longest if all of them take more than [`SEEN_BYTES_MAX`].
+    pub(super) fn prune<D: Disk>(disk: &D, latest: impl Fn(OriginId) -> Option<u64>) {
+        if let Err(error) = prune(disk, latest) {
             log::warn!("event=digests_not_removed error=\"{error}\"");
         }
     }
+}
+
+fn prune<D: Disk>(disk: &D, latest: impl Fn(OriginId) -> Option<u64>) -> io::Result<()> {
+    let mut files = Vec::new();
+    disk.list(Path::new(DIR), &mut |name| {
+        let latest = OriginId::parse(name.as_bytes()).and_then(&latest);
+        files.push((latest, Path::new(DIR).join(name)));
+    })?;
+    files.sort_by_key(|(latest, _)| std::cmp::Reverse(*latest));
+    let mut bytes = 0_u64;
+    for (latest, path) in files {
+        bytes = bytes.saturating_add(disk.file_bytes(&path)?);
+        if latest.is_none() || bytes > SEEN_BYTES_MAX {
+            disk.remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the slot of the second is the one of the first, or the next.
@@ -258,8 +271,25 @@ mod tests {
         assert_eq!(digests.recent.len(), RECENT_MAX);
         digests.push(identity(2, 1), 7);
         digests.flush(&disk);
-        Digests::prune(&disk, |origin| origin == OriginId([2; 16]));
+        Digests::prune(&disk, |origin| (origin == OriginId([2; 16])).then_some(1));
         assert_eq!(digests.is_same(&disk, identity(1, 4999), 7), None);
         assert_eq!(digests.is_same(&disk, identity(2, 1), 7), Some(true));
+    }
+
+    #[test]
+    fn files_are_bounded_together_and_those_of_silent_origins_go() {
+        let disk = disk();
+        let mut digests = Digests::default();
+        let count = u8::try_from(SEEN_BYTES_MAX / (SLOTS * SLOT_BYTES_LONG)).unwrap();
+        for origin in 1..=count + 2 {
+            digests.push(identity(origin, SLOTS - 1), 7);
+        }
+        digests.flush(&disk);
+        // The first two were heard last.
+        let latest = |origin: OriginId| if origin.0[0] <= 2 { 100 } else { u64::from(origin.0[0]) };
+        Digests::prune(&disk, |origin| Some(latest(origin)));
+        let known = |origin| digests.is_same(&disk, identity(origin, SLOTS - 1), 7).is_some();
+        let gone: Vec<_> = (1..=count + 2).filter(|origin| !known(*origin)).collect();
+        assert_eq!(gone, [3, 4]);
     }
 }

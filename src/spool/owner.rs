@@ -326,7 +326,8 @@ impl<D: Disk> Spool<D> {
         self.room.changed();
         self.digests.flush(&self.disk);
         let (origin, dedup) = (self.origin, &self.dedup);
-        Digests::prune(&self.disk, |known| known == origin || dedup.knows(known));
+        let latest = |known| if known == origin { Some(u64::MAX) } else { dedup.latest(known) };
+        Digests::prune(&self.disk, latest);
         self.store_snapshot()
     }
 
