@@ -13,13 +13,13 @@ use std::io::{self, BufRead, Read};
 
 use super::keeper::{Kept, unreadable};
 use super::long_job::{
-    COPY_BYTES, Go, Host, Opened, PORTION_BYTES, Pause, UNDECODABLE, open, write,
+    COPY_BYTES, Go, Host, Opened, PORTION_BYTES, Pause, UNDECODABLE, open, wait_for, write,
 };
 use crate::data::compressor::Compressor;
 use crate::data::{Buffered, ReadAt};
 use crate::limits;
-use crate::link::receiver::FileKey;
-use crate::spool::{Disk, Fatal};
+use crate::link::receiver::{FileKey, Outcome};
+use crate::spool::{Disk, Fatal, Full};
 use crate::wire::bytes::Reader;
 use crate::wire::compressed::{Compressed, Step};
 use crate::wire::request::Head;
@@ -67,6 +67,10 @@ fn undo<D: Disk>(
     if steps.iter().any(|step| step.stated_bytes > max_bytes) {
         return Ok(UNDECODABLE);
     }
+    let room = wait_for_room(host, reader.len(), most_bytes(&steps, &reader))?;
+    if !matches!(room, Some(Kept::Silent)) {
+        return Ok(room);
+    }
     let mut from = file;
     // Without a step there is one copy; else the steps are undone from the last to the first.
     for left in (0..steps.len().max(1)).rev() {
@@ -79,6 +83,36 @@ fn undo<D: Disk>(
         (from, offset) = (to, 0);
     }
     Ok(Some(Kept::Silent))
+}
+
+/// Bytes that lie beside the request in `reader` at one time, at most: what a step reads and what it writes.
+fn most_bytes(steps: &[Step], reader: &impl ReadAt) -> u64 {
+    let stated = |index: usize| steps.get(index).map_or(0, |step| u64::from(step.stated_bytes));
+    // The last step reads the request itself; without a step all of it is copied.
+    let most = (0..steps.len()).map(|index| stated(index) + stated(index + 1)).max();
+    most.unwrap_or_else(|| reader.len())
+}
+
+/// Waits until so many bytes fit in at once, beside what is there, `own` bytes of it being the request itself. Written by
+/// halves it would wait for room that it takes up, and hold others up. [`Kept::Silent`]: they do; `None`: the job is left.
+fn wait_for_room<D: Disk>(
+    host: &mut impl Host<D>,
+    own: u64,
+    bytes: u64,
+) -> Result<Option<Kept>, Fatal> {
+    let needed = own.saturating_add(bytes);
+    wait_for(host, |host| {
+        let (_, spool) = host.parts();
+        Ok(match spool.room_for(bytes) {
+            Ok(()) => Kept::Silent,
+            // What others have there goes some day.
+            Err(Full { limit, .. }) if needed > limit => {
+                log::warn!("event=request_too_large needed={needed} limit={limit}");
+                Kept::Done(Outcome::NeverFits { needed, limit })
+            }
+            Err(full) => Kept::Full(full),
+        })
+    })
 }
 
 /// What [`Compressed`] has as steps, and where the bytes of the last one begin.
@@ -162,7 +196,6 @@ fn copy<D: Disk>(
 mod tests {
     use super::*;
     use crate::keep::keeper::Keeper;
-    use crate::link::receiver::Outcome;
     use crate::spool::{Fault, LinkId, Settings, SimDisk, Spool};
     use crate::wire::compressed::compress;
 
@@ -188,9 +221,13 @@ mod tests {
     impl Alone {
         /// With a file that holds this type 300.
         fn with(body: &[u8]) -> Self {
+            Self::with_room(body, Settings::default())
+        }
+
+        fn with_room(body: &[u8], settings: Settings) -> Self {
             let disk = SimDisk::new(1, 1 << 30);
             let now = crate::ops::clock::now();
-            let (spool, _) = Spool::open(disk.clone(), Settings::default(), now, 0).unwrap();
+            let (spool, _) = Spool::open(disk.clone(), settings, now, 0).unwrap();
             let mut alone = Self { disk, keeper: Keeper::new(4 << 20), spool };
             let payload = [&[1, 1, 44], body].concat();
             alone.keeper.write(&mut alone.spool, FILE, &payload).unwrap();
@@ -258,6 +295,27 @@ mod tests {
             assert_eq!(alone.keeper.open_files(), 1);
             assert_eq!(alone.bytes(FILE).len(), body.len() + 3);
         }
+    }
+
+    #[test]
+    fn what_never_fits_beside_its_steps_is_given_up_before_anything_is_written() {
+        let body = compressed(&[Compressor::Lz4, Compressor::Zstd], &payload());
+        let undone = payload().len() as u64;
+        let run_with = |max_bytes| {
+            let settings = Settings { max_bytes, segment_bytes: 64 << 10, ..Settings::default() };
+            let mut alone = Alone::with_room(&body, settings);
+            let before = alone.disk.calls().writes;
+            let kept = run(&mut alone, FILE, INTO).unwrap().unwrap();
+            (kept, alone.disk.calls().writes - before)
+        };
+        let Kept::Done(Outcome::NeverFits { needed, limit }) = run_with(2 * undone).0 else {
+            panic!("it fits");
+        };
+        assert!(needed > 2 * undone && limit < 2 * undone, "{needed}, {limit}");
+        assert_eq!(run_with(2 * undone).1, 0, "others have the room");
+        let enough = needed + (64 << 10);
+        assert!(matches!(run_with(enough - 1).0, Kept::Done(Outcome::NeverFits { .. })));
+        assert!(matches!(run_with(enough).0, Kept::Done(Outcome::Unwrapped { .. })));
     }
 
     #[test]

@@ -399,7 +399,7 @@ impl<F: DiskFile> Run<F> {
 }
 
 /// Tries until there is room. `None`: the job is left.
-fn wait_for<D: Disk, H: Host<D>>(
+pub(super) fn wait_for<D: Disk, H: Host<D>>(
     host: &mut H,
     mut attempt: impl FnMut(&mut H) -> Result<Kept, Fatal>,
 ) -> Result<Option<Kept>, Fatal> {
