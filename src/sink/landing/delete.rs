@@ -32,9 +32,19 @@ fn decode(payload: &[u8]) -> Option<Deletion> {
     }
     let (delete, _zeros) = Delete::decode(reader.rest()).ok()??;
     let paths: Vec<String> = delete.paths().map(|path| path_text(path.nodes())).collect();
-    let bytes: usize = paths.iter().map(String::len).sum();
+    let bytes: usize = paths.iter().map(|path| json_bytes(path)).sum();
     let fits = paths.len() <= limits::LEDGER_PATHS_MAX && bytes <= limits::LEDGER_PATHS_BYTES_MAX;
     fits.then_some(Deletion { paths, time_range: delete.time_range })
+}
+
+/// Bytes of a text as a line of the ledger has it, with its quotes and a comma.
+fn json_bytes(text: &str) -> usize {
+    let escaped = |byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(escaped).sum::<usize>() + 3
 }
 
 fn path_text<'a>(nodes: impl Iterator<Item = &'a str>) -> String {
@@ -75,6 +85,14 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_as_long_as_the_ledger_has_it() {
+        for text in ["root.d1", "\u{8}\u{c}\n\r\t\"\\", "\u{1}\u{1f}\u{7f}\u{20ac}", ""] {
+            let json = serde_json::to_string(text).expect("text");
+            assert_eq!(json_bytes(text), json.len() + 1, "{json}");
+        }
+    }
+
+    #[test]
     fn what_is_no_deletion_or_too_long_for_a_line_is_none() {
         let mut buffer = vec![0; 1 << 20];
         let mut none = |payload: &[u8]| read(&payload, &mut buffer).expect("read").is_none();
@@ -88,6 +106,10 @@ mod tests {
         let path = ["root", long.as_str()];
         assert!(!none(&request(&[&path[..]; 3])));
         assert!(none(&request(&[&path[..]; 30])));
+        let control = "\x01".repeat(700);
+        let path = ["root", control.as_str()];
+        assert!(!none(&request(&[&path[..]])), "4 KiB");
+        assert!(none(&request(&[&path[..]; 2])), "more than 8 KiB");
         let mut short = vec![0; sound.len() - 1];
         assert!(read(&sound.as_slice(), &mut short).expect("read").is_none());
     }
