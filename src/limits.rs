@@ -185,7 +185,8 @@ pub const LEDGER_PATHS_BYTES_MAX: usize = 8 * KIB;
 /// Bytes of the reason that a line of the ledger gives.
 pub const LEDGER_WHY_BYTES_MAX: usize = KIB;
 
-/// Longest list of a file entry's files that is read: names and parameters at their usual lengths, and room to spare.
+/// Memory for the list of a file entry's files: names and parameters at their usual lengths, and room to spare. A longer
+/// one gets memory of its own while it lands.
 pub const FILE_LIST_BYTES_MAX: usize = 64 * KIB;
 /// Bytes that the inbox copies before it syncs, as for landing.
 pub const INBOX_DIRTY_BYTES_MAX: u64 = 8 * MIB as u64;

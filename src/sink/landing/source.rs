@@ -98,6 +98,15 @@ impl<D: Disk> SpoolSource<D> {
         Self { reader, entry: None, list, list_bytes: 0 }
     }
 
+    /// Memory for a list of so many bytes, which an entry has at most.
+    fn fit(&mut self, bytes: u32) {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(limits::ENTRY_BYTES_MAX);
+        let bytes = bytes.max(limits::FILE_LIST_BYTES_MAX);
+        if self.list.len() != bytes {
+            self.list = vec![0; bytes].into_boxed_slice();
+        }
+    }
+
     fn file_list(&self) -> Option<FileList<'_>> {
         FileList::parse(self.list.get(..self.list_bytes)?)
     }
@@ -111,7 +120,7 @@ impl<D: Disk> SpoolSource<D> {
             list.files().map(|file| SealedFile { name: file.name, bytes: file.bytes }).collect();
         let parameters: Vec<_> = list.parameters().collect();
         let mut seal = Vec::new();
-        let mut writer = Writer::into_vec(&mut seal, 2 * limits::FILE_LIST_BYTES_MAX);
+        let mut writer = Writer::into_vec(&mut seal, 2 * self.list.len());
         Head::of(request_type).write(&mut writer);
         seal::write_v2(&mut writer, &files, &parameters);
         writer.finish().ok()?;
@@ -132,7 +141,12 @@ impl<D: Disk> Source for SpoolSource<D> {
         self.entry = Some(entry);
         let header = entry.header;
         let mut item = Item { header, request_type: None, files: heapless::Vec::new() };
-        let wanted = if header.kind == Kind::File { self.list.len() } else { Head::BYTES };
+        let wanted = if header.kind == Kind::File {
+            self.fit(header.payload_bytes);
+            self.list.len()
+        } else {
+            Head::BYTES
+        };
         let list = self.list.get_mut(..wanted).unwrap_or_default();
         let list_bytes = self.reader.read_payload(&entry, 0, list);
         // After an error the same entry comes again: it would be taken for one that never was.

@@ -141,3 +141,39 @@ fn an_error_at_any_call_is_made_good() {
         }
     }
 }
+
+#[test]
+fn a_seal_with_the_longest_parameters_is_read_whole() {
+    let settings = spool::Settings { reserve_bytes: 0, ..spool::Settings::default() };
+    let disk = SimDisk::new(7, 1 << 30);
+    let mut spool = Spool::open(disk.clone(), settings, start(), NOON.0).expect("opens").0;
+    let keys: Vec<String> = (0..limits::SEAL_PARAMETERS_MAX)
+        .map(|number| format!("{number:0width$}", width = limits::NAME_BYTES_MAX))
+        .collect();
+    let parameters: Vec<_> = keys.iter().map(|key| (key.as_str(), Some(key.as_str()))).collect();
+    for number in 0..3 {
+        let file = stored(&mut spool, "a.tsfile", TS_FILE);
+        let entry = NewFileEntry {
+            source: EntrySource::Own,
+            hops: 0,
+            precision: Some(Precision::Ms),
+            time_range: None,
+            request_type: 9,
+            files: &[file],
+            request_crc: None,
+            parameters: if number == 1 { &parameters } else { &[] },
+        };
+        let arrival = Arrival { wall_ms: NOON.0, trusted: true };
+        assert!(matches!(spool.seal(entry, arrival), Ok(Outcome::Appended(_))));
+    }
+    spool.sync().expect("synced");
+    let mut source = SpoolSource::new(spool.reader(Sequence(1)));
+    for _ in 0..3 {
+        let item = Source::next(&mut source).expect("read").expect("an entry");
+        assert_eq!((item.request_type, item.files.len()), (Some(9), 1));
+        source.open(Part::Seal).expect("the seal");
+    }
+    drop(source);
+    land_spool(&disk, &mut spool).expect("lands");
+    assert_eq!(landed(&disk).len(), 3);
+}
