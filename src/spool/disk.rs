@@ -100,6 +100,15 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     /// What the medium says.
     fn free_bytes(&self) -> io::Result<u64>;
 
+    /// A number for the file system that a file or directory lies on, among those that are mounted now. `None` if the
+    /// medium knows no others, as without a call of its own.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn device(&self, _path: &Path) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Fills `into` with random bytes that nobody can foresee.
     ///
     /// # Errors
@@ -233,7 +242,7 @@ pub fn write_all_at<F: DiskFile + ?Sized>(
 }
 
 /// Name of the lock in a directory that plants share with a node.
-const LOCK: &str = ".penstock.lock";
+pub const LOCK: &str = ".penstock.lock";
 
 /// Locks a directory against other nodes, until the handle is dropped. `None` where the file system knows no locks.
 ///

@@ -117,6 +117,10 @@ impl Disk for RealDisk {
         Ok(state.f_bavail.saturating_mul(state.f_frsize))
     }
 
+    fn device(&self, path: &Path) -> io::Result<Option<u64>> {
+        Ok(Some(std::fs::metadata(self.full(path))?.dev()))
+    }
+
     fn entropy(&self, into: &mut [u8]) -> io::Result<()> {
         let mut done = 0;
         while let Some(rest) = into.get_mut(done..).filter(|rest| !rest.is_empty()) {

@@ -15,6 +15,7 @@ use crate::ops::log::Repeating;
 use crate::ops::stamp::{Loop, Operation};
 use crate::sink::landing::{
     Landed, Landing, LandingError, Limits, Settings, SpoolSource, Step, Totals, What, WhenFull,
+    check_dir,
 };
 use crate::spool::{ConsumerId, Disk};
 use crate::twin::Conflict;
@@ -28,6 +29,10 @@ const ODD_REMEDY: &str = "the .bin file is the request that brought them, as an 
 /// What a person can do about files that could not be landed.
 const UNFIT_REMEDY: &str = "have the source send them again, if it still has them; the quarantine has what is left, \
                             with a .why each, and landing.jsonl their sequences; then: ack landing-failed";
+
+/// What a person can do about a mount that is away.
+const AWAY_REMEDY: &str = "mount it again: landing goes on by itself; if files are to land in this directory from now on, \
+                           remove the file landing-dir in the data directory";
 
 /// How often the pause after failed steps doubles: it is 16 s at most, so that room is used soon.
 const PAUSE_DOUBLINGS_MAX: u32 = 4;
@@ -95,12 +100,9 @@ impl<D: Disk> Lander<D> {
             Ok(Step::Unfit { sequence, why }) => self.put_aside(sequence, &why),
             Ok(step) => self.settle(step),
             Err(error) => {
-                self.complain(kind_of(&error), error.to_string());
-                if matches!(error, LandingError::Removed { .. })
-                    && let Err(error) = self.reopen()
-                {
-                    self.complain(kind_of(&error), error.to_string());
-                }
+                let is_removed = matches!(error, LandingError::Removed { .. });
+                let error = if is_removed { self.reopen().err().unwrap_or(error) } else { error };
+                self.complain(&error);
                 Next::Pause(clock::now() + self.pause())
             }
         }
@@ -142,6 +144,8 @@ impl<D: Disk> Lander<D> {
 
     fn make_dir(&self) -> Result<(), LandingError> {
         let path = &self.config.dir;
+        // Nothing is made below a mount point.
+        check_dir(&self.parts.disk, path)?;
         shared_dir::make(path, LANDING_MODE).map_err(|source| LandingError::Disk {
             operation: "make",
             path: path.clone(),
@@ -223,7 +227,7 @@ impl<D: Disk> Lander<D> {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 let error = format!("entry {sequence} waits for the quarantine: {error}");
-                self.complain(TroubleKind::LandingFailed, error);
+                self.raise(Report::new(TroubleKind::LandingFailed, &error), &error);
                 return Next::Pause(clock::now() + TROUBLE_PAUSE);
             }
             Err(Ended) => return Next::At(clock::now() + TURN_PERIOD_MAX),
@@ -252,11 +256,18 @@ impl<D: Disk> Lander<D> {
         gauges.points.set(points);
     }
 
-    fn complain(&mut self, kind: TroubleKind, error: String) {
+    fn complain(&mut self, error: &LandingError) {
+        let text = error.to_string();
+        let report = Report::new(kind_of(error), &text);
+        let is_away = matches!(error, LandingError::Away { .. });
+        self.raise(if is_away { report.remedy(AWAY_REMEDY) } else { report }, &text);
+    }
+
+    fn raise(&mut self, report: Report, error: &str) {
         if let Some(times) = self.failures.failed() {
             log::error!("event=landing_failed times={times} error=\"{error}\"");
         }
-        self.parts.board.raise(Report::new(kind, error), clock::wall());
+        self.parts.board.raise(report, clock::wall());
     }
 
     fn recovered(&mut self) {

@@ -33,6 +33,12 @@ pub enum LandingError {
         /// The landing directory.
         dir: PathBuf,
     },
+    /// The file system that the directory lay on is not mounted ([`check_dir`](super::check_dir)).
+    #[error("{dir} is not where it was: the file system that it lay on is not mounted there")]
+    Away {
+        /// The landing directory.
+        dir: PathBuf,
+    },
     /// The spool could not be read.
     #[error(transparent)]
     Spool(#[from] ReadError),
@@ -67,7 +73,9 @@ impl LandingError {
                 matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             }
             Self::Twin(error) => error.is_full(),
-            Self::Spool(_) | Self::Locked { .. } | Self::Removed { .. } => false,
+            Self::Spool(_) | Self::Locked { .. } | Self::Removed { .. } | Self::Away { .. } => {
+                false
+            }
         }
     }
 }

@@ -32,13 +32,15 @@
 //! | within the write of the set, or before its sync | the same, and perhaps some of its lines | cuts these lines, and goes on as above: nobody has seen a file of it |
 //! | behind the sync, before the last rename | some files under their names, or fetched; the others hidden | gives those that are hidden their names, and goes on behind this set |
 //! | behind the last rename | files under their names, or fetched | finds none that is hidden, and goes on behind this set |
-//! | while a file is made again behind the sync, since somebody removed `.penstock` | a part of it, which has no hidden name | that file alone is lost if it had not been made before the crash: nobody but the node has anything to do there |
+//! | the same, after somebody removed `.penstock` | no `.penstock/.whole`, and some files of the set neither hidden nor under their names | copies or makes that set again: the spool still has it, since the cursor moves behind the names |
 //!
 //! So each point is in exactly one file of all that ever lay there, whenever somebody fetches them. Hidden files lie in
-//! `.penstock`, and a dated directory is made when a file moves there. So a hidden file that is missing has its name or
-//! was fetched, whoever removes dated directories, and when. If the landing directory itself goes, what was on the way is
-//! copied or made anew, and its ledger goes with it: it is locked anew and gets a new
-//! one before anything else lands. So a file that the ledger names lies there, is about to, or was already fetched.
+//! `.penstock`, and a dated directory is made when a file moves there. As long as `.whole` is there, a hidden file that
+//! is missing has its name or was fetched, whoever removes dated directories, and when. Without it what was fetched may
+//! land once more: nobody but the node has anything to do in `.penstock`, and to lose a file is worse. If the landing
+//! directory itself goes, what was on the way is copied or made anew, and its ledger goes with it: it is locked anew and
+//! gets a new one before anything else lands. So a file that the ledger names lies there, is about to, or was already
+//! fetched. If it goes since its mount is away, landing waits (`place.rs`).
 //!
 //! [`Landing`] is driven by [`Landing::step`], each of which does a bounded amount of work, on the worker
 //! thread. It owns a copy buffer, and the memory of [`crate::twin`] while a run is made; nothing that grows.
@@ -52,6 +54,8 @@ mod ledger;
 mod line;
 mod names;
 mod naming;
+mod place;
+mod resume;
 mod room;
 mod run;
 mod set;
@@ -74,6 +78,8 @@ use job::Job;
 use ledger::Ledger;
 use line::Line;
 pub use line::{Totals, What};
+pub use place::check_dir;
+use resume::Again;
 use room::{Admission, Room};
 pub use room::{Limits, WhenFull};
 use run::Gathered;
@@ -131,6 +137,8 @@ pub struct Landing<D: Disk, S: Source> {
 enum Work<D: Disk, S: Source> {
     /// Takes the next entries.
     Next,
+    /// Finds the entries of a set again whose files are gone.
+    Again(Again),
     /// Looks at what this one is.
     Looking(Item),
     /// Waits for room for this one.
@@ -164,13 +172,16 @@ impl<D: Disk, S: Source> Landing<D, S> {
         let Settings { dir, node, next_sequence, max_file_bytes, max_delay, limits } = settings;
         // The disk takes relative paths as those of the data directory.
         let dir = std::path::absolute(&dir).map_err(LandingError::disk("find", dir))?;
+        check_dir(&disk, &dir)?;
         disk.create_dir(&dir).map_err(LandingError::disk("make", &dir))?;
         let lock = lock_dir(&disk, &dir).map_err(LandingError::lock(&dir))?;
+        place::settle(&disk, &dir)?;
         let (ledger, set) = Ledger::open(disk.clone(), &dir, node, next_sequence)?;
+        let again = resume::lost(&disk, &dir, &set, cursor.position)?;
         naming::finish(&disk, &dir, set.iter().flat_map(Line::names))?;
         naming::sweep(&disk, &dir)?;
         if let Some(through) = ledger.through() {
-            cursor.raise(through.next());
+            cursor.raise(again.as_ref().map_or_else(|| through.next(), |again| again.first));
         }
         source.seek(cursor.position);
         Ok(Self {
@@ -182,7 +193,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
             run_bytes_max: run_bytes_max(max_file_bytes, limits.max_bytes),
             max_delay,
             cursor,
-            work: Work::Next,
+            work: again.map_or(Work::Next, Work::Again),
             run: None,
             odd: None,
             chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
@@ -198,13 +209,29 @@ impl<D: Disk, S: Source> Landing<D, S> {
     /// # Errors
     /// As for [`Landing::open`]; then nothing has changed.
     pub fn reopen(&mut self) -> Result<(), LandingError> {
-        let lock = lock_dir(&self.disk, &self.dir).map_err(LandingError::lock(&self.dir))?;
+        check_dir(&self.disk, &self.dir)?;
+        // A mount that is back has the lock that is held.
+        let lock = match self.check_lock() {
+            Err(LandingError::Removed { .. }) => {
+                let lock =
+                    lock_dir(&self.disk, &self.dir).map_err(LandingError::lock(&self.dir))?;
+                Some(lock)
+            }
+            locked => locked.map(|()| None)?,
+        };
+        place::settle(&self.disk, &self.dir)?;
         // The spool is the same one: no line of this node is too new for it.
         let next = Sequence(u64::MAX);
-        let (mut ledger, _) = Ledger::open(self.disk.clone(), &self.dir, self.node, next)?;
+        let (mut ledger, set) = Ledger::open(self.disk.clone(), &self.dir, self.node, next)?;
+        // It may be the one from before, on a mount that was away.
+        let is_whole = resume::lost(&self.disk, &self.dir, &set, Sequence(0))?.is_none();
+        naming::finish(&self.disk, &self.dir, set.iter().flat_map(Line::names))?;
         ledger.count_on(self.ledger.landed());
         let through = ledger.through();
-        (self.lock, self.ledger) = (lock, ledger);
+        if let Some(lock) = lock {
+            self.lock = lock;
+        }
+        self.ledger = ledger;
         self.room.reopen(&self.disk);
         match std::mem::replace(&mut self.work, Work::Next) {
             Work::Copying(mut job, _) => {
@@ -220,6 +247,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
                 set.recorded = through >= Some(set.last());
                 // What a line here names may lie here whole: it is not put at risk by being made again.
                 if set.recorded {
+                    set.naming = is_whole;
                     self.work = Work::Naming(set);
                 } else {
                     self.make_again(set);
@@ -227,6 +255,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
             }
             Work::Placing(set) => self.make_again(set),
             work @ (Work::Next
+            | Work::Again(_)
             | Work::Looking(_)
             | Work::Waiting(_)
             | Work::Recording(_)
@@ -266,6 +295,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
         }
         match std::mem::replace(&mut self.work, Work::Next) {
             Work::Next => self.take_next(now),
+            Work::Again(again) => self.find_again(again, now),
             Work::Looking(item) => self.take(item),
             Work::Waiting(job) => self.wait(job),
             Work::Copying(job, copy) => self.copy(job, copy),

@@ -8,6 +8,7 @@
 //!  .penstock/.41-41-sequence-root.h-3-0-1.tsfile          before that, whole: a hidden name
 //!  .penstock/.copy-0                                      before that, while it is copied
 //!  .penstock/.twin-0.tsfile                               the same, while it is made (crate::twin)
+//!  .penstock/.whole                                       nothing that a line names was lost (naming.rs)
 //! ```
 //!
 //! Dates are of the arrival, in UTC. An entry has the same names whenever it is landed. Nobody but this node has
@@ -25,10 +26,17 @@ const UNDATED: &str = "undated";
 
 /// Directory of files that do not have their names yet, below the landing directory.
 const WORK_DIR: &str = ".penstock";
+/// Name of the mark in it.
+pub(super) const WHOLE: &str = ".whole";
 
 /// The directory of files that do not have their names yet.
 pub(super) fn work_dir(dir: &Path) -> PathBuf {
     dir.join(WORK_DIR)
+}
+
+/// The mark that nothing in that directory was lost.
+pub(super) fn whole(dir: &Path) -> PathBuf {
+    work_dir(dir).join(WHOLE)
 }
 
 /// The path of a file of the entries with these sequences, the first of which arrived then, below the landing

@@ -4,12 +4,12 @@ use std::io;
 use std::path::Path;
 
 use super::error::LandingError;
-use super::names::{hidden, work_dir};
+use super::names::{WHOLE, hidden, whole, work_dir};
 use super::set::{Of, Set};
 use super::source::Source;
 use super::step::Step;
 use super::{Landing, Work};
-use crate::spool::Disk;
+use crate::spool::{Disk, DiskFile, OpenMode};
 
 impl<D: Disk, S: Source> Landing<D, S> {
     /// Makes the directory in which files lie that do not have their names yet: somebody may have removed it.
@@ -61,10 +61,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
     pub(super) fn record(&mut self, mut set: Set) -> Result<Step, LandingError> {
         match self.check_lock().and_then(|()| self.is_there(&set)) {
             Ok(true) => {}
-            Ok(false) => {
-                self.make_again(set);
-                return Ok(Step::Worked);
-            }
+            Ok(false) => return self.unmark_and_make_again(set),
             Err(error) => {
                 self.work = Work::Recording(set);
                 return Err(error);
@@ -101,6 +98,27 @@ impl<D: Disk, S: Source> Landing<D, S> {
         }
     }
 
+    /// Marks that the files of a set are there. False if somebody has removed one.
+    fn mark_whole(&self, set: &Set) -> Result<bool, LandingError> {
+        let is_there = self.is_there(set)?;
+        if is_there && set.names().next().is_some() {
+            mark(&self.disk, &self.dir)?;
+        }
+        Ok(is_there)
+    }
+
+    /// What a line names is gone: until it is made again, nobody may believe that it has its name.
+    fn unmark_and_make_again(&mut self, set: Set) -> Result<Step, LandingError> {
+        if set.recorded
+            && let Err(error) = unmark(&self.disk, &self.dir)
+        {
+            self.work = Work::Naming(set);
+            return Err(error);
+        }
+        self.make_again(set);
+        Ok(Step::Worked)
+    }
+
     /// The files of a set are gone: they are copied or made again, which gives the same.
     pub(super) fn make_again(&mut self, set: Set) {
         self.work = match set.of {
@@ -118,14 +136,15 @@ impl<D: Disk, S: Source> Landing<D, S> {
 
     /// Gives the files their names. After an error the rest of it is done by the next step, or by recovery.
     pub(super) fn name(&mut self, mut set: Set) -> Result<Step, LandingError> {
+        if let Err(error) = self.check_lock() {
+            self.work = Work::Naming(set);
+            return Err(error);
+        }
         // Behind a rename that was tried, a hidden file that is missing has its name, or was fetched.
         if !set.naming {
-            match self.is_there(&set) {
+            match self.mark_whole(&set) {
                 Ok(true) => set.naming = true,
-                Ok(false) => {
-                    self.make_again(set);
-                    return Ok(Step::Worked);
-                }
+                Ok(false) => return self.unmark_and_make_again(set),
                 Err(error) => {
                     self.work = Work::Naming(set);
                     return Err(error);
@@ -184,11 +203,42 @@ fn sync<D: Disk>(disk: &D, dir: &Path) -> Result<(), LandingError> {
     }
 }
 
+/// Whether every file that a line names has its name, was fetched, or lies there under its hidden name: since
+/// [`mark`], nobody has removed the directory.
+pub(super) fn is_whole<D: Disk>(disk: &D, dir: &Path) -> Result<bool, LandingError> {
+    let path = whole(dir);
+    match disk.file_bytes(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        found => found.map(|_| true).map_err(LandingError::disk("look at", path)),
+    }
+}
+
+/// Says so, durably, before a hidden file gets its name.
+pub(super) fn mark<D: Disk>(disk: &D, dir: &Path) -> Result<(), LandingError> {
+    if is_whole(disk, dir)? {
+        return Ok(());
+    }
+    let path = whole(dir);
+    let marked = disk.open(&path, OpenMode::Create).and_then(|file| file.sync_data());
+    marked.and_then(|()| disk.sync_dir(&work_dir(dir))).map_err(LandingError::disk("make", path))
+}
+
+/// Takes it back, durably.
+fn unmark<D: Disk>(disk: &D, dir: &Path) -> Result<(), LandingError> {
+    let path = whole(dir);
+    match disk.remove(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        removed => removed.map_err(LandingError::disk("remove", path))?,
+    }
+    sync(disk, &work_dir(dir))
+}
+
 /// Removes what the run before has left, behind [`finish`]: whatever it had recorded has its name by now.
 pub(super) fn sweep<D: Disk>(disk: &D, dir: &Path) -> Result<(), LandingError> {
     let dir = work_dir(dir);
     let mut left = Vec::new();
-    match disk.list(&dir, &mut |name| left.push(dir.join(name))) {
+    let mut found = |name: &str| left.extend((name != WHOLE).then(|| dir.join(name)));
+    match disk.list(&dir, &mut found) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         listed => listed.map_err(LandingError::disk("list", &dir))?,
     }

@@ -46,6 +46,11 @@ impl Gathered {
         }
     }
 
+    /// A run that is in the ledger, and is made once more.
+    pub(super) const fn again(first: &EntryHeader, last: Sequence, now: Instant) -> Self {
+        Self { last, recorded: true, ..Self::new(first, now) }
+    }
+
     /// Takes one more entry, if there is room for it.
     fn add(&mut self, header: &EntryHeader, bytes_max: u64) -> bool {
         let bytes = self.bytes + u64::from(header.payload_bytes);

@@ -57,7 +57,8 @@ fn fetched(meddle: usize, kill: usize, while_down: bool) -> Option<Vec<(String, 
     assert_eq!(ledger.lines().count(), 1);
     fetch_and_remove(dir, &mut fetched);
     let left = std::fs::read_dir(dir.join(".penstock")).expect("it is there");
-    assert_eq!(left.count(), 0, "nothing is left over");
+    let left: Vec<_> = left.map(|file| file.expect("a file").file_name()).collect();
+    assert_eq!(left, [".whole"], "nothing is left over");
     fetched.sort();
     Some(fetched)
 }
@@ -103,4 +104,82 @@ fn what_is_made_again_behind_its_line_has_no_hidden_name_before_it_is_whole() {
     let mut fetched = Vec::new();
     fetch_and_remove(dir, &mut fetched);
     assert_eq!(fetched.len(), 2);
+}
+
+/// Removes the directory of hidden files as soon as a line names one, and kills the node after so many more steps:
+/// returns what lies there in the end, and the names in the ledger; `None` if it had landed before.
+fn made_again(entries: &Entries, steps: usize) -> Option<(Vec<String>, Vec<String>)> {
+    let root = tempfile::tempdir().expect("a directory");
+    let dir = root.path();
+    let opened = || {
+        let settings = Settings { dir: dir.to_owned(), ..settings(Limits::default()) };
+        let cursor = Cursor { position: Sequence(3), ..Cursor::default() };
+        Landing::open(RealDisk::new(dir), settings, entries.clone(), cursor).expect("opens")
+    };
+    let mut now = start();
+    let mut step = |landing: &mut Landing<RealDisk, Entries>| {
+        now += DELAY;
+        landing.step(now, NOON).expect("lands")
+    };
+    let mut landing = opened();
+    while !matches!(landing.work, Work::Naming(_)) {
+        step(&mut landing);
+    }
+    std::fs::remove_dir_all(dir.join(".penstock")).expect("removed");
+    for _ in 0..steps {
+        if matches!(step(&mut landing), Step::Landed(_)) {
+            return None;
+        }
+    }
+    drop(landing);
+    let mut landing = opened();
+    while landing.cursor() != &Cursor::at(Sequence(5)) {
+        step(&mut landing);
+    }
+    let mut fetched = Vec::new();
+    fetch_and_remove(dir, &mut fetched);
+    let mut fetched: Vec<_> = fetched.into_iter().map(|(name, _)| name).collect();
+    let ledger = std::fs::read_to_string(dir.join("landing.jsonl")).expect("a ledger");
+    let lines = ledger.lines().map(|line| serde_json::from_str::<Line>(line).expect("a line"));
+    let lines: Vec<_> = lines.collect();
+    let name = |name: &str| name.split('/').next_back().map(str::to_owned);
+    let mut named: Vec<_> = lines.iter().flat_map(Line::names).filter_map(name).collect();
+    fetched.sort();
+    named.sort();
+    Some((fetched, named))
+}
+
+#[test]
+fn what_a_line_names_lands_though_its_hidden_file_was_removed_before_a_crash() {
+    let mut file = entries();
+    file.push(4, Some(5), &[("b.tsfile", TS_FILE)]);
+    let mut tablets = Entries::default();
+    for sequence in 3..=4_u64 {
+        let time = 1000 * sequence.cast_signed();
+        let mut sample = Sample::plain(&mut Rng::new(sequence), "root.d", time, 10, 12);
+        sample.is_aligned = sequence == 4;
+        tablets.push_tablet(sequence, &sample);
+    }
+    for (entries, count) in [(file, 3), (tablets, 2)] {
+        let mut runs = 0;
+        for steps in 0.. {
+            let Some((fetched, named)) = made_again(&entries, steps) else { break };
+            assert_eq!((&fetched, fetched.len()), (&named, count), "killed {steps} steps later");
+            runs += 1;
+        }
+        assert!(runs > 3, "{runs}");
+    }
+}
+
+#[test]
+fn a_deletion_lands_where_no_file_ever_was() {
+    let root = tempfile::tempdir().expect("a directory");
+    let settings = Settings { dir: root.path().to_owned(), ..settings(Limits::default()) };
+    let mut entries = Entries::default();
+    entries.push_request(3, &requests::deletion(&[&["root", "d"]]));
+    let cursor = Cursor { position: Sequence(3), ..Cursor::default() };
+    let disk = RealDisk::new(root.path());
+    let mut landing = Landing::open(disk, settings, entries, cursor).expect("opens");
+    while !matches!(landing.step(start(), NOON).expect("lands"), Step::Idle) {}
+    assert_eq!(landing.cursor(), &Cursor::at(Sequence(4)));
 }

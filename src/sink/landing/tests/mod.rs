@@ -1,5 +1,6 @@
 //! Landing over a disk that forgets and fails, and over a whole spool.
 
+mod away;
 mod meddled;
 mod removed;
 mod requests;
