@@ -178,6 +178,9 @@ pub const LANDING_DIRTY_BYTES_MAX: u64 = 8 * MIB as u64;
 /// How often a file of the spool is read before it counts as lost to its disk: a second apart, so a bus that is reset
 /// meanwhile has its chance, and the entries behind it do not wait long.
 pub const LANDING_READS_MAX: u32 = 5;
+/// The same for an entry in the spool's log, of which the quarantine gets nothing: ten minutes, as the pauses between
+/// tries grow to 16 s. Then it is stepped over, with trouble, so that what lies behind it does not wait for good.
+pub const LANDING_LOG_READS_MAX: u32 = 40;
 /// Paths of a deletion that a line of the landing directory's ledger has; others land as the request that they are.
 pub const LEDGER_PATHS_MAX: usize = 256;
 /// The same, bytes of all of them.

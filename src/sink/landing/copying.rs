@@ -46,9 +46,10 @@ enum Stopped {
     Unfit(Unfit),
 }
 
-/// A file of the spool could not be read this time.
+/// A part of an entry could not be read this time.
 struct JobFileError {
     name: String,
+    tries_max: u32,
     source: io::Error,
 }
 
@@ -70,9 +71,9 @@ impl<D: Disk, S: Source> Landing<D, S> {
             }
             Ok(Copied::File) => self.work = Work::Placing(Set::of_entry(job, self.node)),
             Err(Stopped::Unfit(why)) => self.work = self.unfit(job, why),
-            Err(Stopped::Stored(JobFileError { name, source })) => {
+            Err(Stopped::Stored(JobFileError { name, tries_max, source })) => {
                 job.unread += 1;
-                if job.unread >= limits::LANDING_READS_MAX {
+                if job.unread >= tries_max {
                     self.work = self.unfit(job, Unfit::Unreadable { name, error: source });
                     return Ok(Step::Worked);
                 }
@@ -176,15 +177,13 @@ impl JobFile {
         }
     }
 
-    /// A payload was read a moment ago, and is tried for ever: nobody else has it.
+    /// A part of the log is tried longer: nothing of it can be put aside, and nobody else has it.
     fn not_read(&self, source: io::Error) -> Stopped {
-        let name = self.name.clone();
-        match self.part {
-            Part::Stored(_) => Stopped::Stored(JobFileError { name, source }),
-            Part::Payload | Part::Seal => {
-                LandingError::disk("read the request for", name)(source).into()
-            }
-        }
+        let tries_max = match self.part {
+            Part::Stored(_) => limits::LANDING_READS_MAX,
+            Part::Payload | Part::Seal => limits::LANDING_LOG_READS_MAX,
+        };
+        Stopped::Stored(JobFileError { name: self.name.clone(), tries_max, source })
     }
 
     /// A disk that cannot be read says nothing about the file.

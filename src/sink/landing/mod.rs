@@ -15,6 +15,7 @@
 //! | a deletion (`DeleteDataNode` in a request of type 100) | a line of the ledger; a request if it names too much for one |
 //! | another request that is not data: schema and configuration plans and snapshots, rows of the table model; a tablet that is larger than an entry, or that no `TsFile` can hold | lands as it came (`job.rs`) |
 //! | a file that is flawed, cut short, lost, not what was taken in, or that the disk does not give back in 5 tries | goes to the quarantine as far as it is there; a line says so |
+//! | a tablet or a request that the disk does not give back in 40 tries, ten minutes | a line and trouble say so: it stays in the spool's log as long as its segment does |
 //!
 //! A run ends at anything that is no tablet, at `max_file_bytes`, or when its first entry was met `max_delay` ago.
 //!
@@ -139,8 +140,8 @@ enum Work<D: Disk, S: Source> {
     Next,
     /// Finds the entries of a set again whose files are gone.
     Again(Again),
-    /// Looks at what this one is.
-    Looking(Item),
+    /// Looks at what this one is; how often it could not be read.
+    Looking(Item, u32),
     /// Waits for room for this one.
     Waiting(Job),
     /// Copies its files.
@@ -256,7 +257,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
             Work::Placing(set) => self.make_again(set),
             work @ (Work::Next
             | Work::Again(_)
-            | Work::Looking(_)
+            | Work::Looking(..)
             | Work::Waiting(_)
             | Work::Recording(_)
             | Work::Naming(_)
@@ -296,7 +297,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
         match std::mem::replace(&mut self.work, Work::Next) {
             Work::Next => self.take_next(now),
             Work::Again(again) => self.find_again(again, now),
-            Work::Looking(item) => self.take(item),
+            Work::Looking(item, unread) => self.take(item, unread),
             Work::Waiting(job) => self.wait(job),
             Work::Copying(job, copy) => self.copy(job, copy),
             Work::Making(maker, run) => self.make(maker, run),
@@ -317,6 +318,8 @@ impl<D: Disk, S: Source> Landing<D, S> {
         let work = std::mem::replace(&mut self.work, Work::Next);
         self.work = if let Work::Unfit(mut job, why) = work {
             job.put_aside(&why);
+            // A line that says that it had landed is not the last word.
+            job.recorded = false;
             Work::Recording(Set::of_entry(job, self.node))
         } else {
             work
@@ -324,7 +327,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
     }
 
     /// Takes on an entry that belongs to no run.
-    fn take(&mut self, item: Item) -> Result<Step, LandingError> {
+    fn take(&mut self, item: Item, unread: u32) -> Result<Step, LandingError> {
         let sequence = item.header.sequence;
         if self.cursor.is_finished(sequence) {
             self.cursor.raise(sequence.next());
@@ -332,8 +335,10 @@ impl<D: Disk, S: Source> Landing<D, S> {
         }
         let deletion = match self.deletion(&item) {
             Ok(deletion) => deletion,
+            // What cannot be read is tried longer, and then given up, as a request.
+            Err(_) if unread + 1 >= limits::LANDING_READS_MAX => None,
             Err(error) => {
-                self.work = Work::Looking(item);
+                self.work = Work::Looking(item, unread + 1);
                 return Err(error);
             }
         };

@@ -29,6 +29,8 @@ pub(super) struct Gathered {
     since: Instant,
     /// Of the first.
     arrival: Arrival,
+    /// How often the spool could not be read.
+    unread: u32,
     /// Its lines are on disk.
     pub(super) recorded: bool,
 }
@@ -42,6 +44,7 @@ impl Gathered {
             bytes: header.payload_bytes as u64,
             since,
             arrival: header.arrival,
+            unread: 0,
             recorded: false,
         }
     }
@@ -120,7 +123,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
                 continue;
             }
             if self.run.is_none() {
-                return self.take(item);
+                return self.take(item, 0);
             }
             // It comes again behind the run.
             self.source.seek(item.header.sequence);
@@ -197,7 +200,11 @@ impl<D: Disk, S: Source> Landing<D, S> {
             TwinError::TooMany { sequence, .. } => (*sequence, *sequence <= run.first),
             // Which entry it is shows when it is alone.
             TwinError::Write(_) => (middle(&run), run.first == run.last),
+            TwinError::Read(_) if run.unread + 1 >= limits::LANDING_READS_MAX => {
+                (middle(&run), run.first == run.last)
+            }
             TwinError::Read(_) | TwinError::Disk { .. } | TwinError::Idle => {
+                run.unread += u32::from(matches!(error, TwinError::Read(_)));
                 self.work = Work::Making(None, run);
                 return Err(error.into());
             }

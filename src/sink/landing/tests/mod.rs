@@ -60,6 +60,14 @@ impl twin::Source for Entries {
         let (_, files) = (self.items.iter())
             .find(|(item, _)| item.header.sequence.0 == place.segment)
             .expect("a place of ours");
+        if self.unreadable.contains(&place.segment) {
+            let (operation, path) = ("read", PathBuf::from("spool"));
+            return Err(ReadError::Disk {
+                operation,
+                path,
+                source: io::Error::from_raw_os_error(5),
+            });
+        }
         let rest = &files[0][usize::try_from(place.offset).expect("small")..];
         let count = rest.len().min(into.len());
         into[..count].copy_from_slice(&rest[..count]);

@@ -83,3 +83,73 @@ fn a_file_that_the_disk_does_not_give_back_is_tried_five_times_and_stops_nothing
         assert_eq!(landing.cursor(), &Cursor::at(Sequence(3)));
     }
 }
+
+/// Steps until there is nothing to do; returns how often that failed, and what was reported.
+fn run_over(landing: &mut Landing<SimDisk, Entries>) -> (u32, Vec<Step>) {
+    let (mut errors, mut all, mut now) = (0, Vec::new(), start());
+    while landing.cursor().position < Sequence(5) {
+        now += DELAY;
+        match run(landing, now) {
+            Ok(steps) => all.extend(steps),
+            Err(error) => {
+                assert!(error.to_string().contains("spool"), "{error}");
+                errors += 1;
+            }
+        }
+        assert!(errors < 1000, "it goes on for ever");
+    }
+    (errors, all)
+}
+
+#[test]
+fn an_entry_of_the_log_that_the_disk_does_not_give_back_is_stepped_over_with_a_line() {
+    for unreadable in [2, 3] {
+        let mut entries = Entries::default();
+        let tablet = |sequence: u64| {
+            let time = 1000 * sequence.cast_signed();
+            Sample::plain(&mut Rng::new(sequence), "root.d", time, 10, 12)
+        };
+        entries.push_tablet(1, &tablet(1));
+        entries.push_tablet(2, &tablet(2));
+        entries.push_request(3, &requests::deletion(&[&["root", "d"]]));
+        entries.push_tablet(4, &tablet(4));
+        entries.unreadable.push(unreadable);
+        let disk = disk();
+        let mut landing = open(&disk, &entries, 1, Limits::default()).expect("opens");
+        let (errors, steps) = run_over(&mut landing);
+        assert!(errors >= limits::LANDING_LOG_READS_MAX - 1, "{errors}");
+        let unfit = steps.iter().filter_map(|step| match step {
+            Step::Unfit { sequence, why } => Some((sequence.0, why.contains("cannot be read"))),
+            Step::Idle | Step::Worked | Step::Landed(_) | Step::Full { .. } => None,
+        });
+        assert_eq!(unfit.collect::<Vec<_>>(), [(unreadable, true)]);
+        let lines = ledger(&disk);
+        let points: u64 = lines.iter().filter_map(|line| line.points).sum();
+        assert_eq!(points, if unreadable == 2 { 240 } else { 360 });
+        let of = |what| lines.iter().filter(|line| line.what == what).count();
+        assert_eq!((of(What::Unfit), of(What::Delete)), (1, usize::from(unreadable == 2)));
+    }
+}
+
+#[test]
+fn a_line_that_says_that_it_landed_is_not_the_last_word() {
+    let root = tempfile::tempdir().expect("a directory");
+    let settings = Settings { dir: root.path().to_owned(), ..settings(Limits::default()) };
+    let mut entries = Entries::default();
+    entries.push(1, Some(5), &[("a.tsfile", TS_FILE)]);
+    let cursor = Cursor { position: Sequence(1), ..Cursor::default() };
+    let disk = RealDisk::new(root.path());
+    let mut landing = Landing::open(disk, settings, entries, cursor).expect("opens");
+    let now = start();
+    while !matches!(landing.work, Work::Naming(_)) {
+        landing.step(now, NOON).expect("lands");
+    }
+    std::fs::remove_dir_all(root.path().join(".penstock")).expect("removed");
+    landing.source.gone.push(1);
+    while !matches!(landing.step(now, NOON).expect("goes on"), Step::Unfit { .. }) {}
+    landing.put_aside();
+    while !matches!(landing.step(now, NOON).expect("goes on"), Step::Idle) {}
+    let ledger = std::fs::read_to_string(root.path().join("landing.jsonl")).expect("a ledger");
+    let whats = ledger.lines().map(|line| serde_json::from_str::<Line>(line).expect("a line").what);
+    assert_eq!(whats.collect::<Vec<_>>(), [What::File, What::Unfit]);
+}
