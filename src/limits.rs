@@ -219,13 +219,19 @@ pub const TSFILE_DELETIONS_MAX: usize = 64 * KIB;
 pub const LANDING_INDEX_BYTES_MAX: u64 = 32 * MIB as u64;
 
 /// Bytes of tablets, as they count in memory, that are sorted there at one time to become a `TsFile`.
-pub const TWIN_ARENA_BYTES: usize = 640 * KIB;
+pub const TWIN_ARENA_BYTES: usize = 192 * KIB;
+/// Window through which an entry is looked through on its way into a run.
+pub const TWIN_SCAN_BYTES: usize = 32 * KIB;
 /// Bytes of index records that are sorted in memory at one time.
-pub const TWIN_SORT_BYTES: usize = 192 * KIB;
-/// Sorted lots of index records that are merged at one time: with lots of [`TWIN_SORT_BYTES`], a million records.
+pub const TWIN_SORT_BYTES: usize = 96 * KIB;
+/// Bytes of them that stay in memory while they are read: a few hundred, so that small runs need no disk for them.
+pub const TWIN_SORTED_BYTES: usize = 32 * KIB;
+/// Sorted lots of index records that are merged at one time: with lots of [`TWIN_SORT_BYTES`], half a million records.
 pub const TWIN_LOTS_MAX: usize = 512;
 /// Windows through which lots, or open slices of a series, are read, all together.
-pub const TWIN_WINDOWS_BYTES: usize = 192 * KIB;
+pub const TWIN_WINDOWS_BYTES: usize = 64 * KIB;
+/// Slices of one series, 72 bytes each: a run that makes more of them is cut.
+pub const TWIN_SLICES_MAX: usize = 2 * KIB;
 /// Entries of a run of tablets: their records fit those lots if names are of usual length.
 pub const TWIN_RUN_ENTRIES_MAX: u64 = 256 * KIB as u64;
 /// Bytes of the payloads of a run: what one `TsFile` is made of, and a crash makes again.
@@ -234,10 +240,10 @@ pub const TWIN_RUN_BYTES_MAX: u64 = 64 * MIB as u64;
 pub const TWIN_GROUPS_MAX: usize = 64;
 /// Files of one group that devices in different orders need; names of usual form need three.
 pub const TWIN_ORDERS_MAX: usize = 16;
-/// Columns of an aligned device in one file, about 500 bytes each; wider ones go on in another file.
-pub const TWIN_COLUMNS_MAX: usize = 2048;
+/// Columns of an aligned device in one file, about 250 bytes each; wider ones go on in another file.
+pub const TWIN_COLUMNS_MAX: usize = KIB;
 /// Rows of an aligned device that are put together in one group of chunks.
-pub const TWIN_ROWS_MAX: usize = 8 * KIB;
+pub const TWIN_ROWS_MAX: usize = 4 * KIB;
 /// Bytes read or written in one step.
 pub const TWIN_STEP_BYTES: usize = 512 * KIB;
 

@@ -280,7 +280,7 @@ const SHAPE: Shape = Shape {
     is_shuffled: false,
     // As `TWIN_RUN_ENTRIES_MAX`.
     tablets_max: 256 * KIB,
-    limit: 2 * MIB,
+    limit: 768 * KIB,
 };
 
 #[test]

@@ -9,13 +9,19 @@ use std::ops::Range;
 
 use super::Unfit;
 use super::budget::Budget;
-use super::index::{Filed, scan};
-use super::slices::{Home, Of, Slice};
+use super::index::{Filed, scan_memory};
+use super::long::{Long, has_full_column};
+use super::slices::{Of, Slice};
 use crate::data::DataType;
+use crate::limits::KIB;
 use crate::tsfile::device::compare_names;
 use crate::tsfile::encoding::Values;
 use crate::wire::columns::Columns;
+use crate::wire::cursor::{Cursor, ReadError};
 use crate::wire::tablet::{Column, Layout};
+
+/// The memory of the payloads grows by this: by doubling, half of it would lie idle.
+const GROWTH_BYTES: usize = 32 * KIB;
 
 /// The tablets.
 #[derive(Debug, Default)]
@@ -32,11 +38,14 @@ pub(super) struct Arena {
 #[derive(Debug)]
 struct Loaded {
     filed: Filed,
-    /// Where its payload begins.
+    /// Where its payload lies, or what was made of some rows of it.
     at: usize,
+    end: usize,
     layout: Layout,
     /// Its columns in the table.
     columns: Range<usize>,
+    /// Whether it is here as it lies in the spool.
+    is_whole: bool,
     /// Whether its columns are read where they lie in the spool: then they are shown as slices, and no points.
     is_direct: bool,
 }
@@ -91,12 +100,13 @@ impl Arena {
     pub(super) fn room(&mut self, bytes: usize) -> &mut [u8] {
         let start = self.end_of_tablets();
         self.bytes.truncate(start);
+        grow(&mut self.bytes, bytes);
         self.bytes.resize(start + bytes, 0);
         self.bytes.get_mut(start..).unwrap_or_default()
     }
 
     fn end_of_tablets(&self) -> usize {
-        self.tablets.last().map_or(0, |last| last.at + last.filed.bytes as usize)
+        self.tablets.last().map_or(0, |last| last.end)
     }
 
     /// Takes the payload in that lies in the room.
@@ -106,23 +116,62 @@ impl Arena {
     pub(super) fn take_in(&mut self, filed: Filed) -> Result<(), Unfit> {
         let at = self.end_of_tablets();
         let payload = self.bytes.get(at..).unwrap_or_default();
-        let layout = match scan(payload, &mut self.scanned) {
-            Ok(scanned) => scanned.layout,
-            Err(unfit) => {
-                self.bytes.truncate(at);
-                return Err(unfit);
-            }
-        };
+        let layout = scan_memory(payload, &mut self.scanned)?;
         let start = self.columns.len();
         self.columns.extend_from_slice(&self.scanned);
+        self.add(filed, (at, layout), start, true);
+        Ok(())
+    }
+
+    /// Takes some rows of a tablet in: the next ones.
+    ///
+    /// # Errors
+    /// What the cursor says; then the arena is to be cleared.
+    pub(super) fn take_rows(&mut self, long: &mut Long<'_>, rows: usize) -> Result<(), ReadError> {
+        let (at, start) = (self.end_of_tablets(), self.columns.len());
+        self.bytes.truncate(at);
+        let Long { cursor, layout, columns, row, filed } = long;
+        for column in columns.iter() {
+            let name_at = offset(self.bytes.len() - at);
+            cursor.seek(column.name_at as usize);
+            append(cursor, 4 + usize::from(column.name_bytes), &mut self.bytes)?;
+            self.columns.push(Column { name_at, ..*column });
+        }
+        let times_at = self.bytes.len() - at;
+        cursor.seek(layout.times_at + 8 * *row);
+        append(cursor, 8 * rows, &mut self.bytes)?;
+        let own = self.columns.get_mut(start..).unwrap_or_default();
+        for column in own.iter_mut().filter(|column| column.bitmap_at != 0) {
+            cursor.seek(column.bitmap_at as usize + *row / 8);
+            column.bitmap_at = offset(self.bytes.len() - at);
+            append(cursor, rows.div_ceil(8), &mut self.bytes)?;
+        }
+        for (column, source) in own.iter_mut().zip(columns.iter_mut()) {
+            cursor.seek(source.values_at as usize);
+            match source.data_type.and_then(DataType::value_bytes) {
+                Some(bytes) => cursor.skip_each(rows, bytes, "values")?,
+                None => cursor.skip_texts(rows, "text")?,
+            }
+            let end = cursor.at();
+            cursor.seek(source.values_at as usize);
+            column.values_at = offset(self.bytes.len() - at);
+            append(cursor, end - cursor.at(), &mut self.bytes)?;
+            source.values_at = offset(end);
+        }
+        self.add(*filed, (at, Layout { rows, times_at, ..*layout }), start, false);
+        Ok(())
+    }
+
+    /// Adds a tablet that lies at the end, with its columns.
+    fn add(&mut self, filed: Filed, (at, layout): (usize, Layout), start: usize, is_whole: bool) {
         let columns = start..self.columns.len();
+        let end = self.bytes.len();
         // Counts of things that lie in memory.
         let tablet = u32::try_from(self.tablets.len()).unwrap_or(u32::MAX);
         let cell = |column| Cell { tablet, column: u32::try_from(column).unwrap_or(u32::MAX) };
         self.cells.extend(columns.clone().map(cell));
         self.rows += layout.rows;
-        self.tablets.push(Loaded { filed, at, layout, columns, is_direct: false });
-        Ok(())
+        self.tablets.push(Loaded { filed, at, end, layout, columns, is_whole, is_direct: false });
     }
 
     /// Sorts the slices; nothing is taken in after that.
@@ -280,12 +329,11 @@ impl Arena {
     }
 
     fn can_be_direct(&self, tablet: &Loaded, is_aligned: bool, budget: &Budget) -> bool {
-        let bytes = tablet.filed.bytes as usize;
         let columns = self.columns.get(tablet.columns.clone()).unwrap_or_default();
-        bytes >= budget.direct_bytes
-            && bytes >= budget.direct_column_bytes * columns.len()
+        tablet.is_whole
+            && budget.is_direct(tablet.filed.bytes as usize, columns)
             && self.times(tablet).is_sorted_by(|a, b| a < b)
-            && !(is_aligned && columns.iter().all(|column| column.bitmap_at != 0))
+            && (!is_aligned || has_full_column(columns))
     }
 
     /// Their columns that have a value; in front of those of an aligned device its times.
@@ -295,35 +343,41 @@ impl Arena {
     ) -> impl Iterator<Item = (Of<'_>, Slice)> + '_ {
         let tablets = self.tablets.iter().filter(|tablet| tablet.is_direct);
         tablets.flat_map(move |tablet| {
-            let times = is_aligned.then(|| (Of::Times, tablet.slice()));
+            let slice = Slice::of_tablet(&tablet.filed, &tablet.layout);
+            let times = is_aligned.then_some((Of::Times, slice));
             let columns = self.columns.get(tablet.columns.clone()).unwrap_or_default();
             let columns = columns.iter().filter(|column| self.has_values(tablet, column));
-            let columns = columns.filter_map(|column| {
+            let columns = columns.filter_map(move |column| {
                 let of = Of::Series(self.column_name(tablet, column), column.data_type?);
                 let (values, nulls) = (column.values_at, column.bitmap_at);
-                Some((of, Slice { values, nulls, ..tablet.slice() }))
+                Some((of, Slice { values, nulls, ..slice }))
             });
             times.into_iter().chain(columns)
         })
     }
 }
 
-impl Loaded {
-    /// Its times.
-    fn slice(&self) -> Slice {
-        Slice {
-            min: self.layout.time_range.min,
-            max: self.layout.time_range.max,
-            rank: self.filed.rank,
-            // They lie in an entry.
-            rows: u32::try_from(self.layout.rows).unwrap_or(u32::MAX),
-            home: Home::Spool(self.filed.place),
-            times: u32::try_from(self.layout.times_at).unwrap_or(u32::MAX),
-            values: 0,
-            nulls: 0,
-            ranks: 0,
-        }
+/// Makes room for more bytes.
+fn grow(bytes: &mut Vec<u8>, more: usize) {
+    let needed = bytes.len() + more;
+    if needed > bytes.capacity() {
+        bytes.reserve_exact(needed.next_multiple_of(GROWTH_BYTES) - bytes.len());
     }
+}
+
+/// Copies the next bytes of an entry.
+fn append(cursor: &mut Cursor<'_>, count: usize, out: &mut Vec<u8>) -> Result<(), ReadError> {
+    grow(out, count);
+    let end = out.len() + count;
+    while out.len() < end {
+        out.extend_from_slice(cursor.run(end - out.len(), "rows")?);
+    }
+    Ok(())
+}
+
+/// Offsets in an entry, or what was made of it.
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// The text whose length stands at `at`.

@@ -1,6 +1,7 @@
 //! How much lies in memory at one time.
 
 use crate::limits::{KIB, TWIN_ARENA_BYTES, TWIN_COLUMNS_MAX, TWIN_ROWS_MAX};
+use crate::wire::tablet::Column;
 
 /// What bounds the work on one device. Tests make it small; the files depend on it.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +16,18 @@ pub(super) struct Budget {
     pub(super) columns: usize,
     /// Rows of a group of an aligned device.
     pub(super) rows: usize,
+}
+
+impl Budget {
+    /// Longer tablets are not taken into the arena whole.
+    pub(super) const fn whole_bytes(&self) -> usize {
+        self.arena_bytes / 4
+    }
+
+    /// Whether a tablet of such a shape may be read where it lies.
+    pub(super) const fn is_direct(&self, bytes: usize, columns: &[Column]) -> bool {
+        bytes >= self.direct_bytes && bytes >= self.direct_column_bytes * columns.len()
+    }
 }
 
 impl Default for Budget {

@@ -9,8 +9,10 @@ use crate::limits::KIB;
 use crate::spool::{Disk, DiskFile, OpenMode, read_full_at, write_all_at};
 use crate::tsfile::write;
 
-/// Bytes that are put together before they are written.
-const BUFFER_BYTES: usize = 32 * KIB;
+/// Bytes of a file that are put together before they are written.
+const BUFFER_BYTES: usize = 16 * KIB;
+/// The same of a scratch: there are six of them.
+const TAIL_BYTES: usize = 8 * KIB;
 /// So many bytes are given to the disk to begin with.
 const BEGIN_BYTES: u64 = 1024 * KIB as u64;
 /// Bytes that may be dirty, so that no sync is long.
@@ -177,13 +179,13 @@ impl<D: Disk> ReadAt for Scratch<D> {
 
 impl<D: Disk> write::Scratch for Scratch<D> {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.tail.len() + bytes.len() > BUFFER_BYTES {
+        if self.tail.len() + bytes.len() > TAIL_BYTES {
             let mut tail = std::mem::take(&mut self.tail);
             self.write_out(&tail)?;
             tail.clear();
             self.tail = tail;
         }
-        if bytes.len() > BUFFER_BYTES {
+        if bytes.len() > TAIL_BYTES {
             return self.write_out(bytes);
         }
         self.tail.extend_from_slice(bytes);

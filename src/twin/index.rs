@@ -7,7 +7,7 @@
 
 use super::key;
 use super::{Group, TwinError, Unfit};
-use crate::data::Sequence;
+use crate::data::{DataType, Sequence};
 use crate::limits::{ENTRY_BYTES_MAX, TWIN_GROUPS_MAX};
 use crate::spool::{EntryHeader, Place};
 use crate::tsfile::write::Version;
@@ -94,16 +94,16 @@ impl Groups {
         &mut self,
         header: &EntryHeader,
         place: Place,
-        tablet: &Scanned<'_>,
+        (device, layout): (&str, &Layout),
         version: Version,
         out: &mut Vec<u8>,
     ) -> Result<(), TwinError> {
-        let group = self.add(header, tablet.layout.is_aligned)?;
+        let group = self.add(header, layout.is_aligned)?;
         let segment = self.segment(place, header.sequence)?;
         out.clear();
         out.extend(group.to_be_bytes());
-        key::put_device(&String::from_utf8_lossy(tablet.device()), version, out);
-        out.extend((tablet.layout.time_range.min.cast_unsigned() ^ SIGN).to_be_bytes());
+        key::put_device(device, version, out);
+        out.extend((layout.time_range.min.cast_unsigned() ^ SIGN).to_be_bytes());
         out.extend(header.identity.sequence.0.to_be_bytes());
         out.extend(header.sequence.0.to_be_bytes());
         let place = u64::from(segment) << OFFSET_BITS | place.offset;
@@ -152,42 +152,31 @@ fn short(
     }
 }
 
-/// A payload that was looked through.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Scanned<'a> {
-    pub(super) payload: &'a [u8],
-    pub(super) layout: Layout,
-}
-
-impl<'a> Scanned<'a> {
-    pub(super) fn device(&self) -> &'a [u8] {
-        let at = self.layout.device_at + 4;
-        self.payload.get(at..at + self.layout.device_bytes).unwrap_or_default()
-    }
-}
-
-/// Looks through the payload of a tablet; its columns are put into the emptied table.
-pub(super) fn scan<'a>(payload: &'a [u8], columns: &mut Columns) -> Result<Scanned<'a>, Unfit> {
-    let layout = scan_layout(payload, columns).map_err(|error| match error {
+/// Looks through the payload of a tablet that lies in memory; its columns are put into the emptied table.
+pub(super) fn scan_memory(payload: &[u8], columns: &mut Columns) -> Result<Layout, Unfit> {
+    scan(&mut Cursor::memory(payload), columns).map_err(|error| match error {
         ReadError::Malformed(error) => Unfit::Malformed(error),
         // Bytes in memory do not fail.
         ReadError::Disk { .. } => Unfit::NotATablet,
-    })??;
-    if columns.iter().any(|column| column.data_type == Some(crate::data::DataType::Object)) {
-        return Err(Unfit::Object);
-    }
-    Ok(Scanned { payload, layout })
+    })?
 }
 
-fn scan_layout(payload: &[u8], columns: &mut Columns) -> Result<Result<Layout, Unfit>, ReadError> {
-    let mut cursor = Cursor::memory(payload);
+/// Looks through the payload of a tablet; its columns are put into the emptied table.
+pub(super) fn scan(
+    cursor: &mut Cursor<'_>,
+    columns: &mut Columns,
+) -> Result<Result<Layout, Unfit>, ReadError> {
     let is_tablet = cursor.i8("version")? == VERSION
         && cursor.i16("type")? == RequestType::TabletInsertNode.code()
-        && NodeType::read(&mut cursor)? == NodeType::InsertTablet;
+        && NodeType::read(cursor)? == NodeType::InsertTablet;
     if !is_tablet {
         return Ok(Err(Unfit::NotATablet));
     }
-    tablet::scan(&mut cursor, Form::Node, columns).map(Ok)
+    let layout = tablet::scan(cursor, Form::Node, columns)?;
+    if columns.iter().any(|column| column.data_type == Some(DataType::Object)) {
+        return Ok(Err(Unfit::Object));
+    }
+    Ok(Ok(layout))
 }
 
 const _: () = assert!(ENTRY_BYTES_MAX < u32::MAX as usize);

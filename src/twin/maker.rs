@@ -3,7 +3,8 @@
 use super::arena::Arena;
 use super::budget::Budget;
 use super::files::{Scratch, clean};
-use super::index::{Groups, scan};
+use super::index::Groups;
+use super::long::Lying;
 use super::pass::{Pass, Which};
 use super::slots::Conflicts;
 use super::sorter::Sorter;
@@ -11,7 +12,7 @@ use super::{Found, Made, Run, Settings, Source, Step, TwinError, Unfit};
 use crate::data::Sequence;
 use crate::limits::{
     ENTRY_BYTES_MAX, NAME_BYTES_MAX, TWIN_LOTS_MAX, TWIN_RUN_BYTES_MAX, TWIN_RUN_ENTRIES_MAX,
-    TWIN_STEP_BYTES,
+    TWIN_SCAN_BYTES, TWIN_STEP_BYTES,
 };
 use crate::spool::{Disk, Kind};
 use crate::tsfile::write::Version;
@@ -47,6 +48,8 @@ pub(super) struct Parts<D: Disk, S> {
     pub(super) scratch: Scratch<D>,
     /// The entry in the middle of the run.
     pub(super) middle: Sequence,
+    /// What long tablets are read through.
+    pub(super) window: Vec<u8>,
     pub(super) budget: Budget,
     pub(super) conflicts: Conflicts,
     pub(super) made: Made,
@@ -85,6 +88,7 @@ impl<D: Disk, S: Source> Maker<D, S> {
             slices: Sorter::new(scratch(SLICES)),
             scratch: scratch(POINTS),
             middle: Sequence(0),
+            window: Vec::new(),
             budget: Budget::default(),
             conflicts: Conflicts::default(),
             made: Made::default(),
@@ -160,6 +164,7 @@ impl<D: Disk, S: Source> Maker<D, S> {
         parts.scratch = scratch(POINTS);
         parts.groups = Groups::default();
         parts.arena = Arena::default();
+        parts.window = Vec::new();
         parts.conflicts = Conflicts::default();
         parts.made = Made::default();
         parts.source.rest();
@@ -171,6 +176,7 @@ impl<D: Disk, S: Source> Maker<D, S> {
         disk.create_dir(&settings.dir).map_err(TwinError::disk("make", &settings.dir))?;
         clean(disk, &settings.dir)?;
         source.seek(run.first);
+        self.parts.window = vec![0; TWIN_SCAN_BYTES];
         self.parts.middle = Sequence(run.first.0.midpoint(run.last.0).max(run.first.0 + 1));
         self.work = Work::Indexing(run);
         Ok(())
@@ -182,7 +188,8 @@ impl<D: Disk, S: Source> Maker<D, S> {
         while bytes < TWIN_STEP_BYTES {
             let found = self.parts.source.next()?;
             let Some(found) = found.filter(|found| found.header.sequence <= run.last) else {
-                self.parts.tablets.sort();
+                let tablets = &mut self.parts.tablets;
+                tablets.end().map_err(TwinError::disk("write", tablets.scratch().path()))?;
                 self.work = Work::Passing(Box::new(Pass::new(Which::default())));
                 return Ok(());
             };
@@ -197,7 +204,7 @@ impl<D: Disk, S: Source> Maker<D, S> {
 impl<D: Disk, S: Source> Maker<D, S> {
     /// Files one entry in the index; gives its bytes.
     fn file(&mut self, found: &Found, columns: &mut Columns) -> Result<usize, TwinError> {
-        let Parts { source, groups, tablets, arena, settings, .. } = &mut self.parts;
+        let Parts { source, groups, tablets, window, settings, .. } = &mut self.parts;
         let Found { header, place } = found;
         let sequence = header.sequence;
         let unfit = |why| TwinError::Unfit { sequence, why };
@@ -218,13 +225,15 @@ impl<D: Disk, S: Source> Maker<D, S> {
         if *total > TWIN_RUN_BYTES_MAX && *entries > 1 {
             return Err(too_many("bytes", TWIN_RUN_BYTES_MAX));
         }
-        let payload = arena.room(bytes);
-        if source.read_at(*place, payload)? < bytes {
-            return Err(unfit(Unfit::NotATablet));
-        }
-        let tablet = scan(payload, columns).map_err(unfit)?;
-        if tablet.layout.rows > 0 {
-            groups.record(header, *place, &tablet, settings.writer.version, &mut self.record)?;
+        let lying = Lying::new(source, sequence, *place, header.payload_bytes);
+        let mut cursor = lying.open(window)?;
+        let layout = lying.scan(&mut cursor, columns)?;
+        if layout.rows > 0 {
+            cursor.seek(layout.device_at + 4);
+            let device = cursor.peek(layout.device_bytes, "device");
+            let device = String::from_utf8_lossy(device.map_err(|error| lying.failed(error))?);
+            let tablet = (&*device, &layout);
+            groups.record(header, *place, tablet, settings.writer.version, &mut self.record)?;
             let pushed = tablets.push(&self.record);
             if !pushed.map_err(TwinError::disk("write", tablets.scratch().path()))? {
                 return Err(too_many("lots of index records", TWIN_LOTS_MAX as u64));

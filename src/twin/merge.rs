@@ -3,6 +3,8 @@
 //! Slices come by their smallest times, and each is opened when its first time is reached. So there is one open at a
 //! time where slices follow one another, and never more than overlap.
 
+use std::cmp::Reverse;
+
 use super::arena::put_value;
 use super::slices::{Shelf, Slice, Window};
 use super::{Source, TwinError};
@@ -107,8 +109,11 @@ impl SeriesMerge {
 
     /// The smallest time, and the slice whose value it gets.
     fn winner(&self) -> Option<(i64, usize)> {
-        let order =
-            |cursor: &Cursor| (cursor.time, u64::MAX - cursor.rank, u32::MAX - cursor.value);
+        // Later rows of a tablet that was put away in parts lie further behind.
+        let order = |cursor: &Cursor| {
+            let place = Reverse((cursor.rank, cursor.slice.home.base(), cursor.value));
+            (cursor.time, place)
+        };
         let cursors = self.open.iter().enumerate();
         let winner = cursors.min_by_key(|(_, cursor)| order(cursor));
         winner.map(|(place, cursor)| (cursor.time, place))

@@ -1,7 +1,8 @@
 //! One pass over the index: one file.
 
 use super::arena::Arena;
-use super::index::{device_part, group_of};
+use super::index::{Filed, device_part, group_of};
+use super::long::{Long, Lying};
 use super::maker::Parts;
 use super::output::OpenFile;
 use super::slots::Slots;
@@ -14,6 +15,7 @@ use crate::limits::{TWIN_ORDERS_MAX, TWIN_STEP_BYTES};
 use crate::spool::Disk;
 use crate::tsfile::device::DeviceId;
 use crate::tsfile::write::{Scratch as _, Version};
+use crate::wire::columns::Columns;
 
 /// What a turn counts at least.
 const RECORD_BYTES: usize = 256;
@@ -194,6 +196,10 @@ impl<D: Disk> Pass<D> {
         };
         take(&mut self.merge, &parts.tablets)?;
         let wanted = filed.bytes as usize;
+        if wanted > parts.budget.whole_bytes() {
+            self.stage = Stage::Gathering(self.gather_long(parts, filed)? || was_full);
+            return Ok(wanted);
+        }
         let is_full = !parts.arena.is_empty()
             && parts.arena.held_bytes() + HELD_FOR_BYTE * wanted > parts.budget.arena_bytes;
         if is_full {
@@ -206,6 +212,34 @@ impl<D: Disk> Pass<D> {
         }
         parts.arena.take_in(filed).map_err(unfit)?;
         Ok(wanted)
+    }
+
+    /// Reads a tablet that is too long for the arena; says whether something of the device was put away.
+    fn gather_long<S: Source>(
+        &self,
+        parts: &mut Parts<D, S>,
+        filed: Filed,
+    ) -> Result<bool, TwinError> {
+        let is_aligned = self.is_aligned(parts);
+        let Parts { source, slices, scratch, middle, arena, budget, window, .. } = parts;
+        let mut spill = Spill::new(slices, scratch, is_aligned, *middle);
+        let lying = Lying::new(source, filed.sequence, filed.place, filed.bytes);
+        let mut columns = Columns::new();
+        let mut cursor = lying.open(window)?;
+        let layout = lying.scan(&mut cursor, &mut columns)?;
+        let mut long = Long { cursor, filed, layout, columns: &mut columns, row: 0 };
+        if long.is_direct(is_aligned, budget).map_err(|error| lying.failed(error))? {
+            long.file(&lying, &mut spill)?;
+            return Ok(true);
+        }
+        let mut is_put_away = false;
+        while long.take(arena, budget.whole_bytes()).map_err(|error| lying.failed(error))? {
+            if arena.held_bytes() + HELD_FOR_BYTE * budget.whole_bytes() > budget.arena_bytes {
+                spill.empty(arena, budget)?;
+                is_put_away = true;
+            }
+        }
+        Ok(is_put_away)
     }
 
     fn is_aligned<S: Source>(&self, parts: &Parts<D, S>) -> bool {
@@ -231,7 +265,8 @@ impl<D: Disk> Pass<D> {
             self.spill(parts)?;
             // Its memory is needed for the merge.
             parts.arena = Arena::default();
-            parts.slices.sort();
+            let slices = &mut parts.slices;
+            slices.end().map_err(TwinError::disk("write", slices.scratch().path()))?;
             self.begin_merge(parts, &id)?;
             return Ok(bytes);
         }
@@ -332,7 +367,7 @@ impl<D: Disk> Pass<D> {
         let (mut walk, mut columns) = (SeriesWalk::default(), Vec::new());
         let (mut times, mut slices) = (Vec::new(), Vec::new());
         loop {
-            match walk.next(&parts.slices, ALL_TIMES, &mut slices)? {
+            match walk.next(parts, ALL_TIMES, &mut slices)? {
                 Shown::End => break,
                 Shown::Times => times.append(&mut slices),
                 Shown::Series(name, data_type) => columns.push((name, data_type)),

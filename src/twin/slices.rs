@@ -14,10 +14,12 @@
 use std::borrow::Cow;
 
 use super::files::Scratch;
+use super::index::Filed;
 use super::{Source, TwinError, key};
 use crate::data::{DataType, ReadAt};
 use crate::limits::ENTRY_BYTES_MAX;
 use crate::spool::{Disk, Place};
+use crate::wire::tablet::Layout;
 
 const TIMES: u8 = 0;
 const VALUES: u8 = 1;
@@ -34,6 +36,16 @@ pub(super) enum Home {
     Scratch(u64),
     /// From this place on in the spool.
     Spool(Place),
+}
+
+impl Home {
+    /// Where its bytes begin.
+    pub(super) const fn base(self) -> u64 {
+        match self {
+            Self::Scratch(base) => base,
+            Self::Spool(place) => place.offset,
+        }
+    }
 }
 
 /// One column of some rows.
@@ -62,6 +74,22 @@ pub(super) enum Of<'a> {
 }
 
 impl Slice {
+    /// The times of a tablet that lies in the spool.
+    pub(super) fn of_tablet(filed: &Filed, layout: &Layout) -> Self {
+        Self {
+            min: layout.time_range.min,
+            max: layout.time_range.max,
+            rank: filed.rank,
+            // They lie in an entry.
+            rows: u32::try_from(layout.rows).unwrap_or(u32::MAX),
+            home: Home::Spool(filed.place),
+            times: u32::try_from(layout.times_at).unwrap_or(u32::MAX),
+            values: 0,
+            nulls: 0,
+            ranks: 0,
+        }
+    }
+
     /// Puts the record into the emptied list.
     pub(super) fn put(&self, of: &Of<'_>, out: &mut Vec<u8>) {
         out.clear();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  push --> records in memory --full--> sorted lot in the scratch --+
-//!                  `--- the rest, sorted, stays in memory ----------+--> merge --> records in order
+//!                  `--- the rest, sorted: if few, in memory --------+--> merge --> records in order
 //!
 //!  lot:  u16 bytes as in the record before | u16 further bytes | these        (big-endian, for each record)
 //! ```
@@ -12,12 +12,14 @@ use std::io;
 use super::TwinError;
 use super::files::Scratch;
 use crate::data::ReadAt;
-use crate::limits::{KIB, TWIN_LOTS_MAX, TWIN_SORT_BYTES, TWIN_WINDOWS_BYTES};
+use crate::limits::{KIB, TWIN_LOTS_MAX, TWIN_SORT_BYTES, TWIN_SORTED_BYTES, TWIN_WINDOWS_BYTES};
 use crate::spool::Disk;
 use crate::tsfile::write::Scratch as _;
 
 /// Bytes of a lot that are read at one time, at most.
 const WINDOW_BYTES_MAX: usize = 4 * KIB;
+/// The memory of records grows by this.
+const GROWTH_BYTES: usize = 16 * KIB;
 /// Memory of a record beside its bytes.
 const PLACE_BYTES: usize = 8;
 
@@ -50,12 +52,15 @@ impl<D: Disk> Sorter<D> {
     /// Takes a record of at most 64 KiB; `false` if there is no room for it.
     pub(super) fn push(&mut self, record: &[u8]) -> io::Result<bool> {
         let more = record.len() + PLACE_BYTES;
-        let held = self.bytes.len() + PLACE_BYTES * self.places.len();
-        if held + more > TWIN_SORT_BYTES {
-            if self.lots.len() >= TWIN_LOTS_MAX {
+        if self.held_bytes() + more > TWIN_SORT_BYTES {
+            // The last one is for what is left at the end.
+            if self.lots.len() + 1 >= TWIN_LOTS_MAX {
                 return Ok(false);
             }
             self.put_lot()?;
+        }
+        if self.bytes.len() + record.len() > self.bytes.capacity() {
+            self.bytes.reserve_exact(record.len().max(GROWTH_BYTES));
         }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(record);
@@ -65,8 +70,22 @@ impl<D: Disk> Sorter<D> {
         Ok(true)
     }
 
-    /// Sorts what is in memory; nothing is pushed after that.
-    pub(super) fn sort(&mut self) {
+    fn held_bytes(&self) -> usize {
+        self.bytes.len() + PLACE_BYTES * self.places.len()
+    }
+
+    /// Ends the pushing, and gives memory back unless the records are few.
+    pub(super) fn end(&mut self) -> io::Result<()> {
+        if self.lots.is_empty() && self.held_bytes() <= TWIN_SORTED_BYTES {
+            self.sort();
+            return Ok(());
+        }
+        self.put_lot()?;
+        (self.bytes, self.places) = (Vec::new(), Vec::new());
+        Ok(())
+    }
+
+    fn sort(&mut self) {
         let bytes = &self.bytes;
         self.places.sort_unstable_by(|a, b| record_at(bytes, *a).cmp(record_at(bytes, *b)));
     }

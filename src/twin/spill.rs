@@ -61,7 +61,8 @@ impl<'a, D: Disk> Spill<'a, D> {
         Ok(())
     }
 
-    fn file(&mut self, of: &Of<'_>, slice: &Slice) -> Result<(), TwinError> {
+    /// Files a slice.
+    pub(super) fn file(&mut self, of: &Of<'_>, slice: &Slice) -> Result<(), TwinError> {
         slice.put(of, &mut self.record);
         let pushed = self.slices.push(&self.record);
         if pushed.map_err(TwinError::disk("write", self.slices.scratch().path()))? {

@@ -282,11 +282,10 @@ fn any_tablet() -> impl Strategy<Value = Tablet> {
             let own = DataType::ALL[name.len() + usize::from(name.as_bytes()[0] % 5)];
             Col { name: name.to_owned(), data_type: other.unwrap_or(own), seeds }
         });
-        proptest::collection::vec(column, 0..5).prop_map(move |columns| Tablet {
-            device: device.to_owned(),
-            is_aligned,
-            times: times.clone(),
-            columns,
+        proptest::collection::vec(column, 0..5).prop_map(move |mut columns| {
+            let mut known = BTreeSet::new();
+            columns.retain(|column| known.insert((column.name.clone(), column.data_type.code())));
+            Tablet { device: device.to_owned(), is_aligned, times: times.clone(), columns }
         })
     })
 }

@@ -4,9 +4,10 @@ use super::maker::Parts;
 use super::merge::SeriesMerge;
 use super::output::OpenFile;
 use super::slices::{Shelf, Slice, series_of, series_part};
-use super::sorter::{Merge, Sorter};
+use super::sorter::Merge;
 use super::{Source, TwinError};
 use crate::data::DataType;
+use crate::limits::TWIN_SLICES_MAX;
 use crate::spool::Disk;
 
 /// Shows the series of a device with their slices, in the order of the file.
@@ -18,12 +19,13 @@ pub(super) struct SeriesWalk {
 
 impl SeriesWalk {
     /// The next series, its slices that reach into a range of times put into the emptied list.
-    pub(super) fn next<D: Disk>(
+    pub(super) fn next<D: Disk, S>(
         &mut self,
-        sorter: &Sorter<D>,
+        parts: &Parts<D, S>,
         (from, to): (i64, i64),
         slices: &mut Vec<Slice>,
     ) -> Result<Shown, TwinError> {
+        let sorter = &parts.slices;
         slices.clear();
         self.part.clear();
         let failed = |error| TwinError::disk("read", sorter.scratch().path())(error);
@@ -36,6 +38,11 @@ impl SeriesWalk {
             }
             let slice = Slice::of_record(record);
             slices.extend(slice.filter(|slice| slice.max >= from && slice.min <= to));
+            if slices.len() > TWIN_SLICES_MAX {
+                // Half a run needs less.
+                let (what, max) = ("slices of one series", TWIN_SLICES_MAX as u64);
+                return Err(TwinError::TooMany { sequence: parts.middle, what, max });
+            }
             self.merge.take(sorter).map_err(failed)?;
         }
         Ok(match series_of(&self.part) {
@@ -93,7 +100,7 @@ impl WidePlain {
             }
         }
         self.skip();
-        match self.walk.next(&parts.slices, (i64::MIN, i64::MAX), &mut self.slices)? {
+        match self.walk.next(parts, (i64::MIN, i64::MAX), &mut self.slices)? {
             Shown::End => Ok(Next::End),
             Shown::Times => Ok(Next::Points(0)),
             Shown::Series(name, data_type) => {
@@ -142,21 +149,22 @@ impl WideAligned {
         parts: &mut Parts<D, S>,
         file: &mut OpenFile<D>,
     ) -> Result<Option<usize>, TwinError> {
-        let mut shelf = Shelf { scratch: &parts.scratch, source: &mut parts.source };
         let Some((walk, column)) = &mut self.group else {
+            let mut shelf = Shelf { scratch: &parts.scratch, source: &mut parts.source };
             file.merged_rows(&mut self.times, &mut shelf, self.rows_max, &mut self.rows)?;
             self.group = Some((SeriesWalk::default(), 0));
             return Ok((!self.rows.is_empty()).then_some(8 * self.rows.len()));
         };
         let (Some(from), Some(to)) = (self.rows.first(), self.rows.last()) else { return Ok(None) };
         let mut points = 0;
-        match walk.next(&parts.slices, (*from, *to), &mut self.slices)? {
+        match walk.next(parts, (*from, *to), &mut self.slices)? {
             Shown::End => self.group = None,
             Shown::Series(name, data_type)
                 if is_column(self.columns.get(*column), &name, data_type) =>
             {
                 let slices = std::mem::take(&mut self.slices);
                 let mut merge = SeriesMerge::new(Some(data_type), slices, *from);
+                let mut shelf = Shelf { scratch: &parts.scratch, source: &mut parts.source };
                 points = file.merged_column(*column, &mut merge, &mut shelf, *to)?;
                 self.slices = merge.into_slices();
                 *column += 1;

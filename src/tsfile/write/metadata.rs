@@ -95,8 +95,8 @@ impl<S: Scratch> Metadata<S> {
             self.has_series = true;
         }
         let is_many = record.chunks > 1;
-        let list =
-            if is_many { record.list.as_slice() } else { record.list.get(..8).unwrap_or_default() };
+        let first = record.first.to_be_bytes();
+        let list = if is_many { record.list.as_slice() } else { &first };
         self.buffer.clear();
         let many = if is_many { MANY_CHUNKS } else { 0 };
         let aligned = match (is_aligned, value_type) {

@@ -226,21 +226,35 @@ impl OpenSeries {
 #[derive(Debug)]
 struct Record {
     chunks: u64,
-    /// Offset and statistics of each.
+    /// Offset of the first one.
+    first: u64,
+    /// Offset and statistics of each, once there is a second: most series of a wide device have one.
     list: Vec<u8>,
     total: Statistics,
 }
 
 impl Record {
     const fn new(value_type: Option<DataType>) -> Self {
-        Self { chunks: 0, list: Vec::new(), total: Statistics::empty(value_type) }
+        Self { chunks: 0, first: 0, list: Vec::new(), total: Statistics::empty(value_type) }
     }
 
     fn add(&mut self, offset: u64, statistics: &Statistics) {
         self.chunks += 1;
+        match self.chunks {
+            1 => self.first = offset,
+            2 => {
+                self.list.extend_from_slice(&self.first.to_be_bytes());
+                self.total.write(&mut self.list);
+                self.put(offset, statistics);
+            }
+            _ => self.put(offset, statistics),
+        }
+        self.total.merge(statistics);
+    }
+
+    fn put(&mut self, offset: u64, statistics: &Statistics) {
         self.list.extend_from_slice(&offset.to_be_bytes());
         statistics.write(&mut self.list);
-        self.total.merge(statistics);
     }
 }
 
