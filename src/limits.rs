@@ -221,7 +221,7 @@ pub const LANDING_INDEX_BYTES_MAX: u64 = 32 * MIB as u64;
 /// Bytes of tablets, as they count in memory, that are sorted there at one time to become a `TsFile`.
 pub const TWIN_ARENA_BYTES: usize = 192 * KIB;
 /// Window through which an entry is looked through on its way into a run.
-pub const TWIN_SCAN_BYTES: usize = 32 * KIB;
+pub const TWIN_SCAN_BYTES: usize = 16 * KIB;
 /// Bytes of index records that are sorted in memory at one time.
 pub const TWIN_SORT_BYTES: usize = 96 * KIB;
 /// Bytes of them that stay in memory while they are read: a few hundred, so that small runs need no disk for them.

@@ -205,9 +205,11 @@ impl<D: Disk> Reader<D> {
         read_full_at(file, offset, into).map_err(|error| trouble("read", segment, error))
     }
 
-    /// Closes what [`Self::read_place`] keeps open: a released segment has its bytes until then.
-    pub fn close_places(&mut self) {
+    /// Gives its memory back, and closes what [`Self::read_place`] keeps open: a released segment has its bytes until
+    /// then. The position stays; the next read verifies the segment from its beginning.
+    pub fn rest(&mut self) {
         self.open.clear();
+        (self.walk, self.buffer) = (None, None);
     }
 
     fn open_place(&mut self, segment: u64) -> io::Result<&D::File> {

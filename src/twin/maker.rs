@@ -5,6 +5,7 @@ use super::budget::Budget;
 use super::files::{Scratch, clean};
 use super::index::Groups;
 use super::long::Lying;
+use super::output::EndingFile;
 use super::pass::{Pass, Which};
 use super::slots::Conflicts;
 use super::sorter::Sorter;
@@ -56,7 +57,7 @@ pub(super) struct Parts<D: Disk, S> {
 }
 
 /// ```text
-///  Idle --begin--> Cleaning --> Indexing --> Passing --for each file--> Passing --> Idle
+///  Idle --begin--> Cleaning --> Indexing --> Passing --> Ending --for each file--> Passing ... --> Idle
 ///    ^-------------- an error, or abandon -----'
 /// ```
 #[derive(Debug)]
@@ -69,6 +70,8 @@ enum Work<D: Disk> {
     Indexing(Run),
     /// A file is written.
     Passing(Box<Pass<D>>),
+    /// Its metadata is written; which it is, and which comes next.
+    Ending(Box<EndingFile<D>>, Which, Which),
 }
 
 impl<D: Disk, S: Source> Parts<D, S> {
@@ -132,6 +135,7 @@ impl<D: Disk, S: Source> Maker<D, S> {
             Work::Cleaning(run) => self.clean(run).map(|()| None),
             Work::Indexing(run) => self.index(run).map(|()| None),
             Work::Passing(pass) => self.pass(pass),
+            Work::Ending(file, which, next) => self.end(file, which, next),
         };
         match done {
             Ok(None) => Ok(Step::Worked),
@@ -188,6 +192,8 @@ impl<D: Disk, S: Source> Maker<D, S> {
         while bytes < TWIN_STEP_BYTES {
             let found = self.parts.source.next()?;
             let Some(found) = found.filter(|found| found.header.sequence <= run.last) else {
+                // From here on it is read by places.
+                self.parts.source.rest();
                 let tablets = &mut self.parts.tablets;
                 tablets.end().map_err(TwinError::disk("write", tablets.scratch().path()))?;
                 self.work = Work::Passing(Box::new(Pass::new(Which::default())));
@@ -248,14 +254,37 @@ impl<D: Disk, S: Source> Maker<D, S> {
             self.work = Work::Passing(pass);
             return Ok(None);
         }
-        let Parts { disk, settings, groups, tablets, slices, scratch, conflicts, made, .. } =
-            &mut self.parts;
-        if let (Some(file), Some(met)) = (pass.file.take(), groups.get(pass.which().group)) {
+        // Its memory is needed for the end of the file.
+        self.parts.arena = Arena::default();
+        let (which, next) = (pass.which(), pass.next());
+        let Some(file) = pass.file.take() else { return self.go_on(next) };
+        self.work = Work::Ending(Box::new(file.end()?), which, next);
+        Ok(None)
+    }
+
+    /// Goes on with the end of a file.
+    fn end(
+        &mut self,
+        mut file: Box<EndingFile<D>>,
+        which: Which,
+        next: Which,
+    ) -> Result<Option<Made>, TwinError> {
+        if file.step()? {
+            self.work = Work::Ending(file, which, next);
+            return Ok(None);
+        }
+        let Parts { disk, settings, groups, made, .. } = &mut self.parts;
+        if let Some(met) = groups.get(which.group) {
             let part = made.twins.iter().filter(|twin| twin.group == met.group).count();
             let part = u16::try_from(part).unwrap_or(u16::MAX);
             made.twins.push(file.finish(disk, &settings.dir, met, part)?);
         }
-        let next = pass.next();
+        self.go_on(next)
+    }
+
+    /// Begins the next file; gives all of them if there is none.
+    fn go_on(&mut self, next: Which) -> Result<Option<Made>, TwinError> {
+        let Parts { groups, tablets, slices, scratch, conflicts, made, .. } = &mut self.parts;
         if groups.get(next.group).is_some() {
             self.work = Work::Passing(Box::new(Pass::new(next)));
             return Ok(None);

@@ -9,15 +9,16 @@ use super::merge::{SeriesMerge, is_batch};
 use super::slices::Shelf;
 use super::{Settings, Source, Twin, TwinError};
 use crate::data::{DataType, TimeRange};
+use crate::limits::TWIN_STEP_BYTES;
 use crate::spool::{Disk, OpenMode};
 use crate::tsfile::device::DeviceId;
 use crate::tsfile::encoding::Values;
-use crate::tsfile::write::{Column, WriteError, Writer};
+use crate::tsfile::write::{Column, Ending, WriteError, Writer};
 
 /// Points that are given to the writer at one time.
 const BATCH_POINTS: usize = 1024;
 /// Scratches of the writer.
-const SCRATCHES: [&str; 3] = ["records", "roots", "nodes"];
+const SCRATCHES: [&str; 2] = ["records", "nodes"];
 
 /// A file that is being written.
 #[derive(Debug)]
@@ -182,6 +183,28 @@ impl<D: Disk> OpenFile<D> {
         }
     }
 
+    /// Ends the data zone.
+    pub(super) fn end(self) -> Result<EndingFile<D>, TwinError> {
+        let Self { path, writer, times, .. } = self;
+        let ending = writer.end().map_err(TwinError::write(&path))?;
+        Ok(EndingFile { path, ending, times })
+    }
+}
+
+/// A file whose metadata is being written.
+#[derive(Debug)]
+pub(super) struct EndingFile<D: Disk> {
+    path: PathBuf,
+    ending: Ending<Output<D::File>, Scratch<D>>,
+    times: TimeRange,
+}
+
+impl<D: Disk> EndingFile<D> {
+    /// Goes on; `false` at the end.
+    pub(super) fn step(&mut self) -> Result<bool, TwinError> {
+        self.ending.step(TWIN_STEP_BYTES as u64).map_err(TwinError::write(&self.path))
+    }
+
     /// Ends the file and makes it durable.
     pub(super) fn finish(
         self,
@@ -190,7 +213,7 @@ impl<D: Disk> OpenFile<D> {
         met: &Met,
         part: u16,
     ) -> Result<Twin, TwinError> {
-        let (output, written) = self.writer.finish().map_err(TwinError::write(&self.path))?;
+        let (output, written) = self.ending.finish().map_err(TwinError::write(&self.path))?;
         let hash = output.seal().map_err(TwinError::disk("sync", &self.path))?;
         for name in SCRATCHES {
             remove(disk, Scratch::new(disk, dir, name).path())?;

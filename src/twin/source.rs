@@ -57,6 +57,6 @@ impl<D: Disk> Source for Reader<D> {
     }
 
     fn rest(&mut self) {
-        self.close_places();
+        Self::rest(self);
     }
 }

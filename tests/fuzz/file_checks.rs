@@ -22,7 +22,7 @@ pub(crate) fn ts_file(bytes: &[u8]) {
     let version = if file.summary().version == 3 { Version::V3 } else { Version::V4 };
     let settings =
         Settings { version, both_orders: false, chunk_points: usize::MAX, ..Settings::default() };
-    let scratches: [MemoryScratch; 3] = Default::default();
+    let scratches: [MemoryScratch; 2] = Default::default();
     let mut writer = Writer::new(Vec::new(), scratches, settings).expect("memory");
     if cut(&file, &Deletions::default(), &Selection::ALL, &mut writer).is_ok() {
         let (made, written) = writer.finish().expect("memory");

@@ -38,7 +38,7 @@ pub(super) fn cut(arguments: &CutArguments, out: &mut impl Write) -> Result<Endi
     // A group of an aligned device is as long as in the file that is cut.
     let settings =
         Settings { version, both_orders: false, chunk_points: usize::MAX, ..Settings::default() };
-    let scratches = [1, 2, 3].map(|number| SpillFile::new(output, number));
+    let scratches = [1, 2].map(|number| SpillFile::new(output, number));
     let write = || -> Result<_, cut::CutError> {
         let buffered = BufWriter::with_capacity(OUTPUT_BYTES, &made);
         let mut writer = Writer::new(buffered, scratches, settings)?;

@@ -78,8 +78,7 @@ pub struct SpoolSource<D: Disk> {
     reader: Reader<D>,
     entry: Option<Entry>,
     /// Payload of a file entry, which is a list of files; or the first bytes of another entry's.
-    list: Box<[u8]>,
-    list_bytes: usize,
+    list: Vec<u8>,
 }
 
 /// A part of an entry of the spool.
@@ -94,21 +93,20 @@ pub enum SpoolFile<F> {
 impl<D: Disk> SpoolSource<D> {
     /// Reads what `reader` shows.
     pub fn new(reader: Reader<D>) -> Self {
-        let list = vec![0; limits::FILE_LIST_BYTES_MAX].into_boxed_slice();
-        Self { reader, entry: None, list, list_bytes: 0 }
+        Self { reader, entry: None, list: Vec::new() }
     }
 
-    /// Memory for a list of so many bytes, which an entry has at most.
-    fn fit(&mut self, bytes: u32) {
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(limits::ENTRY_BYTES_MAX);
-        let bytes = bytes.max(limits::FILE_LIST_BYTES_MAX);
-        if self.list.len() != bytes {
-            self.list = vec![0; bytes].into_boxed_slice();
+    /// Makes the list so long, or as long as an entry can be. That of a long one does not stay.
+    fn fit(&mut self, bytes: usize) {
+        let bytes = bytes.min(limits::ENTRY_BYTES_MAX);
+        if self.list.capacity() > limits::FILE_LIST_BYTES_MAX {
+            self.list = Vec::new();
         }
+        self.list.resize(bytes, 0);
     }
 
     fn file_list(&self) -> Option<FileList<'_>> {
-        FileList::parse(self.list.get(..self.list_bytes)?)
+        FileList::parse(&self.list)
     }
 
     /// The seal of the present entry's files.
@@ -120,7 +118,8 @@ impl<D: Disk> SpoolSource<D> {
             list.files().map(|file| SealedFile { name: file.name, bytes: file.bytes }).collect();
         let parameters: Vec<_> = list.parameters().collect();
         let mut seal = Vec::new();
-        let mut writer = Writer::into_vec(&mut seal, 2 * self.list.len());
+        let mut writer =
+            Writer::into_vec(&mut seal, 2 * self.list.len().max(limits::FILE_LIST_BYTES_MAX));
         Head::of(request_type).write(&mut writer);
         seal::write_v2(&mut writer, &files, &parameters);
         writer.finish().ok()?;
@@ -141,19 +140,14 @@ impl<D: Disk> Source for SpoolSource<D> {
         self.entry = Some(entry);
         let header = entry.header;
         let mut item = Item { header, request_type: None, files: heapless::Vec::new() };
-        let wanted = if header.kind == Kind::File {
-            self.fit(header.payload_bytes);
-            self.list.len()
-        } else {
-            Head::BYTES
-        };
-        let list = self.list.get_mut(..wanted).unwrap_or_default();
-        let list_bytes = self.reader.read_payload(&entry, 0, list);
+        let is_list = header.kind == Kind::File;
+        self.fit(if is_list { header.payload_bytes as usize } else { Head::BYTES });
+        let list_bytes = self.reader.read_payload(&entry, 0, &mut self.list);
         // After an error the same entry comes again: it would be taken for one that never was.
-        self.list_bytes = list_bytes.inspect_err(|_| self.reader.seek(header.sequence))?;
+        let list_bytes = list_bytes.inspect_err(|_| self.reader.seek(header.sequence))?;
+        self.list.truncate(list_bytes);
         if header.kind != Kind::File {
-            let head = self.list.get(..self.list_bytes).unwrap_or_default();
-            let head = Head::read(&mut bytes::Reader::new(head)).ok();
+            let head = Head::read(&mut bytes::Reader::new(&self.list)).ok();
             item.request_type = head.map(|head| head.code.cast_unsigned());
         } else if let Some(list) = self.file_list() {
             item.request_type = Some(list.request_type);

@@ -36,7 +36,7 @@ fn points_of(bytes: &[u8], deletions: &Deletions) -> Vec<(String, i64, String)> 
 fn cut_out(bytes: &[u8], deletions: &Deletions, selection: &Selection) -> (Vec<u8>, Written) {
     let file = TsFile::open(bytes).expect("sound");
     let version = if bytes[6] == 3 { Version::V3 } else { Version::V4 };
-    let scratches: [MemoryScratch; 3] = Default::default();
+    let scratches: [MemoryScratch; 2] = Default::default();
     let settings = Settings { version, both_orders: false, ..Settings::default() };
     let mut writer = Writer::new(Vec::new(), scratches, settings).expect("memory");
     cut(&file, deletions, selection, &mut writer).expect("sound");

@@ -1,32 +1,18 @@
-//! The metadata zone and the end of the file.
+//! What waits for the end of the file: a record of each series.
 //!
 //! ```text
-//!  scratch 1   device: u32 bytes, key, path | series: u32 bytes, record ... | u32 0       while points come
-//!
-//!  finish      for each device: copies its records, writes its inner nodes  --> scratch 2: key, root node
-//!              for each table:  writes the roots                            --> scratch 3: device nodes
-//!                               writes the device nodes but the root
-//!              metadata block, tail
+//!  scratch   device: u32 bytes, key | version 4: u32 bytes, path; u32 bytes, table
+//!            series: u32 bytes, record ... | u32 ff ff ff ff                            then the next device
 //! ```
-//!
-//! So memory holds one record, one root, one node of each level, and the bloom filter (0.8 bytes a chunk).
-
-use std::io;
 
 use super::scratch::Scratch;
-use super::tree::{
-    Above, CHILDREN_MAX, DEVICES, INNER_OF_DEVICES, INNER_OF_MEASUREMENTS, MEASUREMENTS, Node,
-};
-use super::{Out, Record, Version, WriteError, put_device, put_text};
+use super::{Record, Version, WriteError, put_device, put_text};
 use crate::data::DataType;
 use crate::limits::TSFILE_PAGE_BYTES_MAX;
-use crate::tsfile::bloom::{Bloom, Shape};
 use crate::tsfile::device::DeviceId;
 use crate::tsfile::encoding::bits::put_var;
-use crate::tsfile::window::{TsFileError, WIDE_WINDOW_BYTES, Window};
+use crate::tsfile::window::{TsFileError, Window};
 
-/// Ends the data zone.
-const SEPARATOR: u8 = 2;
 /// Flags of a series: more than one chunk; times and values of an aligned device.
 const MANY_CHUNKS: u8 = 1;
 const TIMES: u8 = 0x80;
@@ -36,30 +22,21 @@ const VECTOR: u8 = 6;
 
 #[derive(Debug)]
 pub(super) struct Metadata<S> {
-    records: S,
-    roots: S,
-    nodes: S,
-    /// The device in hand: its key, its path and its table; not in the scratch before its first series.
+    pub(super) records: S,
+    /// The device in hand, as the scratch has it; not there before its first series.
     device: Vec<u8>,
     has_series: bool,
-    chunks: u64,
+    /// Of all series.
+    pub(super) chunks: u64,
     buffer: Vec<u8>,
     /// Schemas of tables, with their count before them.
-    schemas: Vec<u8>,
+    pub(super) schemas: Vec<u8>,
 }
 
 impl<S: Scratch> Metadata<S> {
-    pub(super) fn new([records, roots, nodes]: [S; 3]) -> Self {
-        Self {
-            records,
-            roots,
-            nodes,
-            device: Vec::new(),
-            has_series: false,
-            chunks: 0,
-            buffer: Vec::new(),
-            schemas: vec![0],
-        }
+    pub(super) fn new(records: S) -> Self {
+        let (device, buffer) = (Vec::new(), Vec::new());
+        Self { records, device, has_series: false, chunks: 0, buffer, schemas: vec![0] }
     }
 
     /// Sets the schemas of tables.
@@ -73,12 +50,10 @@ impl<S: Scratch> Metadata<S> {
         self.has_series = false;
         let mut key = Vec::new();
         put_device(id, version, &mut key);
-        let table = match version {
-            Version::V3 => "",
-            Version::V4 => id.table(),
-        };
-        for part in [&key, id.path().as_bytes(), table.as_bytes()] {
-            put_part(part, &mut self.device);
+        put_part(&key, &mut self.device);
+        if version == Version::V4 {
+            put_part(id.path().as_bytes(), &mut self.device);
+            put_part(id.table().as_bytes(), &mut self.device);
         }
     }
 
@@ -111,11 +86,8 @@ impl<S: Scratch> Metadata<S> {
         record.total.write(&mut self.buffer);
         self.buffer.extend_from_slice(list);
         self.chunks += record.chunks;
-        let mut head = Vec::new();
-        put_part(name.as_bytes(), &mut head);
         // A record is far below 4 GiB: its chunks are in memory.
-        head.extend_from_slice(&length(&self.buffer).to_be_bytes());
-        self.records.append(&head)?;
+        self.records.append(&length(&self.buffer).to_be_bytes())?;
         self.records.append(&self.buffer)?;
         Ok(())
     }
@@ -127,237 +99,102 @@ impl<S: Scratch> Metadata<S> {
         }
         Ok(std::mem::take(&mut self.has_series))
     }
+}
 
-    /// Writes the rest of the file.
-    pub(super) fn finish<W: io::Write>(
-        mut self,
-        out: &mut Out<W>,
-        version: Version,
-    ) -> Result<(), WriteError> {
-        let separator = out.at;
-        out.put(&[SEPARATOR])?;
-        let mut bloom = Bloom::new(Shape::for_chunks(self.chunks));
-        self.copy_records(out, &mut bloom)?;
-        let tables = self.write_devices(out)?;
+/// A walk over the records.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    /// Where it goes on.
+    pub(super) at: u64,
+    is_in_device: bool,
+    /// Of the device in hand.
+    pub(super) key: Vec<u8>,
+    pub(super) table: Vec<u8>,
+    path: Vec<u8>,
+    /// Of the series in hand.
+    pub(super) record: Vec<u8>,
+    full_path: String,
+}
 
-        let mut block = Vec::new();
-        if version == Version::V3 {
-            match tables.first() {
-                Some(Table { root, .. }) => block.extend_from_slice(root),
-                None => Node::default().end(out.at, DEVICES, &mut block),
-            }
-        } else {
-            put_var(tables.len() as u64, &mut block);
-            for Table { name, root } in &tables {
-                put_var((name.len() as u64) << 1, &mut block);
-                block.extend_from_slice(name);
-                block.extend_from_slice(root);
-            }
-            block.extend_from_slice(&self.schemas);
-        }
-        block.extend_from_slice(&separator.to_be_bytes());
-        put_bloom(&bloom, version, &mut block);
-        if version == Version::V4 {
-            put_properties(&mut block);
-        }
-        out.put(&block)?;
-        out.put(&length(&block).to_be_bytes())?;
-        out.put(b"TsFile")?;
-        Ok(())
-    }
+/// What a walk has read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Read {
+    /// The names of a device.
+    Device,
+    /// The record of one of its series.
+    Series,
+    /// The end of the device.
+    End,
+}
 
-    /// Copies all records and writes the inner nodes over them; roots go to the second scratch.
-    fn copy_records<W: io::Write>(
+impl Walk {
+    /// Reads on; `None` at the end. The window is at [`Self::at`], which the caller sets behind its last call.
+    pub(super) fn next<S: Scratch>(
         &mut self,
-        out: &mut Out<W>,
-        bloom: &mut Bloom,
-    ) -> Result<(), WriteError> {
-        let mut window = Window::wide(&self.records, 0, self.records.len(), WIDE_WINDOW_BYTES);
-        let [mut key, mut path, mut table, mut name, mut record] = [const { Vec::new() }; 5];
-        let mut full_path = String::new();
-        while window.left() > 0 {
-            for part in [&mut key, &mut path, &mut table] {
-                take_part(&mut window, part)?;
-            }
-            let mut index = Measurements::default();
-            while take_part(&mut window, &mut name)? {
-                let bytes = take_length(&mut window)?;
-                window.take_into(bytes, "record", &mut record)?;
-                index.add(&name, out.at);
-                full_path.clear();
-                full_path.push_str(&String::from_utf8_lossy(&path));
-                full_path.push('.');
-                full_path.push_str(&String::from_utf8_lossy(&name));
-                bloom.add(&full_path);
-                out.put(&record)?;
-            }
-            let root = index.end(out)?;
-            let mut kept = Vec::new();
-            for part in [&key, &table, &root] {
-                put_part(part, &mut kept);
-            }
-            self.roots.append(&kept)?;
+        window: &mut Window<'_, S>,
+        version: Version,
+    ) -> Result<Option<Read>, TsFileError> {
+        if window.left() == 0 {
+            return Ok(None);
         }
-        Ok(())
+        if self.is_in_device {
+            self.is_in_device = take_part(window, &mut self.record)?;
+            return Ok(Some(if self.is_in_device { Read::Series } else { Read::End }));
+        }
+        self.is_in_device = true;
+        take_part(window, &mut self.key)?;
+        if version == Version::V4 {
+            take_part(window, &mut self.path)?;
+            take_part(window, &mut self.table)?;
+        } else {
+            self.path.clear();
+            self.path.extend_from_slice(split_text(&self.key).1);
+        }
+        Ok(Some(Read::Device))
     }
 
-    /// Writes roots and device nodes table by table; gives back the root of each table.
-    fn write_devices<W: io::Write>(&mut self, out: &mut Out<W>) -> Result<Vec<Table>, WriteError> {
-        let mut tables = Vec::new();
-        let mut window = Window::wide(&self.roots, 0, self.roots.len(), WIDE_WINDOW_BYTES);
-        let [mut key, mut table, mut root] = [const { Vec::new() }; 3];
-        let mut current: Option<Vec<u8>> = None;
-        let mut leaf = Node::default();
-        loop {
-            let is_end = window.left() == 0;
-            let parts = [&mut key, &mut table, &mut root];
-            for part in parts.into_iter().filter(|_| !is_end) {
-                take_part(&mut window, part)?;
-            }
-            let is_next = current.as_ref().is_some_and(|current| *current != table);
-            if (is_end || is_next)
-                && let Some(name) = current.take()
-            {
-                let root = end_table(&mut self.nodes, &mut leaf, out)?;
-                tables.push(Table { name, root });
-            }
-            if is_end {
-                return Ok(tables);
-            }
-            current.get_or_insert_with(|| table.clone());
-            if leaf.is_full() {
-                keep_leaf(&mut self.nodes, &mut leaf, out.at)?;
-            }
-            leaf.add(&key, out.at);
-            out.put(&root)?;
+    /// The name of the series as records and index nodes have it.
+    pub(super) fn name_with_length(&self) -> &[u8] {
+        split_text(self.record.get(1..).unwrap_or_default()).0
+    }
+
+    /// Device and series.
+    pub(super) fn full_path(&mut self) -> &str {
+        let (_, name) = split_text(self.record.get(1..).unwrap_or_default());
+        self.full_path.clear();
+        self.full_path.push_str(&String::from_utf8_lossy(&self.path));
+        self.full_path.push('.');
+        self.full_path.push_str(&String::from_utf8_lossy(name));
+        &self.full_path
+    }
+}
+
+/// A text (`vstr`) at the start of some bytes, with its length and without.
+fn split_text(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let mut length = 0;
+    for (place, byte) in bytes.iter().enumerate().take(5) {
+        length |= usize::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            // Lengths are written as numbers with a sign.
+            let (start, end) = (place + 1, place + 1 + length / 2);
+            let text = bytes.get(start..end).unwrap_or_default();
+            return (bytes.get(..end).unwrap_or_default(), text);
         }
     }
+    (&[], &[])
 }
 
-/// The index of the measurements of one device: an entry for every 256th.
-#[derive(Default)]
-struct Measurements {
-    leaf: Node,
-    count: usize,
-    /// Full nodes, of devices with more than 65 536 series.
-    above: Option<Above>,
-    buffer: Vec<u8>,
-}
-
-impl Measurements {
-    /// Adds a series whose record is about to be written at `at`.
-    fn add(&mut self, name: &[u8], at: u64) {
-        self.count += 1;
-        if !(self.count - 1).is_multiple_of(CHILDREN_MAX) {
-            return;
-        }
-        if self.leaf.is_full() {
-            self.hold_leaf(at);
-        }
-        self.buffer.clear();
-        put_var((name.len() as u64) << 1, &mut self.buffer);
-        self.buffer.extend_from_slice(name);
-        self.leaf.add(&self.buffer, at);
-    }
-
-    fn hold_leaf(&mut self, at: u64) {
-        self.buffer.clear();
-        self.leaf.end(at, MEASUREMENTS, &mut self.buffer);
-        let above = self.above.get_or_insert_with(|| Above::new(INNER_OF_MEASUREMENTS));
-        above.hold(self.leaf.first_key(), &self.buffer);
-    }
-
-    /// Writes all nodes but the root, which is given back.
-    fn end<W: io::Write>(mut self, out: &mut Out<W>) -> io::Result<Vec<u8>> {
-        if self.above.is_some() {
-            self.hold_leaf(out.at);
-        }
-        if let Some(above) = self.above {
-            return above.root_of_held(out);
-        }
-        let mut root = Vec::new();
-        self.leaf.end(out.at, MEASUREMENTS, &mut root);
-        Ok(root)
-    }
-}
-
-/// The root of a table's devices; of all devices in version 3.
-struct Table {
-    name: Vec<u8>,
-    root: Vec<u8>,
-}
-
-/// Keeps a full node of devices.
-fn keep_leaf<S: Scratch>(nodes: &mut S, leaf: &mut Node, end: u64) -> io::Result<()> {
-    let mut kept = Vec::new();
-    put_part(leaf.first_key(), &mut kept);
-    let mut bytes = Vec::new();
-    leaf.end(end, DEVICES, &mut bytes);
-    put_part(&bytes, &mut kept);
-    nodes.append(&kept)
-}
-
-/// Writes the device nodes of a table but the root.
-fn end_table<S: Scratch, W: io::Write>(
-    nodes: &mut S,
-    leaf: &mut Node,
-    out: &mut Out<W>,
-) -> Result<Vec<u8>, WriteError> {
-    if nodes.is_empty() {
-        let mut root = Vec::new();
-        leaf.end(out.at, DEVICES, &mut root);
-        return Ok(root);
-    }
-    if !leaf.is_empty() {
-        keep_leaf(nodes, leaf, out.at)?;
-    }
-    let mut above = Above::new(INNER_OF_DEVICES);
-    let mut window = Window::wide(&*nodes, 0, nodes.len(), WIDE_WINDOW_BYTES);
-    let [mut key, mut bytes] = [const { Vec::new() }; 2];
-    while window.left() > 0 {
-        take_part(&mut window, &mut key)?;
-        take_part(&mut window, &mut bytes)?;
-        above.put(&key, &bytes, out)?;
-    }
-    let root = above.root(out)?;
-    nodes.clear()?;
-    Ok(root)
-}
-
-fn put_bloom(bloom: &Bloom, version: Version, block: &mut Vec<u8>) {
-    let bytes = bloom.bytes();
-    put_var(bytes.len() as u64, block);
-    block.extend_from_slice(bytes);
-    if version == Version::V3 || !bytes.is_empty() {
-        put_var(bloom.shape().bits.into(), block);
-        put_var(bloom.shape().hashes.into(), block);
-    }
-}
-
-/// What the stock writer of version 4 says: nothing is encrypted.
-fn put_properties(block: &mut Vec<u8>) {
-    const COUNT_ZIGZAG: u8 = 6;
-    const NULL: u8 = 1;
-    block.push(COUNT_ZIGZAG);
-    put_text("encryptLevel", block);
-    put_text("0", block);
-    put_text("encryptKey", block);
-    block.push(NULL);
-    put_text("encryptType", block);
-    put_text("org.apache.tsfile.encrypt.UNENCRYPTED", block);
-}
-
-/// Stands where the length of a name would: no series of the device is left.
+/// Stands where the length of a record would: no series of the device is left.
 const END_OF_DEVICE: u32 = u32::MAX;
 
 /// Texts, keys and nodes: a node has 256 names of up to 4 KiB.
-fn put_part(part: &[u8], out: &mut Vec<u8>) {
+pub(super) fn put_part(part: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&length(part).to_be_bytes());
     out.extend_from_slice(part);
 }
 
 /// Takes a part; `false` at the end of a device.
-fn take_part<S: Scratch>(
+pub(super) fn take_part<S: Scratch>(
     window: &mut Window<'_, S>,
     into: &mut Vec<u8>,
 ) -> Result<bool, TsFileError> {
@@ -367,10 +204,6 @@ fn take_part<S: Scratch>(
     }
     window.take_into(bytes as usize, "part", into)?;
     Ok(true)
-}
-
-fn take_length<S: Scratch>(window: &mut Window<'_, S>) -> Result<usize, TsFileError> {
-    window.array("record").map(|bytes| u32::from_be_bytes(bytes) as usize)
 }
 
 /// Lengths of what lay in memory, far below 4 GiB.

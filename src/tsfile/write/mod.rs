@@ -9,7 +9,7 @@
 //!    rows(times)            time chunk        the times of one group lie in memory, and one page and
 //!    column(n, ..)          value chunk n     chunk of one column
 //!
-//!  finish()               metadata zone, end            records wait in a scratch file (metadata.rs)
+//!  end()                  metadata zone, end            records wait in a scratch file (metadata.rs, ending.rs)
 //! ```
 //!
 //! Devices come in the order of the file, series of a device by name, times ascending: what is out of order
@@ -22,6 +22,7 @@
 mod aligned;
 mod chunk;
 mod copy;
+mod ending;
 mod metadata;
 mod scratch;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use thiserror::Error;
 use self::aligned::Aligned;
 use self::chunk::{Chunk, ChunkKind};
 pub use self::copy::Source;
+pub use self::ending::Ending;
 use self::metadata::Metadata;
 pub use self::scratch::{MemoryScratch, Scratch};
 use super::compression::Compression;
@@ -173,6 +175,10 @@ struct Out<W> {
 }
 
 impl<W: io::Write> Out<W> {
+    const fn new(inner: W, at: u64) -> Self {
+        Self { inner, at, copied: Vec::new() }
+    }
+
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.inner.write_all(bytes)?;
         self.at += bytes.len() as u64;
@@ -186,6 +192,8 @@ pub struct Writer<W, S> {
     out: Out<W>,
     settings: Settings,
     metadata: Metadata<S>,
+    /// For the end.
+    nodes: S,
     state: State,
     /// The last device, in the order of this version and in that of version 4.
     last: Option<(DeviceId, DeviceId)>,
@@ -260,18 +268,19 @@ impl Record {
 
 impl<W: io::Write, S: Scratch> Writer<W, S> {
     /// Begins a file. The scratches hold what waits for the end: about 100 bytes a series in the first,
-    /// 50 bytes a device in the others.
+    /// 50 bytes a device in the second.
     ///
     /// # Errors
     /// [`WriteError::Output`].
-    pub fn new(out: W, scratches: [S; 3], settings: Settings) -> Result<Self, WriteError> {
-        let mut out = Out { inner: out, at: 0, copied: Vec::new() };
+    pub fn new(out: W, [records, nodes]: [S; 2], settings: Settings) -> Result<Self, WriteError> {
+        let mut out = Out::new(out, 0);
         out.put(b"TsFile")?;
         out.put(&[settings.version.code()])?;
         Ok(Self {
             out,
             settings,
-            metadata: Metadata::new(scratches),
+            metadata: Metadata::new(records),
+            nodes,
             state: State::Idle,
             last: None,
             has_group: false,
@@ -354,17 +363,21 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         self.metadata.set_schemas(schemas);
     }
 
-    /// Ends the file: metadata, and what is behind it. The caller syncs.
+    /// Ends the file at once: metadata, and what is behind it. The caller syncs.
     ///
     /// # Errors
     /// [`WriteError`].
-    pub fn finish(mut self) -> Result<(W, Written), WriteError> {
+    pub fn finish(self) -> Result<(W, Written), WriteError> {
+        self.end()?.finish()
+    }
+
+    /// Ends the data zone. What follows can be written in steps, since for a file of many devices it is long.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn end(mut self) -> Result<Ending<W, S>, WriteError> {
         self.end_device()?;
-        let mut written = self.written;
-        self.metadata.finish(&mut self.out, self.settings.version)?;
-        self.out.inner.flush()?;
-        written.bytes = self.out.at;
-        Ok((self.out.inner, written))
+        Ending::new(self.out, self.metadata, self.nodes, (self.settings.version, self.written))
     }
 
     fn next_device(&mut self, id: &DeviceId) -> Result<(), WriteError> {

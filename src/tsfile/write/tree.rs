@@ -64,6 +64,7 @@ pub(super) struct Finished {
 }
 
 /// Writes the nodes of one level and gives back the level above, in memory: a 256th of the nodes.
+#[derive(Debug)]
 pub(super) struct Above {
     kind: u8,
     node: Node,

@@ -195,9 +195,6 @@ pub fn wait_number(node: &Node, pointer: &str, number: u64) {
 pub const IDLE_MEMORY_MAX: u64 = if cfg!(target_env = "gnu") { 6 * MIB } else { 4 * MIB };
 /// Most memory that a program may have had, resident, under any load.
 pub const LOAD_MEMORY_MAX: u64 = 8 * MIB;
-/// What a receiver may have had at most, while it makes `TsFile`s of large tablets as fast as they come. The goal is
-/// [`LOAD_MEMORY_MAX`].
-pub const LANDING_MEMORY_MAX: u64 = 13 * MIB;
 
 /// Asserts that a node's peak is within its budget.
 pub fn assert_peak(node: &Node, limit: u64, when: &str) {
