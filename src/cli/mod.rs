@@ -4,6 +4,7 @@
 //!  arguments --> clap --> load.rs (configuration) --+-- run.rs      the node
 //!                                                   +-- check.rs    what would run, and every mistake; machine.rs
 //!                                                   +-- status.rs   asks a running node
+//!                                                   +-- sql/        statements to a running node
 //!                                                   +-- spool.rs    looks into a spool
 //!             \-- tsfile/ looks into files, without a configuration
 //! ```
@@ -26,6 +27,7 @@ mod run;
 mod screen;
 mod spool;
 mod spool_files;
+mod sql;
 mod status;
 mod table;
 #[cfg(test)]
@@ -91,6 +93,8 @@ enum Command {
         /// A kind, a pipe or file, or kind:pipe; without it all of them
         what: Option<String>,
     },
+    /// Pipe statements to a running node; without arguments a prompt
+    Sql(sql::SqlArguments),
     /// Gives a cloned box an identity of its own; the node must be stopped
     NewId,
     /// Looks into a spool, of a running or a stopped node
@@ -205,6 +209,9 @@ enum CliError {
     Runs { dir: PathBuf },
     #[error("{0}")]
     Node(#[from] NodeError),
+    /// A statement failed: code and message, as the node said it.
+    #[error("{0}")]
+    Statement(String),
     #[error("entry {0} is not there; spool ls lists what is")]
     NoEntry(Sequence),
     #[error("{0} flaws")]
@@ -243,6 +250,7 @@ impl CliError {
             | Self::Read(_)
             | Self::Fatal(_)
             | Self::Node(_)
+            | Self::Statement(_)
             | Self::NoEntry(_)
             | Self::Flaws(_)
             | Self::Unreachable { .. }
@@ -293,6 +301,7 @@ fn perform(role: Role, arguments: Arguments, out: &mut impl Write) -> Result<End
         Command::Check(arguments) => check::check(role, options, &arguments, out),
         Command::Status(arguments) => status::status(role, options, &arguments, out),
         Command::Ack { what } => status::acknowledge(role, options, what, out),
+        Command::Sql(arguments) => sql::sql(role, options, &arguments, out),
         Command::NewId => spool::new_id(role, options, out),
         Command::Spool(command) => spool::spool(role, options, &command, out),
         Command::TsFile(command) => tsfile::tsfile(&command, out),
@@ -354,6 +363,7 @@ const SENDER_EXAMPLES: &str = "Examples:
   penstock-sender status --watch                    follow a file across the gate
   penstock-sender status --check                    exit code 3 when something needs a person
   penstock-sender ack quarantine                    seen; stop alarming
+  penstock-sender sql 'show pipes'                  pipes as in IoTDB; without arguments a prompt
   penstock-sender spool ls --from 4711              what waits
   penstock-sender tsfile check *.tsfile             is every file sound?";
 
@@ -364,6 +374,7 @@ const RECEIVER_EXAMPLES: &str = "Examples:
   penstock-receiver status --watch                  follow files as they come
   penstock-receiver status --check                  exit code 3 when something needs a person
   penstock-receiver ack quarantine                  seen; stop alarming
+  penstock-receiver sql 'show pipes'                pipes as in IoTDB; without arguments a prompt
   penstock-receiver spool verify                    compare every checksum and hash
   penstock-receiver tsfile show FILE --series 'root.plant.d1.*' --format csv
   penstock-receiver tsfile plot FILE --series root.plant.d1.temperature";

@@ -130,6 +130,12 @@ impl StatementError {
         }
     }
 
+    /// Whether it is wrong only in that it ends, so that more may make it right; `text` is what was read.
+    pub fn is_unfinished(&self, text: &str) -> bool {
+        let is_open = matches!(self.fault, Fault::OpenQuote { .. } | Fault::OpenComment);
+        is_open || self.place >= Place::of(text, text.trim_end().len())
+    }
+
     /// What is wrong, on one line.
     pub fn message(&self) -> String {
         let about = if self.code() == StatusCode::SqlParse { PARSING } else { "" };

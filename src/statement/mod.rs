@@ -54,11 +54,13 @@ pub use error::{Fault, StatementError, StatusCode};
 pub use known::{BUILT_IN_SHOWN, Plugin};
 pub use likeness::nearest;
 pub use moment::{Bounds, Clock, Moment};
-pub use name::{PIPE_NAME_BYTES_MAX, PipeName, PipeNameError, PluginName};
+pub use name::{
+    KEYWORDS, PIPE_NAME_BYTES_MAX, PipeName, PipeNameError, PluginName, is_name_letter,
+};
 pub use node_urls::{NodeUrl, NodeUrlError, NodeUrls};
 pub use parser::parse;
 pub use pattern::Pattern;
-pub use place::{Place, excerpt};
+pub use place::{Place, columns, excerpt};
 pub use plugin::PluginError;
 pub use print::{Cell, Revealed};
 pub use remark::{Remark, Weight};

@@ -106,7 +106,7 @@ impl fmt::Display for PluginName {
 }
 
 /// Whether a letter may stand in a bare name.
-pub(super) fn is_name_letter(letter: char) -> bool {
+pub fn is_name_letter(letter: char) -> bool {
     letter.is_ascii_alphanumeric()
         || matches!(letter, '_' | ':' | '@' | '#' | '$' | '{' | '}')
         || (('\u{2e80}'..='\u{9fff}').contains(&letter) && !letter.is_whitespace())
@@ -139,7 +139,7 @@ fn write_name(name: &str, out: &mut fmt::Formatter<'_>) -> fmt::Result {
 pub const PIPE_NAME_BYTES_MAX: usize = 64;
 
 /// Every word of the grammar.
-const KEYWORDS: &[&str] = &[
+pub const KEYWORDS: &[&str] = &[
     "ALTER",
     "AS",
     "BY",

@@ -47,7 +47,7 @@ pub fn excerpt(text: &str, offset: usize) -> String {
     let skipped = before.chars().count().saturating_sub(BEFORE_MAX);
     let shown: String = before.chars().skip(skipped).map(flat).collect();
     let rest: String = after.chars().take(AFTER_MAX).map(flat).collect();
-    let indent: usize = shown.chars().map(width).sum();
+    let indent = columns(&shown);
     format!("{shown}{rest}\n{}^", " ".repeat(indent))
 }
 
@@ -97,6 +97,11 @@ fn may_name_a_secret(raw: &str, quote: char) -> bool {
 /// White space and control characters as one blank, so that the caret stands right.
 fn flat(letter: char) -> char {
     if letter.is_control() || letter.is_whitespace() { ' ' } else { letter }
+}
+
+/// The columns of a terminal that a text without control characters takes.
+pub fn columns(text: &str) -> usize {
+    text.chars().map(width).sum()
 }
 
 /// Chinese letters take two columns of a terminal.
