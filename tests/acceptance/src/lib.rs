@@ -1,0 +1,172 @@
+//! Two real nodes with statements between them: an inner one that takes tablets in, and the far side of its pipes.
+
+#![expect(clippy::unwrap_used, reason = "a rig that cannot be set up fails its test")]
+#![expect(clippy::missing_panics_doc, reason = "that is what a rig of tests does")]
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use penstock_test_support::frames;
+use penstock_test_support::node::{Node, NodeSettings};
+use penstock_test_support::peer::Peer;
+use penstock_test_support::programs::{Program, Programs};
+use penstock_test_support::wait;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Longer than anything takes that is waited for.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// A node, and where its files lie.
+#[derive(Debug)]
+pub struct Site {
+    /// The running program.
+    pub node: Node,
+    /// Where its gate listens.
+    pub gate: SocketAddr,
+    _directory: TempDir,
+}
+
+/// What a statement was answered with.
+#[derive(Debug)]
+pub struct Answer(Value);
+
+impl Site {
+    /// A sender that also listens at a gate, so that tablets can come.
+    pub fn inner() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = NodeSettings::sender(directory.path());
+        Self::start(
+            settings.set("gate.enabled", "true").set("gate.listen", "127.0.0.1:0"),
+            directory,
+        )
+    }
+
+    /// A receiver that keeps what it takes in.
+    pub fn outer() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self::start(
+            NodeSettings::receiver(directory.path()).set("landing.enabled", "false"),
+            directory,
+        )
+    }
+
+    fn start(settings: NodeSettings, directory: TempDir) -> Self {
+        let node = settings.start().unwrap();
+        let gate = node.listener("gate").unwrap();
+        Self { node, gate, _directory: directory }
+    }
+
+    /// Kills the program as a loss of power would, and starts it again.
+    pub fn kill_and_restart(&mut self) {
+        self.node.kill().unwrap();
+        self.node.restart().unwrap();
+        self.gate = self.node.listener("gate").unwrap();
+    }
+
+    fn data_dir(&self) -> &Path {
+        &self.node.settings().data_dir
+    }
+
+    /// The program's `sql` command with these arguments: whether it succeeded, and what it printed.
+    pub fn sql_command(&self, arguments: &[&str]) -> (bool, String, String) {
+        let mut command = Command::new(Programs::built().path(Program::Sender));
+        command.arg("--data-dir").arg(self.data_dir()).arg("sql").args(arguments);
+        let output = command.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    }
+
+    /// The answer to the last of some statements.
+    pub fn sql(&self, text: &str) -> Answer {
+        let (_, printed, said) = self.sql_command(&["--format", "json", text]);
+        let answers: Result<Value, _> = serde_json::from_str(&printed);
+        assert!(answers.is_ok(), "{text}: {said}");
+        Answer(answers.unwrap().as_array().unwrap().last().unwrap().clone())
+    }
+
+    /// Carries out statements that have to succeed.
+    pub fn done(&self, text: &str) -> Answer {
+        let answer = self.sql(text);
+        assert_eq!(answer.code(), 200, "{text}: {answer:?}");
+        answer
+    }
+
+    /// Takes a tablet of four KiB in, whose times begin at `at` seconds.
+    pub fn take(&self, at: i64) {
+        let mut peer = Peer::introduce(self.gate, "theirs").unwrap();
+        let payload = frames::tablet_of("root.plant.d1", 4096, at * 1000, 1);
+        assert_eq!(peer.ask(&payload).unwrap(), 0);
+    }
+
+    /// Entries that it has taken in so far.
+    pub fn taken(&self) -> u64 {
+        self.node.number("/spool/next_sequence").unwrap()
+    }
+
+    /// Waits until it has taken so many.
+    pub fn wait_taken(&self, count: u64) {
+        wait::until("entries on the far side", SOON, || self.taken() == count).unwrap();
+    }
+
+    /// One cell of the only pipe of that name.
+    pub fn cell(&self, pipe: &str, column: &str) -> String {
+        self.done(&format!("show pipe {pipe}")).cells(column).remove(0)
+    }
+}
+
+impl Answer {
+    /// The status code.
+    pub fn code(&self) -> u64 {
+        self.0.get("code").and_then(Value::as_u64).unwrap()
+    }
+
+    /// What went wrong.
+    pub fn message(&self) -> &str {
+        self.0.get("message").and_then(Value::as_str).unwrap()
+    }
+
+    /// The line, with a caret below the place.
+    pub fn excerpt(&self) -> &str {
+        self.0.get("excerpt").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// What was said besides.
+    pub fn warnings(&self) -> Vec<&str> {
+        let warnings = self.0.get("warnings").and_then(Value::as_array);
+        warnings.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
+    /// The titles.
+    pub fn columns(&self) -> Vec<&str> {
+        let columns = self.0.pointer("/table/columns").and_then(Value::as_array).unwrap();
+        columns.iter().filter_map(Value::as_str).collect()
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> Vec<Vec<&str>> {
+        let rows = self.0.pointer("/table/rows").and_then(Value::as_array).unwrap();
+        rows.iter().map(cells).collect()
+    }
+
+    /// The cells of one column.
+    pub fn cells(&self, column: &str) -> Vec<String> {
+        let index = self.columns().iter().position(|title| *title == column).unwrap();
+        self.rows().iter().map(|row| (*row.get(index).unwrap()).to_owned()).collect()
+    }
+}
+
+fn cells(row: &Value) -> Vec<&str> {
+    row.as_array().unwrap().iter().filter_map(Value::as_str).collect()
+}
+
+/// A sink clause for the gate at `address`.
+pub fn to(address: SocketAddr) -> String {
+    format!(
+        "with sink ('sink'='iotdb-air-gap-sink','sink.ip'='{}','sink.port'='{}')",
+        address.ip(),
+        address.port()
+    )
+}
