@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use penstock::data::{Identity, OriginId, ReadAt};
 use penstock::spool::{Entry, FileList, Kind, Reader, SimDisk};
 
-use crate::units::{Content, Unit, number_in, number_of, without_tail};
+use crate::units::{Content, Unit, as_entry, number_in, number_of};
 
 /// An entry of the outer spool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Record {
         let Identity { origin, sequence } = seen.identity;
         let unit = units.get(&seen.unit).expect("a unit that nobody has sent");
         let same = match (&unit.content, &seen.content) {
-            (Content::Tablet(sent), Content::Tablet(got)) => got.starts_with(without_tail(sent)),
+            (Content::Tablet(sent), Content::Tablet(got)) => *got == as_entry(sent, seen.identity),
             (sent, got) => sent == got,
         };
         assert!(same, "unit {} is not what was sent", seen.unit);

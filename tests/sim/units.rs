@@ -1,5 +1,6 @@
 //! What crosses: tablets and files that tell their number wherever they are found.
 
+use penstock::data::Identity;
 use penstock::wire::bytes::Writer;
 use penstock::wire::slice::{self, Slice};
 use penstock_test_support::frames::{self, TabletShape};
@@ -109,6 +110,13 @@ impl Unit {
 /// A tablet without plan node id and child count.
 pub(crate) fn without_tail(payload: &[u8]) -> &[u8] {
     &payload[..payload.len() - TAIL_BYTES]
+}
+
+/// The payload of the entry that a tablet becomes: its plan node id tells the identity, and it has no children.
+pub(crate) fn as_entry(payload: &[u8], identity: Identity) -> Vec<u8> {
+    let id = identity.plan_node_id();
+    let id_bytes = u32::try_from(id.as_bytes().len()).expect("a short text");
+    [without_tail(payload), &id_bytes.to_be_bytes(), id.as_bytes(), &[0; 4]].concat()
 }
 
 /// The number that a payload or a name tells.
