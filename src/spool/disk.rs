@@ -6,6 +6,8 @@ use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::path::Path;
 
+use crate::spool::Stamp;
+
 /// How [`Disk::open`] opens a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenMode {
@@ -94,6 +96,23 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     /// What the medium says.
     fn file_bytes(&self, path: &Path) -> io::Result<u64>;
 
+    /// What shows that the regular file of this name has changed; nothing else is followed.
+    ///
+    /// # Errors
+    /// What the medium says; `NotFound` if something else has the name.
+    fn stamp(&self, path: &Path) -> io::Result<Stamp> {
+        // For a medium that nobody else writes to.
+        Ok(Stamp { bytes: self.file_bytes(path)?, links: 1, ..Stamp::default() })
+    }
+
+    /// Checks that the rights of a directory let files be put there and taken away.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn check_shared_dir(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Bytes that may still be written to the file system of the data directory.
     ///
     /// # Errors
@@ -135,6 +154,39 @@ pub trait DiskFile: Debug + Send + Sync + 'static {
     /// # Errors
     /// What the medium says; `StorageFull` or `QuotaExceeded` if there is no room.
     fn write_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// As [`Disk::stamp`], of the open file: the same if the path still names it, and nobody wrote to it.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn stamp(&self) -> io::Result<Stamp> {
+        Ok(Stamp { bytes: self.bytes()?, links: 1, ..Stamp::default() })
+    }
+
+    /// Copies at most `bytes` bytes at `offset` from another file to the same place in this one; fewer only where that
+    /// one ends. Blocks are shared where the medium can.
+    ///
+    /// # Errors
+    /// As [`DiskFile::read_at`] and [`DiskFile::write_at`]. Some of the bytes may be there then.
+    fn copy_from(&self, from: &Self, offset: u64, bytes: u64) -> io::Result<u64>
+    where
+        Self: Sized,
+    {
+        let mut chunk = vec![0; COPY_CHUNK_BYTES];
+        let mut done = 0;
+        while done < bytes {
+            let most = usize::try_from(bytes - done).unwrap_or(usize::MAX).min(chunk.len());
+            let chunk = chunk.get_mut(..most).unwrap_or_default();
+            let count = read_full_at(from, offset + done, chunk)?;
+            let read = chunk.get(..count).unwrap_or_default();
+            write_all_at(self, offset + done, &mut [IoSlice::new(read)])?;
+            done += count as u64;
+            if count < most {
+                break;
+            }
+        }
+        Ok(done)
+    }
 
     /// Reserves blocks for the first `bytes` bytes, which read as zeros until they are written.
     ///
@@ -195,6 +247,9 @@ pub trait DiskFile: Debug + Send + Sync + 'static {
         self.sync_data()
     }
 }
+
+/// Bytes that are read at once where a medium has no copy of its own.
+const COPY_CHUNK_BYTES: usize = 64 * 1024;
 
 /// Reads until `into` is full or the file ends; returns the bytes read.
 ///

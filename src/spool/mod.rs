@@ -139,6 +139,7 @@ mod sim_disk;
 mod sim_state;
 mod slots;
 mod snapshot;
+mod stamp;
 mod state;
 mod upkeep;
 mod write_out;
@@ -166,4 +167,7 @@ pub use real_disk::RealDisk;
 pub use sealing::{NewFileEntry, SealedFile};
 pub use settings::{Settings, Stats, WhenFull};
 #[cfg(feature = "simulation")]
-pub use sim_disk::{Calls, Denied, Fault, SimDisk, SimFile};
+pub use sim_disk::{SimDisk, SimFile};
+#[cfg(feature = "simulation")]
+pub use sim_state::{Calls, Denied, Fault};
+pub use stamp::Stamp;

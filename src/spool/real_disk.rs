@@ -1,17 +1,17 @@
 //! The real disk: `std::fs`, with `fallocate` and `pwritev` where the system has them.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use rustix::fs::{Advice, FallocateFlags};
+use rustix::fs::{Access, Advice, FallocateFlags};
 use rustix::io::Errno;
 
 use crate::spool::write_out;
-use crate::spool::{Disk, DiskFile, OpenMode};
+use crate::spool::{Disk, DiskFile, OpenMode, Stamp};
 
 /// Written when a system is first started, and kept.
 const MACHINE_ID: &str = "/etc/machine-id";
@@ -112,6 +112,20 @@ impl Disk for RealDisk {
         Ok(std::fs::metadata(self.full(path))?.len())
     }
 
+    fn stamp(&self, path: &Path) -> io::Result<Stamp> {
+        let metadata = std::fs::symlink_metadata(self.full(path))?;
+        if metadata.is_file() {
+            Ok(Stamp::new(&metadata))
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+
+    fn check_shared_dir(&self, path: &Path) -> io::Result<()> {
+        let rights = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+        Ok(rustix::fs::access(self.full(path), rights)?)
+    }
+
     fn free_bytes(&self) -> io::Result<u64> {
         let state = rustix::fs::statvfs(&*self.root)?;
         Ok(state.f_bavail.saturating_mul(state.f_frsize))
@@ -141,6 +155,17 @@ impl DiskFile for File {
 
     fn write_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         Ok(rustix::io::pwritev(self, parts, offset)?)
+    }
+
+    fn stamp(&self) -> io::Result<Stamp> {
+        Ok(Stamp::new(&self.metadata()?))
+    }
+
+    fn copy_from(&self, mut from: &Self, offset: u64, bytes: u64) -> io::Result<u64> {
+        let mut to = self;
+        from.seek(SeekFrom::Start(offset))?;
+        to.seek(SeekFrom::Start(offset))?;
+        io::copy(&mut from.take(bytes), &mut to)
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {

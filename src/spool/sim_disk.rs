@@ -13,49 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::spool::sim_state::{Change, EIO, ENOSPC, NameChange, State, apply_name, put, resize};
-use crate::spool::{Disk, DiskFile, OpenMode};
-
-/// How a call fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// With EIO; a write may have been done in part, a sync loses what it was to make durable.
-    Io,
-    /// With ENOSPC, where a call can; others succeed.
-    NoSpace,
-    /// A read or write does half of what was asked; other calls succeed.
-    Short,
-}
-
-/// What the rights of a file forbid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Denied {
-    /// To open it, in any way.
-    Read,
-    /// To open it for writing.
-    Write,
-    /// To give it another name.
-    Move,
-}
-
-/// What was asked of the disk so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Calls {
-    /// All calls.
-    pub all: u64,
-    /// Calls that read.
-    pub reads: u64,
-    /// Bytes read.
-    pub read_bytes: u64,
-    /// Calls that wrote.
-    pub writes: u64,
-    /// Bytes written.
-    pub written_bytes: u64,
-    /// Syncs of files.
-    pub syncs: u64,
-    /// Syncs of directories.
-    pub dir_syncs: u64,
-}
+use crate::spool::sim_state::{
+    Calls, Change, Denied, EIO, ENOSPC, Fault, NameChange, State, put, resize,
+};
+use crate::spool::{Disk, DiskFile, OpenMode, Stamp};
 
 /// A simulated disk.
 #[derive(Debug, Clone)]
@@ -94,6 +55,11 @@ impl SimDisk {
     /// Changes the size of the disk.
     pub fn set_capacity(&self, bytes: u64) {
         self.lock_state().capacity = bytes;
+    }
+
+    /// Whatever lies below this directory is on a file system of its own: no rename leads there, or away from it.
+    pub fn set_other_device(&self, dir: &Path) {
+        self.lock_state().other_device = Some(normal(dir));
     }
 
     /// Lets the `call`-th call from now fail (0: the next one), and all later ones too if it `lasts`.
@@ -206,7 +172,7 @@ impl Disk for SimDisk {
             (None, OpenMode::Read | OpenMode::Write) => Err(io::ErrorKind::NotFound.into()),
             (None, OpenMode::Create | OpenMode::CreatePrivate) => {
                 let inode = state.new_inode();
-                state.rename_to(NameChange { inode, from: None, to: Some(path) });
+                state.rename_to(NameChange::new(inode, None, Some(path)));
                 Ok(self.file(&state, inode))
             }
             (Some(number), OpenMode::Create | OpenMode::CreatePrivate) => {
@@ -239,7 +205,10 @@ impl Disk for SimDisk {
         let Some(inode) = state.names.get(&from).copied() else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        state.rename_to(NameChange { inode, from: Some(from), to: Some(to) });
+        if state.are_apart(&from, &to) {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        }
+        state.rename_to(NameChange::new(inode, Some(from), Some(to)));
         Ok(())
     }
 
@@ -250,7 +219,7 @@ impl Disk for SimDisk {
         let Some(inode) = state.names.get(&path).copied() else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        state.rename_to(NameChange { inode, from: Some(path), to: None });
+        state.rename_to(NameChange::new(inode, Some(path), None));
         Ok(())
     }
 
@@ -264,21 +233,7 @@ impl Disk for SimDisk {
         state.plain_call()?;
         let time = state.sync_time;
         state.elapsed += time;
-        let dir = normal(path);
-        let lies_here = |path: &Option<PathBuf>| {
-            path.as_ref().is_some_and(|path| path.parent() == Some(dir.as_path()))
-        };
-        let last = state
-            .pending_names
-            .iter()
-            .rposition(|change| lies_here(&change.from) || lies_here(&change.to));
-        // With a journal everything before is durable too.
-        let count = last.map_or(0, |last| last + 1);
-        let settled: Vec<_> = state.pending_names.drain(..count).collect();
-        let state = &mut *state;
-        for change in &settled {
-            apply_name(&mut state.durable_names, change);
-        }
+        state.settle_names(&normal(path));
         Ok(())
     }
 
@@ -300,6 +255,13 @@ impl Disk for SimDisk {
         state.plain_call()?;
         let number = state.names.get(&normal(path)).ok_or(io::ErrorKind::NotFound)?;
         Ok(state.inodes.get(number).map_or(0, |inode| inode.current.len() as u64))
+    }
+
+    fn stamp(&self, path: &Path) -> io::Result<Stamp> {
+        let mut state = self.lock_state();
+        state.plain_call()?;
+        let number = state.names.get(&normal(path)).ok_or(io::ErrorKind::NotFound)?;
+        Ok(state.stamp(*number))
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
@@ -397,7 +359,14 @@ impl DiskFile for SimFile {
             put(&mut inode.current, offset, &bytes);
             inode.pending.push(Change::Bytes(offset, bytes));
         }
+        state.touch(self.inode, true);
         if fault == Some(Fault::Io) { Err(io::Error::from_raw_os_error(EIO)) } else { Ok(count) }
+    }
+
+    fn stamp(&self) -> io::Result<Stamp> {
+        let mut state = self.enter()?;
+        state.plain_call()?;
+        Ok(state.stamp(self.inode))
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {
@@ -421,6 +390,7 @@ impl DiskFile for SimFile {
             resize(&mut inode.current, bytes);
             inode.pending.push(Change::Size(bytes));
         }
+        state.touch(self.inode, true);
         Ok(())
     }
 

@@ -5,17 +5,62 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::spool::sim_disk::{Calls, Denied, Fault};
+use crate::spool::Stamp;
 
 const SECTOR_BYTES: usize = 512;
 pub(super) const EIO: i32 = 5;
 pub(super) const ENOSPC: i32 = 28;
+
+/// How a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// With EIO; a write may have been done in part, a sync loses what it was to make durable.
+    Io,
+    /// With ENOSPC, where a call can; others succeed.
+    NoSpace,
+    /// A read or write does half of what was asked; other calls succeed.
+    Short,
+}
+
+/// What the rights of a file forbid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// To open it, in any way.
+    Read,
+    /// To open it for writing.
+    Write,
+    /// To give it another name.
+    Move,
+}
+
+/// What was asked of the disk so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Calls {
+    /// All calls.
+    pub all: u64,
+    /// Calls that read.
+    pub reads: u64,
+    /// Bytes read.
+    pub read_bytes: u64,
+    /// Calls that wrote.
+    pub writes: u64,
+    /// Bytes written.
+    pub written_bytes: u64,
+    /// Syncs of files.
+    pub syncs: u64,
+    /// Syncs of directories.
+    pub dir_syncs: u64,
+}
 
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) random: u64,
     pub(super) epoch: u64,
     pub(super) next_inode: u64,
+    /// Goes on with each change; what files take for the time.
+    pub(super) clock: i64,
+    /// Names below this lie on another file system.
+    pub(super) other_device: Option<PathBuf>,
     pub(super) inodes: BTreeMap<u64, Inode>,
     pub(super) names: BTreeMap<PathBuf, u64>,
     pub(super) durable_names: BTreeMap<PathBuf, u64>,
@@ -35,6 +80,8 @@ pub(super) struct Inode {
     pub(super) current: Vec<u8>,
     pub(super) durable: Vec<u8>,
     pub(super) pending: Vec<Change>,
+    pub(super) modified: i64,
+    pub(super) changed: i64,
 }
 
 #[derive(Debug)]
@@ -49,6 +96,14 @@ pub(super) struct NameChange {
     pub(super) inode: u64,
     pub(super) from: Option<PathBuf>,
     pub(super) to: Option<PathBuf>,
+    /// When the inode had changed before, which a crash that takes this change brings back.
+    pub(super) changed_before: i64,
+}
+
+impl NameChange {
+    pub(super) const fn new(inode: u64, from: Option<PathBuf>, to: Option<PathBuf>) -> Self {
+        Self { inode, from, to, changed_before: 0 }
+    }
 }
 
 impl State {
@@ -57,6 +112,8 @@ impl State {
             random: seed,
             epoch: 0,
             next_inode: 1,
+            clock: 0,
+            other_device: None,
             inodes: BTreeMap::new(),
             names: BTreeMap::new(),
             durable_names: BTreeMap::new(),
@@ -90,7 +147,38 @@ impl State {
         let number = self.next_inode;
         self.next_inode += 1;
         self.inodes.insert(number, Inode::default());
+        self.touch(number, true);
         number
+    }
+
+    /// A file changes: by a write, or in another way.
+    pub(super) fn touch(&mut self, number: u64, is_written: bool) {
+        self.clock += 1;
+        if let Some(inode) = self.inodes.get_mut(&number) {
+            inode.changed = self.clock;
+            if is_written {
+                inode.modified = self.clock;
+            }
+        }
+    }
+
+    pub(super) fn stamp(&self, number: u64) -> Stamp {
+        let Some(inode) = self.inodes.get(&number) else { return Stamp::default() };
+        Stamp {
+            bytes: inode.current.len() as u64,
+            inode: number,
+            device: 0,
+            modified: inode.modified,
+            changed: inode.changed,
+            links: 1,
+        }
+    }
+
+    /// Whether two names lie on two file systems.
+    pub(super) fn are_apart(&self, one: &Path, other: &Path) -> bool {
+        let is_there =
+            |path: &Path| self.other_device.as_ref().is_some_and(|dir| path.starts_with(dir));
+        is_there(one) != is_there(other)
     }
 
     /// Counts a call; the fault that it meets, if any.
@@ -127,9 +215,32 @@ impl State {
             .sum()
     }
 
-    pub(super) fn rename_to(&mut self, change: NameChange) {
+    pub(super) fn rename_to(&mut self, mut change: NameChange) {
+        let inode = self.inodes.get(&change.inode);
+        change.changed_before = inode.map_or(0, |inode| inode.changed);
         apply_name(&mut self.names, &change);
+        self.touch(change.inode, change.from.is_none());
         self.pending_names.push(change);
+    }
+
+    /// The names in a directory become durable, and with a journal so does every change before them on its file system.
+    pub(super) fn settle_names(&mut self, dir: &Path) {
+        let lies_here =
+            |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.parent() == Some(dir));
+        let changes = &self.pending_names;
+        let last =
+            changes.iter().rposition(|change| lies_here(&change.from) || lies_here(&change.to));
+        let Some(last) = last else { return };
+        let behind = self.pending_names.split_off(last + 1);
+        for change in std::mem::take(&mut self.pending_names) {
+            let path = change.from.as_ref().or(change.to.as_ref());
+            if path.is_some_and(|path| self.are_apart(path, &dir.join("."))) {
+                self.pending_names.push(change);
+            } else {
+                apply_name(&mut self.durable_names, &change);
+            }
+        }
+        self.pending_names.extend(behind);
     }
 
     /// Whether the rights of a file allow something.
@@ -170,8 +281,10 @@ impl State {
             let keeps = if journal { index < kept } else { !self.random().is_multiple_of(3) };
             if keeps && !gone.contains(&change.inode) {
                 apply_name(&mut self.durable_names, change);
-            } else {
-                gone.insert(change.inode);
+            } else if gone.insert(change.inode)
+                && let Some(inode) = self.inodes.get_mut(&change.inode)
+            {
+                inode.changed = change.changed_before;
             }
         }
         self.names.clone_from(&self.durable_names);

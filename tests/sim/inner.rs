@@ -1,23 +1,27 @@
 //! The inner node: a spool that fills, and pipes that empty it through the gate, with the sink's own feed and frames.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use penstock::config::NodeUrls;
 use penstock::data::{OriginId, Precision, Sequence};
+use penstock::intake::inbox::Step;
 use penstock::link::sender::{Command, Event, Sender};
 use penstock::ops::clock::EpochMillis;
 use penstock::sink::air_gap::{AirGapSettings, Done, Load, Orders, SpoolFeed};
 use penstock::spool::{
-    Arrival, ConsumerId, Cursor, EntryHeader, Kind, NewEntry, NewFileEntry, Outcome, Reader,
-    SealedFile, Settings, SimDisk, Source, Spool, Start, WhenFull,
+    Arrival, ConsumerId, Cursor, EntryHeader, Kind, NewEntry, Outcome, Reader, Settings, SimDisk,
+    Source, Spool, Start, WhenFull,
 };
 use tokio::sync::watch;
 
 use crate::dropped::Dropped;
 use crate::held;
+use crate::inbox::{Inbox, Running, Shared};
 use crate::line::{End, Line};
 use crate::outer::Outer;
 use crate::plug::Plug;
@@ -29,6 +33,7 @@ use crate::units::{Content, Unit, without_tail};
 pub(crate) struct Inner {
     pub(crate) plug: Plug,
     node: Option<Node>,
+    inbox: Inbox,
     origin: Option<OriginId>,
     /// What was durable here, by sequence.
     pub(crate) durable: BTreeMap<u64, Seen>,
@@ -47,7 +52,8 @@ pub(crate) struct Inner {
 
 /// What a crash takes.
 struct Node {
-    spool: Spool<SimDisk>,
+    spool: Shared,
+    inbox: Running,
     observer: Reader<SimDisk>,
     pipes: Vec<Pipe>,
 }
@@ -81,8 +87,10 @@ impl Inner {
         sink.seal_timeout = Duration::from_secs(120);
         sink.e_language = random.once_in(4);
         let pipes = if random.once_in(4) { 2 } else { 1 };
+        let plug = Plug::new(seed);
         Self {
-            plug: Plug::new(seed),
+            inbox: Inbox::new(&plug.disk, random),
+            plug,
             node: None,
             origin: None,
             durable: BTreeMap::new(),
@@ -153,14 +161,17 @@ impl Inner {
             let seed = seed ^ index as u64;
             pipes.push(Pipe::open(&mut spool, (&self.plug.disk, &self.sink), index, seed)?);
         }
-        Ok(Node { observer: spool.reader(Sequence(1)), spool, pipes })
+        let observer = spool.reader(Sequence(1));
+        let spool = Rc::new(RefCell::new(spool));
+        Ok(Node { observer, inbox: Running::start(&spool, wall), spool, pipes })
     }
 
     fn check_again(&mut self) {
         let Some(node) = &mut self.node else { return };
-        let origin = *self.origin.get_or_insert_with(|| node.spool.origin());
-        assert!(origin == node.spool.origin() || self.durable.is_empty(), "it has a new identity");
-        self.origin = Some(node.spool.origin());
+        let now = node.spool.borrow().origin();
+        let origin = *self.origin.get_or_insert(now);
+        assert!(origin == now || self.durable.is_empty(), "it has a new identity");
+        self.origin = Some(now);
         self.dropped.read(&self.plug.disk);
         let mut position = u64::MAX;
         for (pipe, answered) in node.pipes.iter().zip(&self.answered) {
@@ -170,7 +181,7 @@ impl Inner {
             assert!(was_given_up, "the cursor has passed what was not answered");
             position = position.min(own);
         }
-        let oldest = node.spool.stats().first_sequence.0;
+        let oldest = node.spool.borrow().stats().first_sequence.0;
         let mut found = BTreeMap::new();
         let observer = &mut node.observer;
         self.plug.undisturbed(|_| {
@@ -188,12 +199,13 @@ impl Inner {
         let is_there = |unit: &u64| durable.values().any(|seen| seen.unit == *unit);
         self.lost.extend(self.taken.drain(..).filter(|unit| !is_there(unit)));
         self.check_dropped();
+        self.inbox.check(&self.plug, |unit| entries_of(&self.durable, unit));
     }
 
     /// What is gone was answered on every pipe, or given up as the oldest there was, listed and counted.
     fn check_dropped(&mut self) {
         let Some(node) = &self.node else { return };
-        let stats = node.spool.stats();
+        let stats = node.spool.borrow().stats();
         let first = self.gone_below.max(self.answered.iter().copied().min().unwrap_or(0));
         self.gone_below = stats.first_sequence.0;
         if self.settings.when_full == WhenFull::Block {
@@ -211,28 +223,28 @@ impl Inner {
         self.dropped.has(sequence)
     }
 
-    /// Takes a unit into the spool; it is not durable yet. `Err`: the disk failed.
-    pub(crate) fn take_in(&mut self, unit: &Unit, wall: EpochMillis) -> Result<bool, String> {
+    /// Takes a tablet into the spool, where it is not durable yet; a file goes into the inbox. `Err`: the disk failed.
+    pub(crate) fn take_in(
+        &mut self,
+        unit: &Unit,
+        wall: EpochMillis,
+        random: &mut Random,
+    ) -> Result<bool, String> {
         let Some(node) = &mut self.node else { return Ok(false) };
-        let arrival = Arrival { wall_ms: wall.0, trusted: true };
-        let outcome = match &unit.content {
-            Content::Tablet(payload) => {
-                let entry = NewEntry {
-                    kind: Kind::Tablet,
-                    source: Source::Own,
-                    hops: 0,
-                    precision: Some(Precision::Ms),
-                    time_range: None,
-                    payload: without_tail(payload),
-                };
-                node.spool.append(entry, arrival).map_err(|error| error.to_string())
-            }
-            Content::Flawed(_) => return Ok(true),
-            Content::File { mods, bytes } => {
-                node.take_in_file(unit, mods.as_deref(), bytes, arrival)
-            }
+        let Content::Tablet(payload) = &unit.content else {
+            return Ok(self.inbox.bring(unit, &mut self.plug, random));
         };
-        held::check_spool(&node.spool.stats(), &self.settings);
+        let entry = NewEntry {
+            kind: Kind::Tablet,
+            source: Source::Own,
+            hops: 0,
+            precision: Some(Precision::Ms),
+            time_range: None,
+            payload: without_tail(payload),
+        };
+        let mut spool = node.spool.borrow_mut();
+        let outcome = spool.append(entry, Arrival { wall_ms: wall.0, trusted: true });
+        held::check_spool(&spool.stats(), &self.settings);
         match outcome {
             Ok(Outcome::Appended(_)) => {
                 self.taken.push(unit.number);
@@ -240,19 +252,39 @@ impl Inner {
             }
             Ok(other) => panic!("an own entry: {other:?}"),
             // Full, or fatal: the caller looks whether the spool is still whole.
-            Err(_) if node.spool.sync().is_ok() => Ok(false),
+            Err(_) if spool.sync().is_ok() => Ok(false),
             Err(error) => {
                 // Whether it is there shows after the start.
                 self.taken.push(unit.number);
-                Err(error)
+                Err(error.to_string())
             }
         }
+    }
+
+    /// A step of the inbox; `None`: it waits. `Err`: the disk failed.
+    pub(crate) fn step_inbox(
+        &mut self,
+        now: Instant,
+        wall: EpochMillis,
+    ) -> Result<Option<Step>, String> {
+        let Some(node) = &mut self.node else { return Ok(None) };
+        let stepped = node.inbox.step(&self.inbox, &self.plug, (now, wall));
+        held::check_spool(&node.spool.borrow().stats(), &self.settings);
+        if !matches!(stepped, Ok(None)) {
+            self.observe();
+        }
+        stepped
+    }
+
+    /// Files of the inbox and entries agree, once everything has come to rest.
+    pub(crate) fn check_inbox(&self) {
+        self.inbox.check_end(&self.plug, |unit| entries_of(&self.durable, unit));
     }
 
     /// Makes durable what was taken in.
     pub(crate) fn sync(&mut self) -> Result<(), String> {
         let Some(node) = &mut self.node else { return Ok(()) };
-        let synced = node.spool.sync().map_err(|error| error.to_string());
+        let synced = node.spool.borrow_mut().sync().map_err(|error| error.to_string());
         self.observe();
         synced.map(|_| ())
     }
@@ -273,7 +305,7 @@ impl Inner {
         // It may sync, and then releases: look first.
         self.sync()?;
         let Some(node) = &mut self.node else { return Ok(()) };
-        node.spool.maintain(now).map(|_| ()).map_err(|error| error.to_string())
+        node.spool.borrow_mut().maintain(now).map(|_| ()).map_err(|error| error.to_string())
     }
 
     pub(crate) fn crash(&mut self, lines: &mut [Line], random: &mut Random) {
@@ -301,16 +333,18 @@ impl Inner {
     }
 
     pub(crate) fn timeout(&self) -> Option<Instant> {
-        let pipes = &self.node.as_ref()?.pipes;
-        pipes.iter().filter_map(|pipe| pipe.sender.poll_timeout()).min()
+        let node = self.node.as_ref()?;
+        let pipes = node.pipes.iter().filter_map(|pipe| pipe.sender.poll_timeout());
+        pipes.chain(node.inbox.timeout()).min()
     }
 
     /// Everything durable was answered to every pipe.
     pub(crate) fn is_done(&self) -> bool {
         let Some(node) = &self.node else { return false };
-        let oldest = node.spool.stats().first_sequence.0;
+        let oldest = node.spool.borrow().stats().first_sequence.0;
         let last = self.durable.range(oldest..).next_back().map_or(0, |(last, _)| *last);
-        node.pipes.iter().all(|pipe| last == 0 || last < pipe.position())
+        self.inbox.is_done(&self.plug.disk)
+            && node.pipes.iter().all(|pipe| last == 0 || last < pipe.position())
     }
 
     /// The machines, for people.
@@ -357,58 +391,13 @@ impl Inner {
         let pipe = &pipes[index];
         let cursor = pipe.cursor.lock().unwrap().clone();
         assert_eq!(cursor.position, header.sequence.next());
-        spool.advance(pipe.consumer, &cursor).expect("the cursor moves on");
+        spool.borrow_mut().advance(pipe.consumer, &cursor).expect("the cursor moves on");
     }
 }
 
-impl Node {
-    fn take_in_file(
-        &mut self,
-        unit: &Unit,
-        mods: Option<&[u8]>,
-        bytes: &[u8],
-        arrival: Arrival,
-    ) -> Result<Outcome, String> {
-        let (name, mods_name) = (unit.name(), unit.mods_name());
-        let mut files = Vec::new();
-        for (name, bytes) in
-            mods.map(|mods| (mods_name.as_str(), mods)).into_iter().chain([(name.as_str(), bytes)])
-        {
-            let partial = self.spool.create_partial().map_err(|error| error.to_string())?;
-            let hash = *blake3::hash(bytes).as_bytes();
-            let file = SealedFile {
-                name: Some(name),
-                partial: Some(partial),
-                bytes: bytes.len() as u64,
-                hash,
-            };
-            files.push(file);
-            if let Err(error) = self.spool.write_partial(partial, 0, bytes) {
-                self.discard(&files);
-                return Err(error.to_string());
-            }
-        }
-        let entry = NewFileEntry {
-            source: Source::Own,
-            hops: 0,
-            precision: Some(Precision::Ms),
-            time_range: None,
-            request_type: 0,
-            files: &files,
-            request_crc: None,
-            parameters: &[],
-        };
-        let sealed = self.spool.seal(entry, arrival).map_err(|error| error.to_string());
-        sealed.inspect_err(|_| self.discard(&files))
-    }
-
-    /// Without room the file is brought again, as a whole.
-    fn discard(&mut self, files: &[SealedFile<'_>]) {
-        for partial in files.iter().filter_map(|file| file.partial) {
-            // After a failure of the disk the node ends anyway.
-            let _gone = self.spool.discard_partial(partial);
-        }
-    }
+/// How many entries there were of a unit.
+fn entries_of(durable: &BTreeMap<u64, Seen>, unit: u64) -> usize {
+    durable.values().filter(|seen| seen.unit == unit).count()
 }
 
 impl Pipe {

@@ -28,6 +28,7 @@
 
 mod dropped;
 mod held;
+mod inbox;
 mod inner;
 mod line;
 mod outer;

@@ -310,16 +310,6 @@ impl Outer {
         }
     }
 
-    /// Whether these bytes are kept for a person.
-    pub(crate) fn has_in_quarantine(&self, bytes: &[u8]) -> bool {
-        let disk = &self.plug.disk;
-        let in_quarantine = |path: &Path| path.starts_with("quarantine");
-        let paths = disk.files().into_iter().map(|(path, _)| path);
-        paths
-            .filter(|path| in_quarantine(path))
-            .any(|path| disk.contents(&path).as_deref() == Some(bytes))
-    }
-
     /// Whether this unit lies in the landing directory.
     pub(crate) fn has_landed(&self, unit: u64) -> bool {
         self.landed.contains_key(&unit)

@@ -54,6 +54,13 @@ impl Plug {
         self.heal();
     }
 
+    /// Whether these bytes are kept for a person.
+    pub(crate) fn has_in_quarantine(&self, bytes: &[u8]) -> bool {
+        let paths = self.disk.files().into_iter().map(|(path, _)| path);
+        let mut paths = paths.filter(|path| path.starts_with("quarantine"));
+        paths.any(|path| self.disk.contents(&path).as_deref() == Some(bytes))
+    }
+
     /// Leaves little room, or none.
     pub(crate) fn fill(&self, spare: u64) {
         let used: u64 = self.disk.files().iter().map(|(_, bytes)| bytes).sum();

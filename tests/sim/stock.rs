@@ -128,7 +128,7 @@ impl Lane {
             && self.frame == payloads.len()
         {
             let is_there = match &units.get(number).expect("a unit").content {
-                Content::Flawed(bytes) => outer.has_in_quarantine(bytes),
+                Content::Flawed(bytes) => outer.plug.has_in_quarantine(bytes),
                 Content::Tablet(_) | Content::File { .. } => {
                     outer.record.by_unit.contains_key(number)
                 }

@@ -37,18 +37,16 @@ pub(crate) enum Content {
 }
 
 impl Unit {
+    /// A tablet, a file, or something that can never be accepted: neither people nor stock peers check anything.
     pub(crate) fn new(number: u64, random: &mut Random) -> Self {
-        let content = if random.once_in(3) { file(number, random) } else { tablet(number, random) };
+        let content = match random.below(30) {
+            0..3 => {
+                Content::Flawed(format!("no TsFile at all, but file number {number}").into_bytes())
+            }
+            3..12 => file(number, random),
+            _ => tablet(number, random),
+        };
         Self { number, content }
-    }
-
-    /// The same, or something that can never be accepted: a stock peer checks nothing.
-    pub(crate) fn of_stock(number: u64, random: &mut Random) -> Self {
-        if random.once_in(10) {
-            let bytes = format!("no TsFile at all, but file number {number}").into_bytes();
-            return Self { number, content: Content::Flawed(bytes) };
-        }
-        Self::new(number, random)
     }
 
     /// Name of its file.

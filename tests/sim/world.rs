@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use penstock::ops::clock::EpochMillis;
 use penstock::spool::{Fault, Settings, WhenFull};
 
+use crate::inbox::has_worked;
 use crate::inner::{Did, Inner};
 use crate::line::{End, Line};
 use crate::outer::{Outer, small_spool};
@@ -92,8 +93,7 @@ impl World {
         let units_of = |lane: u64, most: u64, random: &mut Random| {
             let first = lane * LANE_UNITS;
             let count = random.between(1, most);
-            let new = if lane == 0 { Unit::new } else { Unit::of_stock };
-            (first..first + count).map(|number| new(number, random)).collect::<Vec<_>>()
+            (first..first + count).map(|number| Unit::new(number, random)).collect::<Vec<_>>()
         };
         let mut supply = if kind == 0 { Vec::new() } else { units_of(0, 14, &mut random) };
         let lanes: Vec<_> = match kind {
@@ -163,7 +163,10 @@ impl World {
             0..80 => self.take_in(),
             80..120 => self.sync_inner(),
             120..150 => self.maintain_inner(),
-            150..400 => {
+            150..210 => {
+                self.step_inbox();
+            }
+            210..400 => {
                 let pipe = self.random.below(self.inner.pipes() as u64);
                 self.step_inner(usize::try_from(pipe).unwrap_or_default());
             }
@@ -237,8 +240,9 @@ impl World {
     }
 
     fn take_in(&mut self) {
+        let wall = self.wall();
         let Some(unit) = self.supply.last() else { return };
-        let taken = self.inner.take_in(unit, self.wall());
+        let taken = self.inner.take_in(unit, wall, &mut self.random);
         self.tell(format_args!("the inner node takes unit {} in: {taken:?}", unit.number));
         match taken {
             Ok(true) => drop(self.supply.pop()),
@@ -259,6 +263,23 @@ impl World {
     fn maintain_inner(&mut self) {
         if self.inner.maintain(self.now).is_err() {
             self.crash_inner();
+        }
+    }
+
+    fn step_inbox(&mut self) -> bool {
+        match self.inner.step_inbox(self.now, self.wall()) {
+            Ok(step) => {
+                if let Some(step) = &step {
+                    self.tell(format_args!("inbox: {step:?}"));
+                }
+                step.is_some_and(|step| has_worked(&step))
+            }
+            Err(error) => {
+                self.tell(format_args!("inbox: {error}"));
+                self.crash_inner();
+                self.end_what_failed();
+                true
+            }
         }
     }
 
@@ -418,7 +439,7 @@ impl World {
         for _ in 0..CALM_STEPS {
             self.take_in();
             self.sync_inner();
-            let mut worked = self.step_pipes() | self.step_lanes();
+            let mut worked = self.step_inbox() | self.step_pipes() | self.step_lanes();
             for index in (0..self.outer.connections()).rev() {
                 worked |= self.serve(index);
             }
@@ -427,6 +448,7 @@ impl World {
                 return;
             }
             if !worked {
+                self.maintain_inner();
                 self.now += Duration::from_millis(200);
                 self.skip();
             }
@@ -444,6 +466,7 @@ impl World {
 
     fn check_end(&mut self) {
         self.outer.check_landed(&self.units);
+        self.inner.check_inbox();
         let Self { inner, outer, .. } = self;
         for (sequence, sent) in &inner.durable {
             if inner.has_dropped(*sequence) {

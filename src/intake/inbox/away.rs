@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::job::Copying;
 use super::journal::{Original, Taking};
-use super::scan::Stamp;
 use super::{InboxError, Settings, Store, disk, journal};
 use crate::data::Sequence;
 use crate::spool::Disk;
@@ -40,7 +39,7 @@ impl PutAway {
         original: &Original,
     ) -> Result<bool, InboxError> {
         let path = &settings.dir.join(&original.name);
-        match Stamp::of(path) {
+        match disk_.stamp(path) {
             Ok(stamp) if stamp == original.stamp => {}
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(disk("look at", path)(error));
@@ -63,15 +62,13 @@ impl PutAway {
         path: &Path,
         original: &Original,
     ) -> Result<bool, InboxError> {
-        let Some(copying) = &self.copying else {
+        let Some(copying) = &mut self.copying else {
             disk_.create_dir(archive).map_err(disk("make", archive))?;
-            let to = free_name(archive, &original.name, self.sequence);
+            let to = free_name(disk_, archive, &original.name, self.sequence)?;
             return match disk_.rename(path, &to) {
                 Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                    let from = original.open(path).map_err(disk("open", path))?;
-                    let to = archive.join(PARTIAL);
-                    let copying = Copying::new(from, to.clone()).map_err(disk("create", to))?;
-                    self.copying = Some(copying);
+                    let from = (path.to_owned(), original.stamp);
+                    self.copying = Some(Copying::new(from, archive.join(PARTIAL)));
                     Ok(false)
                 }
                 moved => {
@@ -81,9 +78,9 @@ impl PutAway {
             };
         };
         let partial = copying.path().to_owned();
-        let done = copying.step().map_err(disk("archive", path)).and_then(|complete| {
+        let done = copying.step(disk_).map_err(disk("archive", path)).and_then(|complete| {
             if complete {
-                let to = free_name(archive, &original.name, self.sequence);
+                let to = free_name(disk_, archive, &original.name, self.sequence)?;
                 disk_.rename(&partial, &to).map_err(disk("archive", path))?;
                 disk_.sync_dir(archive).map_err(disk("sync", archive))?;
                 disk_.remove(path).map_err(disk("remove", path))?;
@@ -99,14 +96,26 @@ impl PutAway {
 }
 
 /// A name in the archive that no file has.
-fn free_name(archive: &Path, name: &str, sequence: Sequence) -> PathBuf {
+fn free_name<D: Disk>(
+    disk_: &D,
+    archive: &Path,
+    name: &str,
+    sequence: Sequence,
+) -> Result<PathBuf, InboxError> {
     let mut to = archive.join(name);
     let mut number = sequence.0;
-    while to.exists() {
+    while exists(disk_, &to)? {
         to = archive.join(format!("{number}-{name}"));
         number = number.saturating_add(1);
     }
-    to
+    Ok(to)
+}
+
+fn exists<D: Disk>(disk_: &D, path: &Path) -> Result<bool, InboxError> {
+    match disk_.file_bytes(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        found => found.map(|_| true).map_err(disk("look at", path)),
+    }
 }
 
 /// Takes back what the journal tells, or returns the entry that it had become.
@@ -137,16 +146,18 @@ pub(super) fn resume<D: Disk, S: Store>(
 pub(super) fn bring<D: Disk>(disk_: &D, from: &Path, to: &Path) -> Result<(), InboxError> {
     match disk_.rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-            copy_durably(from, to).map_err(disk("copy", from))?;
+            copy_durably(disk_, from, to).map_err(disk("copy", from))?;
             disk_.remove(from).map_err(disk("remove", from))
         }
         moved => moved.map_err(disk("move", from)),
     }
 }
 
-fn copy_durably(from: &Path, to: &Path) -> io::Result<()> {
-    std::fs::copy(from, to)?;
-    std::fs::File::open(to)?.sync_all()
+fn copy_durably<D: Disk>(disk_: &D, from: &Path, to: &Path) -> io::Result<()> {
+    let stamp = disk_.stamp(from)?;
+    let mut copying = Copying::new((from.to_owned(), stamp), to.to_owned());
+    while !copying.step(disk_)? {}
+    to.parent().map_or(Ok(()), |dir| disk_.sync_dir(dir))
 }
 
 /// Removes the copies of the run before; the only one without an original goes into the spool, and from there to

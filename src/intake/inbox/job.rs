@@ -1,17 +1,15 @@
 //! One `TsFile` of the inbox, and what belongs to it.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::away::PutAway;
 use super::journal::{Original, Taking};
-use super::scan::{Stamp, Watched};
+use super::scan::Watched;
 use super::store::AdoptedFile;
 use crate::data::{ReadAt, Sequence};
 use crate::limits;
-use crate::spool::PartialId;
+use crate::spool::{Disk, DiskFile, OpenMode, PartialId, Stamp};
 
 /// Bytes hashed in one read.
 const CHUNK_BYTES: usize = 64 * limits::KIB;
@@ -19,8 +17,6 @@ const CHUNK_BYTES: usize = 64 * limits::KIB;
 const CHUNKS_A_STEP: usize = 16;
 /// Bytes copied and synced in one step.
 const COPY_BYTES_A_STEP: u64 = limits::INBOX_DIRTY_BYTES_MAX;
-/// Files in the staging directory are for the owner, and for the group to read.
-const FILE_MODE: u32 = 0o640;
 
 /// A file that is being taken in.
 #[derive(Debug)]
@@ -155,20 +151,29 @@ impl Part {
     ///
     /// # Errors
     /// What the disk says; `Interrupted` if it is not the file any more that the scan saw.
-    pub(super) fn open_original(&self) -> io::Result<FileBytes> {
+    pub(super) fn open_original<D: Disk>(&self, disk: &D) -> io::Result<FileBytes<D::File>> {
         let Some((path, stamp)) = &self.original else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        FileBytes::open(path, stamp)
+        FileBytes::open(disk, path, stamp)
+    }
+
+    /// Copies the original to this path.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    pub(super) fn copying(&self, to: PathBuf) -> io::Result<Copying> {
+        let original = self.original.clone().ok_or(io::ErrorKind::NotFound)?;
+        Ok(Copying::new(original, to))
     }
 
     /// Checks that the original is still what the scan saw.
     ///
     /// # Errors
     /// As [`Part::open_original`].
-    pub(super) fn check_original(&self) -> io::Result<()> {
+    pub(super) fn check_original<D: Disk>(&self, disk: &D) -> io::Result<()> {
         match &self.original {
-            Some((path, stamp)) if Stamp::of(path)? != *stamp => Err(changed()),
+            Some((path, stamp)) if disk.stamp(path)? != *stamp => Err(changed()),
             _ => Ok(()),
         }
     }
@@ -181,38 +186,28 @@ fn changed() -> io::Error {
 
 /// Positioned reads of a file that keeps its length.
 #[derive(Debug)]
-pub(super) struct FileBytes {
-    file: File,
+pub(super) struct FileBytes<F> {
+    file: F,
     bytes: u64,
 }
 
-impl FileBytes {
-    fn open(path: &Path, stamp: &Stamp) -> io::Result<Self> {
-        let file = File::open(path)?;
-        if Stamp::of_open(&file)? != *stamp {
+impl<F: DiskFile> FileBytes<F> {
+    fn open<D: Disk<File = F>>(disk: &D, path: &Path, stamp: &Stamp) -> io::Result<Self> {
+        let file = disk.open(path, OpenMode::Read)?;
+        if file.stamp()? != *stamp {
             return Err(changed());
         }
         Ok(Self { file, bytes: stamp.bytes })
     }
 }
 
-impl Original {
-    /// Opens it where it lies.
-    ///
-    /// # Errors
-    /// As [`Part::open_original`].
-    pub(super) fn open(&self, path: &Path) -> io::Result<FileBytes> {
-        FileBytes::open(path, &self.stamp)
-    }
-}
-
-impl ReadAt for FileBytes {
+impl<F: DiskFile> ReadAt for FileBytes<F> {
     fn len(&self) -> u64 {
         self.bytes
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        self.file.read_at(into, offset)
+        self.file.read_at(offset, into)
     }
 }
 
@@ -255,26 +250,36 @@ impl std::fmt::Debug for Hashing {
 /// Copies a file, 8 MiB a step, each of them synced. Where the file system can share blocks, it does.
 #[derive(Debug)]
 pub(super) struct Copying {
-    from: File,
-    to: File,
-    path: PathBuf,
+    from: (PathBuf, Stamp),
+    to: PathBuf,
+    done: u64,
 }
 
 impl Copying {
-    pub(super) fn new(from: FileBytes, path: PathBuf) -> io::Result<Self> {
-        let mut options = File::options();
-        let to = options.write(true).create(true).truncate(true).mode(FILE_MODE).open(&path)?;
-        Ok(Self { from: from.file, to, path })
+    pub(super) const fn new(from: (PathBuf, Stamp), to: PathBuf) -> Self {
+        Self { from, to, done: 0 }
     }
 
     /// Goes on; returns whether the end is reached and on disk.
-    pub(super) fn step(&self) -> io::Result<bool> {
-        let count = io::copy(&mut (&self.from).take(COPY_BYTES_A_STEP), &mut &self.to)?;
-        self.to.sync_data()?;
-        Ok(count < COPY_BYTES_A_STEP)
+    ///
+    /// # Errors
+    /// What the disk says; `Interrupted` if the original has changed.
+    pub(super) fn step<D: Disk>(&mut self, disk: &D) -> io::Result<bool> {
+        let (path, stamp) = &self.from;
+        let from = FileBytes::open(disk, path, stamp)?;
+        let mode = if self.done == 0 { OpenMode::Create } else { OpenMode::Write };
+        let to = disk.open(&self.to, mode)?;
+        let count = to.copy_from(&from.file, self.done, COPY_BYTES_A_STEP)?;
+        to.sync_data()?;
+        self.done += count;
+        if count == 0 && self.done < stamp.bytes {
+            return Err(changed());
+        }
+        Ok(self.done >= stamp.bytes)
     }
 
+    /// The copy.
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        &self.to
     }
 }

@@ -15,11 +15,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::scan::Stamp;
 use crate::data::Sequence;
-use crate::spool::{Disk, DiskFile, OpenMode, read_full_at, write_all_at};
+use crate::spool::{Disk, DiskFile, OpenMode, Stamp, read_full_at, write_all_at};
 
 const PATH: &str = "inbox.taking";
+/// The next journal while it is written.
+const NEXT: &str = "inbox.taking.next";
 /// Three names and stamps.
 const BYTES_MAX: usize = 8 * 1024;
 
@@ -51,16 +52,17 @@ impl Taking {
     }
 }
 
-/// Writes the journal; it is on disk on return.
+/// Writes the journal; it is on disk on return. The one before counts until then.
 pub(super) fn write<D: Disk>(disk: &D, taking: &Taking) -> io::Result<()> {
     let text = serde_json::to_vec(taking)?;
-    let file = disk.open(Path::new(PATH), OpenMode::Create)?;
+    let file = disk.open(Path::new(NEXT), OpenMode::Create)?;
     write_all_at(&file, 0, &mut [IoSlice::new(&text)])?;
     file.sync_data()?;
+    disk.rename(Path::new(NEXT), Path::new(PATH))?;
     disk.sync_dir(Path::new("."))
 }
 
-/// Reads the journal. One that was not written to its end is none: nothing was done yet.
+/// Reads the journal; one that makes no sense is none.
 pub(super) fn read<D: Disk>(disk: &D) -> io::Result<Option<Taking>> {
     let file = match disk.open(Path::new(PATH), OpenMode::Read) {
         Ok(file) => file,
@@ -80,5 +82,34 @@ pub(super) fn remove<D: Disk>(disk: &D) -> io::Result<()> {
             removed?;
             disk.sync_dir(Path::new("."))
         }
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "simulation")]
+mod tests {
+    use super::*;
+    use crate::spool::{Fault, SimDisk};
+
+    fn taking(sealed: Option<u64>) -> Taking {
+        Taking { from: 7, originals: Vec::new(), blake3: "00".repeat(32), sealed }
+    }
+
+    #[test]
+    fn the_journal_before_counts_until_the_next_one_is_on_disk() {
+        let mut failed = 0;
+        for (call, power) in (0..40).flat_map(|call| [(call, false), (call, true)]) {
+            let disk = SimDisk::new(call, 1 << 20);
+            write(&disk, &taking(None)).unwrap();
+            disk.schedule(call, Fault::Io, true);
+            failed += u64::from(write(&disk, &taking(Some(8))).is_err());
+            disk.heal();
+            let end = if power { SimDisk::crash } else { SimDisk::kill };
+            end(&disk);
+            let found = read(&disk).unwrap();
+            let known = [taking(None), taking(Some(8))].map(Some);
+            assert!(known.contains(&found), "call {call}: {found:?}");
+        }
+        assert!((2..80).contains(&failed), "{failed}");
     }
 }

@@ -309,7 +309,7 @@ where
     /// Whether a file of this name is still to be taken.
     pub fn awaits(&self, name: &str) -> bool {
         self.adopted.iter().any(|adopted| adopted.file.name == name)
-            || self.settings.dir.join(name).exists()
+            || self.disk.file_bytes(&self.settings.dir.join(name)).is_ok()
     }
 
     /// Mods that have waited for their `TsFile` for longer than it takes to put both there.
@@ -391,9 +391,16 @@ where
         }
         self.scan_at = Some(now + self.settings.scan_interval);
         match self.scan(now) {
-            Ok(()) => Step::Worked,
+            Ok(()) => self.unreadable().unwrap_or(Step::Worked),
             Err(error) => Step::Blocked { name: String::new(), error },
         }
+    }
+
+    /// A file of which the scan could not see all.
+    fn unreadable(&mut self) -> Option<Step> {
+        let (name, source) = self.watch.take_unreadable()?;
+        let error = disk("look at", self.settings.dir.join(&name))(source);
+        Some(Step::Unreadable { name, error })
     }
 
     /// Scans the directory, of which another may have taken the place: then that is locked first.
@@ -405,7 +412,7 @@ where
             self.lock = lock_dir(&self.disk, dir).map_err(not_locked(dir))?;
             log::warn!("event=inbox_locked_anew dir={}", dir.display());
         }
-        self.watch.scan(dir, now).map_err(disk("scan", dir))
+        self.watch.scan(&self.disk, dir, now).map_err(disk("scan", dir))
     }
 
     /// A file that the run before moved into the spool.
@@ -445,7 +452,7 @@ where
         let file = self.watch.finished(now).find(is_ready)?.clone();
         let mods = MODS.iter().filter_map(|end| self.watch.file(&format!("{}{end}", file.name)));
         let files: Vec<Watched> = mods.cloned().chain(std::iter::once(file.clone())).collect();
-        let can_move = |file: &Watched| file.stamp.was_put_here() && file.stamp.is_ours_alone();
+        let can_move = |file: &Watched| file.stamp.was_put_here() && file.stamp.is_sole_name();
         let by_copy = self.settings.archive_dir.is_some() || !files.iter().all(can_move);
         let mut parts = self.adopted_mods(&file.name);
         parts.extend(files.into_iter().map(|file| Part::found(&self.settings.dir, file)));

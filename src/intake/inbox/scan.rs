@@ -11,13 +11,11 @@
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap, HashSet};
-use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::Access;
+use crate::spool::{Disk, Stamp};
 
 /// `TsFile`s that are watched at one time, the longest unchanged ones first; the others wait until some of
 /// these are gone. Mods are watched beside their `TsFile`.
@@ -25,57 +23,6 @@ const WATCHED_MAX: usize = 1024;
 /// `TsFile`s that are remembered besides because they are left alone for now: they take no place of one that
 /// may go. Some 1 MiB.
 const PUT_OFF_MAX: usize = 4096;
-
-/// What shows that a file has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(super) struct Stamp {
-    pub(super) bytes: u64,
-    inode: u64,
-    device: u64,
-    /// Nanoseconds since 1970.
-    modified: i64,
-    changed: i64,
-    links: u64,
-}
-
-impl Stamp {
-    fn new(metadata: &Metadata) -> Self {
-        let nanos = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000_000) + nanos;
-        Self {
-            bytes: metadata.len(),
-            inode: metadata.ino(),
-            device: metadata.dev(),
-            modified: nanos(metadata.mtime(), metadata.mtime_nsec()),
-            changed: nanos(metadata.ctime(), metadata.ctime_nsec()),
-            links: metadata.nlink(),
-        }
-    }
-
-    /// Of the regular file at `path`; nothing else is followed.
-    pub(super) fn of(path: &Path) -> io::Result<Self> {
-        let metadata = std::fs::symlink_metadata(path)?;
-        if metadata.is_file() {
-            Ok(Self::new(&metadata))
-        } else {
-            Err(io::ErrorKind::NotFound.into())
-        }
-    }
-
-    /// Of an open file, which is the same one if the stamps are equal.
-    pub(super) fn of_open(file: &std::fs::File) -> io::Result<Self> {
-        file.metadata().map(|metadata| Self::new(&metadata))
-    }
-
-    /// Something was done to the file after its last write.
-    pub(super) const fn was_put_here(&self) -> bool {
-        self.changed > self.modified
-    }
-
-    /// Nobody has another name for it: it can be moved, and is then ours alone.
-    pub(super) const fn is_ours_alone(&self) -> bool {
-        self.links == 1
-    }
-}
 
 /// A file in the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +54,7 @@ impl Watched {
 pub(super) struct Watch {
     files: Vec<Watched>,
     orphans: Option<Orphans>,
+    unreadable: Option<(String, io::Error)>,
 }
 
 /// Mods that lie in the inbox without their `TsFile`: nothing becomes of them.
@@ -132,24 +80,35 @@ impl Orphans {
 impl Watch {
     /// Looks through the directory, after a check that files may be taken out of it. Hidden files,
     /// directories, links, and names that are not UTF-8 are left alone.
-    pub(super) fn scan(&mut self, dir: &Path, now: Instant) -> io::Result<()> {
+    pub(super) fn scan<D: Disk>(&mut self, disk: &D, dir: &Path, now: Instant) -> io::Result<()> {
         // Else the spool would take the refusal of a rename for a failing disk.
-        rustix::fs::access(dir, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)?;
+        disk.check_shared_dir(dir)?;
         let before = std::mem::take(&mut self.files);
         let before: Before<'_> = before.iter().map(|file| (file.name.as_str(), file)).collect();
         let (mut ready, mut put_off) = (Oldest::new(WATCHED_MAX), Oldest::new(PUT_OFF_MAX));
         let mut has_mods = false;
-        each_name(dir, |name| {
+        let mut unreadable = None;
+        each_name(disk, dir, |name| {
             has_mods |= ts_file_of(name).is_some();
             if !name.ends_with(TS_FILE) {
                 return;
             }
-            let Some(file) = seen(&before, dir, name, now) else { return };
+            let file = match seen(disk, &before, (dir, name), now) {
+                Ok(Some(file)) => file,
+                Ok(None) => return,
+                Err(error) => {
+                    unreadable.get_or_insert_with(|| (name.to_owned(), error));
+                    return;
+                }
+            };
             let is_put_off = file.put_off.is_some_and(|until| until > now);
             if is_put_off { &mut put_off } else { &mut ready }.push(file);
         })?;
         self.files = ready.into_files().chain(put_off.into_files()).collect();
-        let mods = if has_mods { self.find_mods(&before, dir, now)? } else { Vec::new() };
+        self.unreadable = unreadable;
+        let found = if has_mods { self.find_mods(disk, &before, dir, now) } else { Ok(Vec::new()) };
+        // Without its mods a file would be another one.
+        let mods = found.inspect_err(|_| self.files.clear())?;
         self.files.extend(mods);
         if !has_mods {
             self.orphans = None;
@@ -158,26 +117,30 @@ impl Watch {
     }
 
     /// The mods of what is watched. Others have a `TsFile` that waits for its turn, or are orphans.
-    fn find_mods(
+    fn find_mods<D: Disk>(
         &mut self,
+        disk: &D,
         before: &Before<'_>,
         dir: &Path,
         now: Instant,
     ) -> io::Result<Vec<Watched>> {
         let watched: HashSet<&str> = self.files.iter().map(|file| file.name.as_str()).collect();
-        let mut mods = Vec::new();
+        let (mut mods, mut unreadable) = (Vec::new(), Vec::new());
         let mut orphans: Option<Orphans> = None;
-        each_name(dir, |name| {
+        each_name(disk, dir, |name| {
             let Some(ts_file) = ts_file_of(name) else { return };
             if watched.contains(ts_file) {
-                mods.extend(seen(before, dir, name, now));
+                match seen(disk, before, (dir, name), now) {
+                    Ok(file) => mods.extend(file),
+                    Err(error) => unreadable.push((ts_file.to_owned(), error)),
+                }
                 return;
             }
             let is_there = |error: io::Error| error.kind() != io::ErrorKind::NotFound;
-            if Stamp::of(&dir.join(ts_file)).map_or_else(is_there, |_| true) {
+            if disk.stamp(&dir.join(ts_file)).map_or_else(is_there, |_| true) {
                 return;
             }
-            let Ok(Stamp { modified, .. }) = Stamp::of(&dir.join(name)) else { return };
+            let Ok(Stamp { modified, .. }) = disk.stamp(&dir.join(name)) else { return };
             let count = orphans.as_ref().map_or(0, |orphans| orphans.count);
             let older = orphans.take().filter(|known| known.modified <= modified);
             let oldest = older.unwrap_or_else(|| Orphans {
@@ -194,7 +157,15 @@ impl Watch {
             found.since = known.since;
         }
         self.orphans = orphans;
+        self.files.retain(|file| !unreadable.iter().any(|(name, _)| *name == file.name));
+        self.unreadable = self.unreadable.take().or_else(|| unreadable.into_iter().next());
         Ok(mods)
+    }
+
+    /// A `TsFile` that is there, and of which, or of whose mods, the disk tells nothing: the last scan has left it out.
+    /// Others may be like it.
+    pub(super) const fn take_unreadable(&mut self) -> Option<(String, io::Error)> {
+        self.unreadable.take()
     }
 
     /// Mods that the last scan found without their `TsFile`.
@@ -231,24 +202,30 @@ impl Watch {
 type Before<'a> = HashMap<&'a str, &'a Watched>;
 
 /// A file as it is now; `None` if it has gone since, or is none.
-fn seen(before: &Before<'_>, dir: &Path, name: &str, now: Instant) -> Option<Watched> {
-    let stamp = Stamp::of(&dir.join(name)).ok()?;
+fn seen<D: Disk>(
+    disk: &D,
+    before: &Before<'_>,
+    (dir, name): (&Path, &str),
+    now: Instant,
+) -> io::Result<Option<Watched>> {
+    let stamp = match disk.stamp(&dir.join(name)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        stamp => stamp?,
+    };
     let same = before.get(name).filter(|before| before.stamp == stamp);
-    Some(match same {
+    Ok(Some(match same {
         Some(before) => Watched { settled: true, ..(*before).clone() },
         None => Watched { name: name.to_owned(), stamp, since: now, settled: false, put_off: None },
-    })
+    }))
 }
 
 /// Every name that is not hidden and is UTF-8.
-fn each_name(dir: &Path, mut found: impl FnMut(&str)) -> io::Result<()> {
-    for entry in std::fs::read_dir(dir)? {
-        let name = entry?.file_name();
-        if let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) {
+fn each_name<D: Disk>(disk: &D, dir: &Path, mut found: impl FnMut(&str)) -> io::Result<()> {
+    disk.list(dir, &mut |name| {
+        if !name.starts_with('.') {
             found(name);
         }
-    }
-    Ok(())
+    })
 }
 
 /// The name of the `TsFile` to which mods of this name belong.
@@ -315,8 +292,13 @@ impl Eq for Aged {}
 mod tests {
     use super::super::tests::rename_later;
     use super::*;
+    use crate::spool::RealDisk;
     use std::fs;
     use std::time::SystemTime;
+
+    fn disk(dir: &Path) -> RealDisk {
+        RealDisk::new(dir)
+    }
 
     fn names(watch: &Watch, now: Instant) -> Vec<String> {
         watch.finished(now).map(|file| file.name.clone()).collect()
@@ -338,12 +320,12 @@ mod tests {
         rename_later(&dir.path().join("temporary"), &dir.path().join("renamed.tsfile"));
         fs::write(&path, b"x").unwrap();
         let (mut watch, now) = (Watch::default(), Instant::now());
-        watch.scan(dir.path(), now).unwrap();
+        watch.scan(&disk(dir.path()), dir.path(), now).unwrap();
         assert_eq!(names(&watch, now), ["renamed.tsfile"]);
         fs::write(&path, b"xy").unwrap();
-        watch.scan(dir.path(), now).unwrap();
+        watch.scan(&disk(dir.path()), dir.path(), now).unwrap();
         assert_eq!(names(&watch, now), ["renamed.tsfile"]);
-        watch.scan(dir.path(), now + Duration::from_secs(2)).unwrap();
+        watch.scan(&disk(dir.path()), dir.path(), now + Duration::from_secs(2)).unwrap();
         assert_eq!(names(&watch, now), ["renamed.tsfile", "a.tsfile"]);
         assert_eq!(
             watch.file("a.tsfile").unwrap().quiet(now + Duration::from_secs(5)).as_secs(),
@@ -362,8 +344,8 @@ mod tests {
         fs::create_dir(dir.path().join("d.tsfile")).unwrap();
         std::os::unix::fs::symlink("/etc/hostname", dir.path().join("e.tsfile")).unwrap();
         let (mut watch, now) = (Watch::default(), Instant::now());
-        watch.scan(dir.path(), now).unwrap();
-        watch.scan(dir.path(), now).unwrap();
+        watch.scan(&disk(dir.path()), dir.path(), now).unwrap();
+        watch.scan(&disk(dir.path()), dir.path(), now).unwrap();
         let mut seen = names(&watch, now);
         seen.sort();
         assert_eq!(seen, ["a.tsfile", "a.tsfile.mods", "a.tsfile.mods2"]);
@@ -378,7 +360,7 @@ mod tests {
             set_modified(&path, SystemTime::UNIX_EPOCH + Duration::from_secs(10_000 - number));
         }
         let (mut watch, now) = (Watch::default(), Instant::now());
-        watch.scan(dir.path(), now).unwrap();
+        watch.scan(&disk(dir.path()), dir.path(), now).unwrap();
         let seen = names(&watch, now);
         assert_eq!(seen.len(), WATCHED_MAX);
         assert_eq!(seen[0], "1033.tsfile");
@@ -393,9 +375,36 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.tsfile");
         fs::write(&path, b"x").unwrap();
-        assert!(Stamp::of(&path).unwrap().is_ours_alone());
+        assert!(disk(dir.path()).stamp(&path).unwrap().is_sole_name());
         fs::hard_link(&path, dir.path().join("b")).unwrap();
-        assert!(!Stamp::of(&path).unwrap().is_ours_alone());
+        assert!(!disk(dir.path()).stamp(&path).unwrap().is_sole_name());
+    }
+
+    #[test]
+    #[cfg(feature = "simulation")]
+    fn a_file_does_not_go_without_mods_that_the_disk_does_not_show() {
+        use crate::spool::{Fault, SimDisk};
+        let (dir, now) = (Path::new("/inbox"), Instant::now());
+        let mut left_out = 0;
+        for call in 0..10 {
+            let disk = SimDisk::new(1, 1 << 20);
+            disk.place(&dir.join("a.tsfile"), b"x");
+            disk.place(&dir.join("a.tsfile.mods"), b"x");
+            let mut watch = Watch::default();
+            disk.schedule(call, Fault::Io, false);
+            let scanned = watch.scan(&disk, dir, now);
+            if scanned.is_ok() && watch.file("a.tsfile").is_none() {
+                let (name, _) = watch.take_unreadable().unwrap();
+                assert_eq!(name, "a.tsfile");
+                left_out += 1;
+            }
+            let is_there = |name: &str| watch.file(name).is_some();
+            assert_eq!(is_there("a.tsfile"), is_there("a.tsfile.mods"), "{call}");
+            disk.heal();
+            watch.scan(&disk, dir, now).unwrap();
+            assert!(watch.file("a.tsfile").is_some() && watch.take_unreadable().is_none());
+        }
+        assert_eq!(left_out, 2, "once for each of the two");
     }
 
     #[test]
@@ -413,13 +422,13 @@ mod tests {
         put("new.tsfile.mods", 9000);
         put("new.tsfile", 9000);
         let (mut watch, now) = (Watch::default(), Instant::now());
-        watch.scan(dir.path(), now).unwrap();
+        watch.scan(&disk(dir.path()), dir.path(), now).unwrap();
         assert!(watch.file("new.tsfile").is_none());
         for number in 0..WATCHED_MAX {
             watch.put_off(&format!("bad{number}.tsfile"), now + Duration::from_mins(1));
         }
         let later = now + Duration::from_secs(1);
-        watch.scan(dir.path(), later).unwrap();
+        watch.scan(&disk(dir.path()), dir.path(), later).unwrap();
         assert_eq!(names(&watch, later), ["new.tsfile", "new.tsfile.mods"]);
         let bad = watch.file("bad0.tsfile").unwrap();
         assert_eq!(bad.quiet(later).as_secs(), 1, "it is remembered");
@@ -427,7 +436,7 @@ mod tests {
         assert_eq!((orphans.count, orphans.oldest.as_str()), (WATCHED_MAX, "orphan0.tsfile.mods"));
         assert_eq!(orphans.quiet(later).as_secs(), 1);
         put("orphan0.tsfile", 9000);
-        watch.scan(dir.path(), later).unwrap();
+        watch.scan(&disk(dir.path()), dir.path(), later).unwrap();
         let orphans = watch.orphans().unwrap();
         assert_eq!((orphans.count, orphans.oldest.as_str()), (1023, "orphan1.tsfile.mods"));
         assert_eq!(orphans.quiet(later).as_secs(), 0);

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::store::{AdoptedFile, Store, StoreError, TakenFile};
 use crate::data::Sequence;
 use crate::limits;
-use crate::ops::clock;
+use crate::ops::clock::{self, EpochMillis};
 use crate::spool::{
     Arrival, Disk, Entry, FileList, FileReader, Kind, NewFileEntry, Outcome, PartialId, Reader,
     SealedFile, Source, Spool,
@@ -24,6 +24,11 @@ pub trait OnSpool {
         &mut self,
         work: impl FnOnce(&mut Spool<Self::Disk>) -> R + Send + 'static,
     ) -> Result<R, StoreError>;
+
+    /// The time of an entry's arrival.
+    fn wall(&self) -> EpochMillis {
+        clock::wall()
+    }
 }
 
 /// A [`Store`] that asks the spool.
@@ -73,7 +78,7 @@ impl<C: OnSpool> Store for SpoolStore<C> {
 
     fn seal(&mut self, files: &[TakenFile]) -> Result<Sequence, StoreError> {
         let files = files.to_vec();
-        let wall = clock::wall();
+        let wall = self.caller.wall();
         let arrival = Arrival { wall_ms: wall.0, trusted: wall.is_dated() };
         let outcome = self.caller.on_spool(move |spool| {
             let sealed: Vec<_> = files.iter().map(sealed).collect();

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::away::PutAway;
-use super::job::{Copying, Hashing, Job, Part, Stage};
+use super::job::{Hashing, Job, Part, Stage};
 use super::journal::{Original, Taking};
 use super::{Inbox, Step, Stop, Store, StoreError, TakenFile, away, disk, journal};
 use crate::spool::{Disk, PartialError, PartialId};
@@ -55,11 +55,11 @@ where
         if job.parts.len() > 2 {
             return Ok(Some("has both .mods and .mods2".to_owned()));
         }
-        let outcome = match file.partial {
-            Some(partial) => tail::check(&self.store.open(partial)?),
-            None => {
-                tail::check(&file.open_original().map_err(Stop::of_original("open", &*file.name))?)
-            }
+        let outcome = if let Some(partial) = file.partial {
+            tail::check(&self.store.open(partial)?)
+        } else {
+            let opened = file.open_original(&self.disk);
+            tail::check(&opened.map_err(Stop::of_original("open", &*file.name))?)
         };
         match outcome {
             Ok(_) => Ok(None),
@@ -82,12 +82,12 @@ where
             (Some(hashing), _) => hashing,
             (None, Some(partial)) => Hashing::new(self.store.open(partial)?),
             (None, None) => {
-                let opened = part.open_original();
+                let opened = part.open_original(&self.disk);
                 Hashing::new(opened.map_err(Stop::of_original("open", &*part.name))?)
             }
         };
         let done = current.step().map_err(Stop::of_original("read", &*part.name))?;
-        part.check_original().map_err(Stop::of_original("look at", &*part.name))?;
+        part.check_original(&self.disk).map_err(Stop::of_original("look at", &*part.name))?;
         part.hash = done;
         job.stage = Stage::Hash(done.is_none().then_some(current));
         Ok(())
@@ -102,18 +102,18 @@ where
             job.stage = Stage::Enter;
             return Ok(());
         };
-        let current = if let Some(copying) = copying.take() {
+        let mut current = if let Some(copying) = copying.take() {
             copying
         } else {
             self.store.room_for(bytes)?;
-            let from = part.open_original().map_err(Stop::of_original("open", &*part.name))?;
             // Somebody may have removed it.
             self.disk.create_dir(&staging).map_err(disk("make", &staging))?;
-            let path = staging.join(&part.name);
-            Copying::new(from, path.clone()).map_err(disk("create", path))?
+            let copying = part.copying(staging.join(&part.name));
+            copying.map_err(Stop::of_original("open", &*part.name))?
         };
-        let is_done = current.step().map_err(disk("copy", &*part.name))?;
-        part.check_original().map_err(Stop::of_original("look at", &*part.name))?;
+        let stepped = current.step(&self.disk);
+        let is_done = stepped.map_err(Stop::of_original("copy", &*part.name))?;
+        part.check_original(&self.disk).map_err(Stop::of_original("look at", &*part.name))?;
         if is_done {
             part.staged = Some(current.path().to_owned());
         }

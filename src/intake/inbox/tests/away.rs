@@ -69,8 +69,8 @@ fn an_archive_on_another_file_system_that_is_full_is_left_clean_and_asked_less_a
 fn a_large_file_goes_to_an_archive_of_another_file_system_in_steps() {
     let machine = Machine::new();
     machine.world().archive = Some(io::ErrorKind::CrossesDevices);
-    let mut mods = vec![7; 20 << 20];
-    mods[19 << 20] = 8;
+    let mut mods = vec![7; 28 << 20];
+    mods[27 << 20] = 8;
     machine.write("a.tsfile.mods", &mods);
     machine.write("a.tsfile", TS_FILE_BYTES);
     let mut inbox = machine.open(true).expect("opens");

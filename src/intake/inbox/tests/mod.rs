@@ -10,10 +10,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::scan::Stamp;
 use super::*;
 use crate::data::ReadAt;
-use crate::spool::{self, FileList, FileReader, OpenMode, PartialId, RealDisk, Spool};
+use crate::spool::{self, FileList, FileReader, OpenMode, PartialId, RealDisk, Spool, Stamp};
 
 const TS_FILE_BYTES: &[u8] = include_bytes!("../../../../tests/samples/v3_tiny.tsfile");
 
@@ -21,7 +20,8 @@ const TS_FILE_BYTES: &[u8] = include_bytes!("../../../../tests/samples/v3_tiny.t
 /// some milliseconds.
 pub(super) fn rename_later(from: &Path, to: &Path) {
     let aside = from.with_extension("aside");
-    while !Stamp::of(from).expect("it is there").was_put_here() {
+    let disk = RealDisk::new(Path::new("/"));
+    while !disk.stamp(from).expect("it is there").was_put_here() {
         fs::rename(from, &aside).expect("renamed");
         fs::rename(&aside, from).expect("renamed back");
     }
@@ -437,6 +437,14 @@ impl Disk for Machine {
 
     fn file_bytes(&self, path: &Path) -> io::Result<u64> {
         self.disk.file_bytes(path)
+    }
+
+    fn stamp(&self, path: &Path) -> io::Result<Stamp> {
+        self.disk.stamp(path)
+    }
+
+    fn check_shared_dir(&self, path: &Path) -> io::Result<()> {
+        self.disk.check_shared_dir(path)
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
