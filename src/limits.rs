@@ -202,6 +202,9 @@ pub const TSFILE_PAGE_BYTES_MAX: usize = 16 * MIB;
 pub const TSFILE_PAGE_POINTS_MAX: usize = 1024 * KIB;
 /// Levels of the index of a `TsFile`: with two children a node, more devices than a disk can hold.
 pub const TSFILE_INDEX_DEPTH_MAX: usize = 16;
+/// How often the bytes of the index of a `TsFile` are read in a walk over its devices. Of a sound file once, and by a deep
+/// check, which takes the times of a device before its values, twice and a root more.
+pub const TSFILE_INDEX_WALKS_MAX: u64 = 4;
 /// Columns of an aligned device that are read side by side; wider ones take more rounds.
 pub const TSFILE_COLUMNS_AT_ONCE: usize = 1024;
 /// Bytes that are copied at one time from one `TsFile` to another.

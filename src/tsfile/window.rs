@@ -109,6 +109,16 @@ pub enum TsFileError {
         /// Where it stands.
         offset: u64,
     },
+    /// An index whose nodes lead to the same bytes again and again.
+    #[error(
+        "the index leads to the same bytes again and again: {max} bytes were read up to byte {offset}"
+    )]
+    Shared {
+        /// Where the walk ended.
+        offset: u64,
+        /// Bytes that are read at most.
+        max: u64,
+    },
     /// A chunk of another series, or of another type, than the index says.
     #[error("the chunk at byte {offset} is of another series or type than the index says")]
     OtherChunk {
@@ -154,6 +164,7 @@ impl TsFileError {
             | Self::Large { offset, .. }
             | Self::Text { offset, .. }
             | Self::FirstKey { offset }
+            | Self::Shared { offset, .. }
             | Self::OtherChunk { offset }
             | Self::Codec { offset, .. }
             | Self::Compressed { offset, .. }

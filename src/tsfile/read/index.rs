@@ -73,6 +73,7 @@ struct Level<'f, R: ?Sized> {
 impl<'f, R: ReadAt> Tree<'f, R> {
     /// A tree whose root the window stands before; says where the root ends, too.
     pub(crate) fn new(
+        file: &TsFile<R>,
         root: Window<'f, R>,
         keys: KeyForm,
         of_devices: bool,
@@ -80,7 +81,7 @@ impl<'f, R: ReadAt> Tree<'f, R> {
     ) -> Result<(Self, u64), TsFileError> {
         let (inner, leaf) = if of_devices { (0, 1) } else { (2, 3) };
         let mut tree = Self { levels: heapless::Vec::new(), keys, inner, leaf, bounds, bytes: 0 };
-        let end = tree.enter(root)?;
+        let end = tree.enter(file, root)?;
         Ok((tree, end))
     }
 
@@ -90,7 +91,7 @@ impl<'f, R: ReadAt> Tree<'f, R> {
     }
 
     /// The next entry of a leaf. After an error the tree is over.
-    pub(crate) fn next(&mut self, file: &'f R) -> Result<Option<Entry>, TsFileError> {
+    pub(crate) fn next(&mut self, file: &'f TsFile<R>) -> Result<Option<Entry>, TsFileError> {
         let entry = self.walk(file);
         if entry.is_err() {
             self.levels.clear();
@@ -98,7 +99,7 @@ impl<'f, R: ReadAt> Tree<'f, R> {
         entry
     }
 
-    fn walk(&mut self, file: &'f R) -> Result<Option<Entry>, TsFileError> {
+    fn walk(&mut self, file: &'f TsFile<R>) -> Result<Option<Entry>, TsFileError> {
         loop {
             let Some(level) = self.levels.last_mut() else { return Ok(None) };
             if level.left == 0 {
@@ -110,19 +111,41 @@ impl<'f, R: ReadAt> Tree<'f, R> {
                 return Ok(Some(entry));
             }
             let expected = entry.key;
-            self.enter(Window::new(file, entry.span.start, entry.span.end))?;
+            self.enter(file, file.window(entry.span.start, entry.span.end))?;
             self.check_first_key(&expected)?;
         }
     }
 
     /// Reads over a node to learn its end and kind, and goes back to its first entry.
-    fn enter(&mut self, mut window: Window<'f, R>) -> Result<u64, TsFileError> {
+    fn enter(&mut self, file: &TsFile<R>, mut window: Window<'f, R>) -> Result<u64, TsFileError> {
         let start = window.offset();
+        file.may_walk(start)?;
+        let level = self.read(&mut window);
+        let node_end = window.offset();
+        // Of a flawed one, too: many may lead to it.
+        file.walk(node_end - start);
+        let (entries, left, end, is_leaf) = level?;
+        self.bytes += node_end - start;
         let limit = window.end();
+        window.seek(entries, limit);
+        let level = Level { window, left, end, is_leaf };
+        let depth = TSFILE_INDEX_DEPTH_MAX as u64;
+        self.levels.push(level).map_err(|_| TsFileError::Large {
+            what: "index depth",
+            offset: start,
+            got: depth + 1,
+            max: depth,
+        })?;
+        Ok(node_end)
+    }
+
+    /// Reads over a node: where its entries begin, how many they are, where the last one's child ends, and
+    /// whether it is a leaf.
+    fn read(&self, window: &mut Window<'f, R>) -> Result<(u64, u32, u64, bool), TsFileError> {
         let count = window.count("index entry count", 9)?;
         let entries = window.offset();
         for _ in 0..count {
-            skip_key(&mut window, self.keys)?;
+            skip_key(window, self.keys)?;
             window.skip(8, "index entry")?;
         }
         let end = window.position("index end", self.bounds.start, self.bounds.end)?;
@@ -132,18 +155,7 @@ impl<'f, R: ReadAt> Tree<'f, R> {
             within("index node type", offset, kind.into(), self.inner.into(), self.leaf.into())?;
             return Err(TsFileError::Unknown { what: "index node type", offset, got: kind });
         }
-        let node_end = window.offset();
-        self.bytes += node_end - start;
-        window.seek(entries, limit);
-        let level = Level { window, left: count, end, is_leaf: kind == self.leaf };
-        let depth = TSFILE_INDEX_DEPTH_MAX as u64;
-        self.levels.push(level).map_err(|_| TsFileError::Large {
-            what: "index depth",
-            offset: start,
-            got: depth + 1,
-            max: depth,
-        })?;
-        Ok(node_end)
+        Ok((entries, count, end, kind == self.leaf))
     }
 
     /// A node's first key is the key that leads to it: searches rely on it.
@@ -241,7 +253,7 @@ impl<'f, R: ReadAt> Devices<'f, R> {
     #[expect(clippy::should_implement_trait, reason = "an iterator that can fail")]
     pub fn next(&mut self) -> Result<Option<Device>, TsFileError> {
         loop {
-            if let Some(entry) = self.tree.next(&self.file.file)? {
+            if let Some(entry) = self.tree.next(self.file)? {
                 return Ok(Some(Device { id: entry.key, root: entry.span }));
             }
             if self.roots_left == 0 {
@@ -253,7 +265,7 @@ impl<'f, R: ReadAt> Devices<'f, R> {
                 window.skip_text("table name")?;
             }
             let before = self.tree.bytes();
-            let end = self.tree.enter(window);
+            let end = self.tree.enter(self.file, window);
             self.root_bytes += self.tree.bytes() - before;
             if end.is_err() {
                 self.roots_left = 0;

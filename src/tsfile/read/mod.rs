@@ -9,7 +9,8 @@
 //! ```
 //!
 //! The index is walked, one entry of each of its levels in hand; lists of chunks are walked; a page is the
-//! unit that lies in memory, and a larger one than [`TSFILE_PAGE_BYTES_MAX`] is refused.
+//! unit that lies in memory, and a larger one than [`TSFILE_PAGE_BYTES_MAX`] is refused. What several nodes point to is
+//! walked over as often, but no more than the index is long a few times over.
 //!
 //! [`TSFILE_PAGE_BYTES_MAX`]: crate::limits::TSFILE_PAGE_BYTES_MAX
 
@@ -22,6 +23,8 @@ mod series;
 mod tally;
 #[cfg(test)]
 mod tests;
+
+use std::cell::Cell;
 
 pub use self::chunk::{ChunkHeader, PageHeader, Pages};
 pub(super) use self::deletions::Gone;
@@ -39,12 +42,15 @@ use super::statistics::Statistics;
 use super::tail::{self, Summary};
 use super::window::{TsFileError, WIDE_WINDOW_BYTES, Window};
 use crate::data::{DataType, ReadAt};
+use crate::limits::TSFILE_INDEX_WALKS_MAX;
 
 /// An open file whose two ends are sound.
 #[derive(Debug)]
 pub struct TsFile<R> {
     file: R,
     summary: Summary,
+    /// Bytes of the index that were walked over since the last walk over devices began.
+    walked: Cell<u64>,
 }
 
 impl<R: ReadAt> TsFile<R> {
@@ -54,7 +60,7 @@ impl<R: ReadAt> TsFile<R> {
     /// As [`tail::check`].
     pub fn open(file: R) -> Result<Self, TsFileError> {
         let summary = tail::check(&file)?;
-        Ok(Self { file, summary })
+        Ok(Self { file, summary, walked: Cell::new(0) })
     }
 
     /// What the two ends say.
@@ -91,12 +97,27 @@ impl<R: ReadAt> TsFile<R> {
         Ok((start, bytes, Shape { bits, hashes: window.var("bloom filter hash count")? }))
     }
 
-    /// Walks over all devices in the order of the index.
+    /// Walks over all devices in the order of the index. One walk at a time: with the series of its devices it ends
+    /// with an error once it has read [`TSFILE_INDEX_WALKS_MAX`] times what the index has.
     ///
     /// # Errors
     /// [`TsFileError`] if a root cannot be read.
     pub fn devices(&self) -> Result<Devices<'_, R>, TsFileError> {
+        self.walked.set(0);
         Devices::new(self)
+    }
+
+    /// Whether the walk may go on: nodes may be shared, and then there are more ways through the index than a
+    /// computer can go.
+    fn may_walk(&self, offset: u64) -> Result<(), TsFileError> {
+        let index = self.bytes().saturating_sub(self.summary.separator);
+        let max = index.saturating_mul(TSFILE_INDEX_WALKS_MAX);
+        if self.walked.get() > max { Err(TsFileError::Shared { offset, max }) } else { Ok(()) }
+    }
+
+    /// So many bytes of the index were walked over.
+    fn walk(&self, bytes: u64) {
+        self.walked.set(self.walked.get().saturating_add(bytes));
     }
 
     /// Walks over the series of a device in the order of the index; the time column of an aligned one

@@ -75,7 +75,7 @@ impl<'f, R: ReadAt> SeriesOf<'f, R> {
     pub(super) fn new(file: &'f TsFile<R>, device: &Device) -> Result<Self, TsFileError> {
         let bounds = Span { start: file.summary.separator + 1, end: file.block_start() };
         let root = file.window(device.root.start, device.root.end);
-        let (tree, _) = Tree::new(root, KeyForm::Text, false, bounds)?;
+        let (tree, _) = Tree::new(file, root, KeyForm::Text, false, bounds)?;
         Ok(Self { file, tree, window: file.wide_window(0, 0), bytes: 0 })
     }
 
@@ -87,9 +87,12 @@ impl<'f, R: ReadAt> SeriesOf<'f, R> {
     pub fn next(&mut self) -> Result<Option<Series>, TsFileError> {
         let mut key = None;
         if self.window.left() == 0 {
-            let Some(entry) = self.tree.next(&self.file.file)? else { return Ok(None) };
+            let Some(entry) = self.tree.next(self.file)? else { return Ok(None) };
+            self.file.may_walk(entry.span.start)?;
             self.window.seek(entry.span.start, entry.span.end);
-            self.bytes += entry.span.end - entry.span.start;
+            let bytes = self.window.left();
+            self.file.walk(bytes);
+            self.bytes += bytes;
             key = Some(entry.key);
         }
         let series = Series::read(&mut self.window);

@@ -145,6 +145,37 @@ fn read_all(bytes: &[u8]) -> Result<u64, TsFileError> {
     Ok(count)
 }
 
+/// Each of 15 levels has four nodes, and each of them leads to all four of the next: a thousand million ways.
+const SHARED: &[u8] = include_bytes!("../../../tests/fuzz/corpus/tsfile/shared_nodes");
+
+#[test]
+fn a_walk_ends_however_many_ways_the_index_has() {
+    assert!(matches!(read_all(SHARED), Err(TsFileError::Shared { .. })));
+    let file = TsFile::open(SHARED).expect("sound ends");
+    assert!(matches!(Tally::of(&file), Err(TsFileError::Shared { .. })));
+    // The devices alone, without their series.
+    let mut devices = file.devices().expect("index");
+    let ended = std::iter::from_fn(|| devices.next().transpose()).find_map(Result::err);
+    assert!(matches!(ended, Some(TsFileError::Shared { .. })));
+    assert!(matches!(devices.next(), Ok(None)), "over");
+}
+
+#[test]
+fn a_walk_over_the_same_series_again_and_again_ends() {
+    let bytes = sample("v3_tiny.tsfile");
+    let file = TsFile::open(&bytes[..]).expect("sound");
+    let device = file.devices().expect("index").next().expect("index").expect("one");
+    let walks = std::iter::from_fn(|| {
+        let mut list = file.series(&device).ok()?;
+        list.next().ok()?
+    });
+    let sound = usize::try_from(TSFILE_INDEX_WALKS_MAX).expect("small");
+    assert!((sound..100).contains(&walks.take(100).count()));
+    // A new walk over the devices begins anew.
+    assert_eq!(listing(&bytes, None, TimeRange::ALL).len(), 3);
+    assert!(Tally::of(&file).is_ok());
+}
+
 #[test]
 fn no_flipped_bit_panics() {
     for name in ["v3_tiny", "v3_aligned", "v4_depth", "batch_v4", "py_table"] {
