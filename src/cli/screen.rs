@@ -179,6 +179,10 @@ fn rest(status: &Status, out: &mut impl Write) -> io::Result<()> {
             (landing.files, Bytes(landing.bytes), landing.pending_entries);
         writeln!(out, "LANDED      {files} files, {bytes}; {waiting} entries wait")?;
     }
+    if landing.removed_files > 0 {
+        let (files, bytes) = (landing.removed_files, Bytes(landing.removed_bytes));
+        writeln!(out, "            {files} files, {bytes}, were removed to keep its limits")?;
+    }
     let (now, peak) = (Bytes(node.memory_bytes), Bytes(node.memory_peak_bytes));
     writeln!(out, "MEMORY      {now}, at most {peak}")?;
     writeln!(out, "IDENTITY    {}  version {}", node.origin_id, node.version)

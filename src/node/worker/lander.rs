@@ -14,8 +14,8 @@ use crate::ops::clock;
 use crate::ops::log::Repeating;
 use crate::ops::stamp::{Loop, Operation};
 use crate::sink::landing::{
-    Landed, Landing, LandingError, Limits, Settings, SpoolSource, Step, Totals, What, WhenFull,
-    check_dir,
+    Landed, Landing, LandingError, Limits, Removed, Settings, SpoolSource, Step, Totals, What,
+    WhenFull, check_dir,
 };
 use crate::spool::{ConsumerId, Disk};
 use crate::twin::Conflict;
@@ -171,16 +171,36 @@ impl<D: Disk> Lander<D> {
             }
             Step::Worked | Step::Unfit { .. } => {}
             Step::Landed(landed) => self.tell(&landed),
-            Step::Full { needed, present, max_bytes } => {
-                let what =
-                    format!("{present} bytes of at most {max_bytes} lie there, {needed} more wait");
-                board.raise(Report::new(TroubleKind::LandingFull, what), clock::wall());
-                return Next::Pause(clock::now() + TROUBLE_PAUSE);
+            Step::Full { needed, present, ledgers, max_bytes } => {
+                let ledgers = match ledgers {
+                    0 => String::new(),
+                    bytes => format!(" ({bytes} of them full ledgers, landing.jsonl.N)"),
+                };
+                let what = format!(
+                    "{present} bytes{ledgers} of at most {max_bytes} lie there, {needed} more wait"
+                );
+                return self.wait_for_room(Report::new(TroubleKind::LandingFull, what));
+            }
+            Step::TooLarge { needed, max_bytes } => {
+                let what = format!(
+                    "what is to land next has {needed} bytes, of at most {max_bytes} that may lie there in all"
+                );
+                let remedy =
+                    format!("raise [landing] max_bytes above {needed}: no file that goes can help");
+                let report = Report::new(TroubleKind::LandingFull, what).remedy(remedy);
+                return self.wait_for_room(report);
             }
         }
         self.advance();
         self.show();
         Next::Now
+    }
+
+    /// Nothing lands before a person has made room.
+    fn wait_for_room(&self, report: Report) -> Next {
+        self.show();
+        self.parts.board.raise(report, clock::wall());
+        Next::Pause(clock::now() + TROUBLE_PAUSE)
     }
 
     /// Lets the spool know how far this has come, if that is further than before.
@@ -254,6 +274,9 @@ impl<D: Disk> Lander<D> {
         gauges.files.set(files);
         gauges.bytes.set(bytes);
         gauges.points.set(points);
+        let Removed { files, bytes } = landing.removed();
+        gauges.removed_files.set(files);
+        gauges.removed_bytes.set(bytes);
     }
 
     fn complain(&mut self, error: &LandingError) {

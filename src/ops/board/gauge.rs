@@ -91,6 +91,10 @@ pub struct LandingGauges {
     pub points: Gauge,
     /// Entries that have not landed.
     pub pending_entries: Gauge,
+    /// Landed files that the node removed since the start, to keep the directory's limits.
+    pub removed_files: Gauge,
+    /// Their bytes.
+    pub removed_bytes: Gauge,
 }
 
 impl Gauge {

@@ -180,6 +180,9 @@ impl Metrics<'_> {
         self.counter1("penstock_landed_files", "Files landed", None, landing.files)?;
         self.counter1("penstock_landed", "Their bytes", BYTES, landing.bytes)?;
         self.counter1("penstock_landed_points", "Their points", None, landing.points)?;
+        let help = "Landed files that were removed to keep the directory's limits";
+        self.counter1("penstock_landing_removed_files", help, None, landing.removed_files)?;
+        self.counter1("penstock_landing_removed", "Their bytes", BYTES, landing.removed_bytes)?;
         let help = "Entries that wait for landing";
         self.gauge1("penstock_landing_pending_entries", help, None, landing.pending_entries)
     }

@@ -163,6 +163,8 @@ pub struct LandingReport {
     pub bytes: u64,
     pub points: u64,
     pub pending_entries: u64,
+    pub removed_files: u64,
+    pub removed_bytes: u64,
 }
 
 /// What needs a person.
@@ -207,6 +209,8 @@ impl Status {
                 bytes: board.landing.bytes.get(),
                 points: board.landing.points.get(),
                 pending_entries: board.landing.pending_entries.get(),
+                removed_files: board.landing.removed_files.get(),
+                removed_bytes: board.landing.removed_bytes.get(),
             },
             trouble: board.troubles.all().into_iter().map(TroubleReport::of).collect(),
             trouble_unshown: board.troubles.unshown(),

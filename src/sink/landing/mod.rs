@@ -82,7 +82,7 @@ pub use line::{Totals, What};
 pub use place::check_dir;
 use resume::Again;
 use room::{Admission, Room};
-pub use room::{Limits, WhenFull};
+pub use room::{Limits, Removed, WhenFull};
 use run::Gathered;
 use set::Set;
 pub use source::{Item, ItemFile, Part, Source, SpoolFile, SpoolSource};
@@ -285,6 +285,11 @@ impl<D: Disk, S: Source> Landing<D, S> {
         self.ledger.landed()
     }
 
+    /// What was removed since the start to keep the directory's limits.
+    pub const fn removed(&self) -> Removed {
+        self.room.removed()
+    }
+
     /// Does the next bounded part: some entries are looked at, or about 1 MiB is copied or made, or 64 KiB of the
     /// ledger read. `wall` is for `keep_days`.
     ///
@@ -386,9 +391,10 @@ impl<D: Disk, S: Source> Landing<D, S> {
         Ok(match self.room.admit(&self.disk, &self.ledger, needed)? {
             Admission::Yes => None,
             Admission::Later => Some(Step::Worked),
-            Admission::Full(present) => {
-                Some(Step::Full { needed, present, max_bytes: self.max_bytes })
+            Admission::Full { present, ledgers } => {
+                Some(Step::Full { needed, present, ledgers, max_bytes: self.max_bytes })
             }
+            Admission::Never => Some(Step::TooLarge { needed, max_bytes: self.max_bytes }),
         })
     }
 }

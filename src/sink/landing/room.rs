@@ -3,6 +3,21 @@
 //! Scripts fetch files whenever they like, so what lies there is found by asking for each file that the
 //! ledger names, a window of lines a step. Full ledgers are counted, too, and never removed: for a deletion they
 //! are all that there is. Nothing else in the directory is counted or touched.
+//!
+//! Between two counts it is only known what was added. So before a file is removed for another one, and before
+//! anybody is told that the directory is full, everything is counted anew:
+//!
+//! ```text
+//!  does it fit by what is known? -- yes --> it lands
+//!       | no
+//!  is it larger than the limit?  -- yes --> told: nothing is removed for what can never fit
+//!       | no
+//!  is the count fresh?           -- no ---> count, ask again
+//!       | yes
+//!  delete-oldest, and files can make room? -- no --> told
+//!       | yes
+//!  the files of the oldest lines go until it fits, each with a line in the log
+//! ```
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -49,13 +64,42 @@ pub(super) enum Admission {
     Yes,
     /// Work was done to find out; ask again.
     Later,
-    /// Files have to be fetched first; so many bytes lie there.
-    Full(u64),
+    /// Files have to be fetched first.
+    Full {
+        /// Bytes that lie there.
+        present: u64,
+        /// So many of them are full ledgers.
+        ledgers: u64,
+    },
+    /// It is larger than the limit.
+    Never,
 }
+
+/// What was removed before anybody fetched it, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Removed {
+    /// Files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Why a file is removed.
+#[derive(Debug, Clone, Copy)]
+enum Reason {
+    MaxBytes,
+    KeepDays,
+}
+
+/// A count that took longer than this holds for [`COUNT_HOLDS`] times as long as it took, whatever is landed meanwhile, so
+/// that a large directory is counted a tenth of the time at most. Any other one holds until something is landed.
+const COUNT_LONG: Duration = Duration::from_millis(10);
+const COUNT_HOLDS: u32 = 10;
 
 /// A walk over everything that the ledger names.
 #[derive(Debug)]
 struct Count {
+    begun: Instant,
     /// How far it has come.
     spot: Spot,
     /// Bytes so far.
@@ -65,8 +109,8 @@ struct Count {
 }
 
 impl Count {
-    const fn new() -> Self {
-        Self { spot: OLDEST, bytes: 0, oldest: String::new() }
+    const fn new(begun: Instant) -> Self {
+        Self { begun, spot: OLDEST, bytes: 0, oldest: String::new() }
     }
 }
 
@@ -80,7 +124,16 @@ pub(super) struct Room {
     /// The count that is under way.
     count: Option<Count>,
     counted_at: Option<Instant>,
+    /// How long the last count took.
+    count_took: Duration,
+    /// Nothing was landed since then.
+    is_exact: bool,
+    /// A count is due at once.
+    is_wanted: bool,
+    /// The step's time.
+    now: Option<Instant>,
     is_full: bool,
+    removed: Removed,
     /// Everything before was removed.
     oldest: Spot,
     rotations: u64,
@@ -95,7 +148,12 @@ impl Room {
             present: None,
             count: None,
             counted_at: None,
+            count_took: Duration::ZERO,
+            is_exact: false,
+            is_wanted: false,
+            now: None,
             is_full: false,
+            removed: Removed::default(),
             oldest: OLDEST,
             rotations: 0,
         }
@@ -103,7 +161,13 @@ impl Room {
 
     /// Everything is counted anew: another directory has the name.
     pub(super) fn reopen<D: Disk>(&mut self, disk: &D) {
-        *self = Self::open(disk, self.limits, &self.dir);
+        let removed = self.removed;
+        *self = Self { removed, ..Self::open(disk, self.limits, &self.dir) };
+    }
+
+    /// What was removed since the start.
+    pub(super) const fn removed(&self) -> Removed {
+        self.removed
     }
 
     /// Counts on, if a count is due or under way. Returns whether there is more to do.
@@ -118,17 +182,16 @@ impl Room {
             return Ok(false);
         }
         self.age.observe(now, wall);
+        self.now = Some(now);
         self.note_rotation(ledger);
         let interval = if self.is_full { COUNT_INTERVAL_FULL } else { COUNT_INTERVAL };
         let is_due = self.counted_at.is_none_or(|at| now.saturating_duration_since(at) >= interval);
-        if self.count.is_none() && !is_due {
+        if self.count.is_none() && !is_due && !self.is_wanted {
             return Ok(false);
         }
-        let mut count = self.count.take().unwrap_or(Count::new());
+        let mut count = self.count.take().unwrap_or_else(|| Count::new(now));
         let Some((lines, next)) = ledger.next_lines::<Line>(count.spot)? else {
-            self.age.is_at_least(&count.oldest, wall);
-            let bytes = count.bytes.saturating_add(ledger.full_bytes());
-            (self.present, self.counted_at) = (Some(bytes), Some(now));
+            self.counted(&count, ledger.full_bytes(), now, wall);
             if self.limits.keep_days > 0 {
                 self.age.store(disk).map_err(LandingError::disk("note the date in", &self.dir))?;
             }
@@ -144,6 +207,27 @@ impl Room {
         }
         self.count = Some(Count { spot: next, ..count });
         Ok(true)
+    }
+
+    /// A count has come to its end.
+    fn counted(&mut self, count: &Count, ledgers: u64, now: Instant, wall: EpochMillis) {
+        self.age.is_at_least(&count.oldest, wall);
+        self.present = Some(count.bytes.saturating_add(ledgers));
+        self.counted_at = Some(now);
+        self.count_took = now.saturating_duration_since(count.begun);
+        (self.is_exact, self.is_wanted) = (true, false);
+    }
+
+    /// Whether the last count says what lies there now.
+    fn is_fresh(&self) -> bool {
+        let passed = self.now.zip(self.counted_at);
+        let age = passed.map(|(now, at)| now.saturating_duration_since(at));
+        let holds = match self.count_took {
+            _ if self.is_exact => COUNT_INTERVAL_FULL,
+            took if took > COUNT_LONG => took * COUNT_HOLDS,
+            _ => return false,
+        };
+        age.is_some_and(|age| age < holds)
     }
 
     /// Whether `needed` bytes may be added; makes room if that is the operator's choice.
@@ -162,18 +246,26 @@ impl Room {
         if !self.is_full {
             return Ok(Admission::Yes);
         }
-        if self.limits.when_full == WhenFull::Block {
-            return Ok(Admission::Full(present));
+        if needed > self.limits.max_bytes {
+            return Ok(Admission::Never);
+        }
+        if !self.is_fresh() {
+            self.is_wanted = true;
+            return Ok(Admission::Later);
+        }
+        let ledgers = ledger.full_bytes();
+        let target = self.limits.max_bytes - needed;
+        if self.limits.when_full == WhenFull::Block || ledgers > target {
+            return Ok(Admission::Full { present, ledgers });
         }
         let Some((lines, next)) = ledger.next_lines::<Line>(self.oldest)? else {
-            return Ok(Admission::Full(present));
+            return Ok(Admission::Full { present, ledgers });
         };
-        let target = self.limits.max_bytes.saturating_sub(needed);
         for line in &lines {
             if self.present.is_some_and(|present| present <= target) {
                 return Ok(Admission::Later);
             }
-            let freed = self.remove_line(disk, line);
+            let freed = self.remove_line(disk, line, Reason::MaxBytes);
             self.present = self.present.map(|present| present.saturating_sub(freed));
         }
         self.oldest = next;
@@ -183,19 +275,20 @@ impl Room {
     /// So many bytes were landed.
     pub(super) fn add(&mut self, bytes: u64) {
         self.present = self.present.map(|present| present.saturating_add(bytes));
+        self.is_exact = false;
     }
 
     fn note_rotation<D: Disk>(&mut self, ledger: &Ledger<D>) {
         if self.rotations != ledger.rotations() {
             (self.rotations, self.oldest) = (ledger.rotations(), OLDEST);
-            self.count = self.count.as_ref().map(|_| Count::new());
+            self.count = self.count.take().map(|count| Count::new(count.begun));
         }
     }
 
     /// Bytes of a line's files that lie there, after the old ones were removed.
-    fn count_line<D: Disk>(&self, disk: &D, line: &Line) -> u64 {
+    fn count_line<D: Disk>(&mut self, disk: &D, line: &Line) -> u64 {
         if self.is_old(line) {
-            self.remove_line(disk, line);
+            self.remove_line(disk, line, Reason::KeepDays);
         }
         self.paths(line).filter_map(|path| disk.file_bytes(&path).ok()).sum()
     }
@@ -209,16 +302,34 @@ impl Room {
 
     /// Removes a line's files; returns the bytes that became free. What cannot be removed is still
     /// counted.
-    fn remove_line<D: Disk>(&self, disk: &D, line: &Line) -> u64 {
-        let remove = |path: PathBuf| {
-            let bytes = disk.file_bytes(&path).ok()?;
-            disk.remove(&path).ok().map(|()| bytes)
-        };
-        self.paths(line).filter_map(remove).sum()
+    fn remove_line<D: Disk>(&mut self, disk: &D, line: &Line, reason: Reason) -> u64 {
+        let mut freed = 0;
+        for name in line.names() {
+            let path = self.dir.join(name);
+            let Ok(bytes) = disk.file_bytes(&path) else { continue };
+            if disk.remove(&path).is_err() {
+                continue;
+            }
+            log::warn!("event=landed_removed name={name:?} bytes={bytes} why={}", reason.key());
+            self.removed.files += 1;
+            self.removed.bytes += bytes;
+            freed += bytes;
+        }
+        freed
     }
 
     fn paths<'l>(&'l self, line: &'l Line) -> impl Iterator<Item = PathBuf> + 'l {
         line.names().map(|name| self.dir.join(name))
+    }
+}
+
+impl Reason {
+    /// The key of the configuration that has them removed.
+    const fn key(self) -> &'static str {
+        match self {
+            Self::MaxBytes => "max_bytes",
+            Self::KeepDays => "keep_days",
+        }
     }
 }
 

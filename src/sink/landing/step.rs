@@ -32,6 +32,16 @@ pub enum Step {
         needed: u64,
         /// Bytes that lie there.
         present: u64,
+        /// So many of them are ledgers that are full, which nobody but their reader removes.
+        ledgers: u64,
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// What waits is larger than the directory's limit: nothing happens before that is raised, and nothing is removed
+    /// for it.
+    TooLarge {
+        /// Bytes of what waits.
+        needed: u64,
         /// The limit.
         max_bytes: u64,
     },

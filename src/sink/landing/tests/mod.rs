@@ -217,8 +217,8 @@ fn run(landing: &mut Landing<SimDisk, Entries>, now: Instant) -> Result<Vec<Step
         match landing.step(now, NOON)? {
             Step::Idle => return Ok(steps),
             Step::Worked => {}
-            Step::Full { needed, present, max_bytes } => {
-                steps.push(Step::Full { needed, present, max_bytes });
+            step @ (Step::Full { .. } | Step::TooLarge { .. }) => {
+                steps.push(step);
                 return Ok(steps);
             }
             step @ Step::Unfit { .. } => {
@@ -467,7 +467,10 @@ fn a_full_directory_waits_until_files_were_fetched() {
     let mut landing = open(&disk, &Entries::sample(), 3, limits).expect("opens");
     let now = start();
     let steps = run(&mut landing, now).expect("lands");
-    assert!(matches!(steps.last(), Some(Step::Full { needed: 236, present: 228, max_bytes: 300 })));
+    assert!(matches!(
+        steps.last(),
+        Some(Step::Full { needed: 236, present: 228, max_bytes: 300, .. })
+    ));
     assert_eq!(landed(&disk), [A]);
     assert!(matches!(landing.step(now, NOON), Ok(Step::Full { .. })));
     fetch(&disk, A);
@@ -487,13 +490,54 @@ fn the_oldest_files_make_room_if_that_was_chosen() {
     run(&mut landing, start()).expect("lands");
     let kept = [18, 19, 20].map(|name| format!("/land/2026-11-22/{name}-{name}-{name}.tsfile"));
     assert_eq!(landed(&disk), kept);
+    assert_eq!(landing.removed(), Removed { files: 17, bytes: 17 * 228 });
+}
 
-    drop(landing);
-    entries.push(21, Some(5), &[("big.tsfile", TS_FILE)]);
-    let limits = Limits { max_bytes: 100, ..limits };
-    let mut landing = open(&disk, &entries, 21, limits).expect("opens");
-    let steps = run(&mut landing, start()).expect("stops");
-    assert!(matches!(steps.last(), Some(Step::Full { needed: 228, present: 0, .. })));
+#[test]
+fn nothing_is_removed_for_what_can_never_fit() {
+    for when_full in [WhenFull::DeleteOldest, WhenFull::Block] {
+        let disk = disk();
+        let limits = Limits { max_bytes: 300, when_full, keep_days: 0 };
+        let mut entries = Entries::default();
+        entries.push(1, Some(5), &[("a.tsfile", TS_FILE)]);
+        entries.push(2, Some(9), &[("b.tsfile.mods", &[b' '; 80]), ("b.tsfile", TS_FILE)]);
+        let mut landing = open(&disk, &entries, 1, limits).expect("opens");
+        let steps = run(&mut landing, start()).expect("stops");
+        let told = Step::TooLarge { needed: 308, max_bytes: 300 };
+        assert_eq!(format!("{:?}", steps.last()), format!("{:?}", Some(told)));
+        assert_eq!(landed(&disk), ["/land/2026-11-22/1-1-a.tsfile"]);
+        assert_eq!(landing.removed(), Removed::default());
+    }
+}
+
+#[test]
+fn nothing_is_removed_for_room_that_was_made_since_the_last_count() {
+    let disk = disk();
+    let mut entries = Entries::default();
+    for sequence in 1..=12 {
+        entries.push(sequence, Some(5), &[(&format!("{sequence}.tsfile"), TS_FILE)]);
+    }
+    for when_full in [WhenFull::DeleteOldest, WhenFull::Block] {
+        let limits = Limits { max_bytes: 700, when_full, keep_days: 0 };
+        let mut landing = open(&disk, &entries, 1, limits).expect("opens");
+        // All but the oldest are fetched as they come.
+        let mut told = Vec::new();
+        for _ in 0..10_000 {
+            match landing.step(start(), NOON).expect("lands") {
+                Step::Idle => break,
+                Step::Landed(landed) if landed.sequences.0 > Sequence(1) => {
+                    fetch(&disk, &format!("/land/{}", landed.name.expect("a file")));
+                }
+                Step::Full { .. } => told.push("full"),
+                _ => {}
+            }
+        }
+        assert!(told.is_empty(), "{when_full:?}");
+        assert_eq!(landing.removed(), Removed::default(), "{when_full:?}");
+        assert_eq!(landed(&disk), ["/land/2026-11-22/1-1-1.tsfile"]);
+        drop(landing);
+        (entries.items.iter_mut()).for_each(|(item, _)| item.header.sequence.0 += 12);
+    }
 }
 
 #[test]

@@ -125,7 +125,9 @@ fn land(
             Step::Idle if landing.due().is_some() => now += DELAY,
             Step::Idle => return Ok(()),
             Step::Worked | Step::Landed(_) => {}
-            step @ (Step::Full { .. } | Step::Unfit { .. }) => panic!("{step:?}"),
+            step @ (Step::Full { .. } | Step::TooLarge { .. } | Step::Unfit { .. }) => {
+                panic!("{step:?}")
+            }
         }
         if rng.chance(3) {
             consumer.fetch(disk, || rng.chance(50));

@@ -39,6 +39,20 @@ fn what_is_no_sound_file_is_put_aside_and_leaves_a_line() {
 }
 
 #[test]
+fn a_file_whose_index_leads_to_the_same_again_and_again_lands_as_it_came() {
+    const SHARED: &[u8] = include_bytes!("../../../../tests/fuzz/corpus/tsfile/shared_nodes");
+    let mut entries = Entries::default();
+    entries.push(1, Some(5), &[("shared.tsfile", SHARED)]);
+    entries.push(2, Some(5), &[("good.tsfile", TS_FILE)]);
+    let disk = disk();
+    let mut landing = open(&disk, &entries, 1, Limits::default()).expect("opens");
+    run(&mut landing, start()).expect("lands");
+    assert_eq!(contents(&disk, "/land/2026-11-22/1-1-shared.tsfile"), SHARED);
+    let counted: Vec<_> = ledger(&disk).iter().map(|line| (line.devices, line.points)).collect();
+    assert_eq!(counted, [(None, None), (Some(1), Some(3))]);
+}
+
+#[test]
 fn a_name_that_no_file_can_have_is_replaced() {
     let mut entries = Entries::default();
     entries.push(1, Some(9), &[("../x.tsfile.mods", b"DELETION"), ("../x.tsfile", TS_FILE)]);
@@ -120,7 +134,11 @@ fn an_entry_of_the_log_that_the_disk_does_not_give_back_is_stepped_over_with_a_l
         assert!(errors >= limits::LANDING_LOG_READS_MAX - 1, "{errors}");
         let unfit = steps.iter().filter_map(|step| match step {
             Step::Unfit { sequence, why } => Some((sequence.0, why.contains("cannot be read"))),
-            Step::Idle | Step::Worked | Step::Landed(_) | Step::Full { .. } => None,
+            Step::Idle
+            | Step::Worked
+            | Step::Landed(_)
+            | Step::Full { .. }
+            | Step::TooLarge { .. } => None,
         });
         assert_eq!(unfit.collect::<Vec<_>>(), [(unreadable, true)]);
         let lines = ledger(&disk);
