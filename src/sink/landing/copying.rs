@@ -13,7 +13,7 @@ use crate::data::ReadAt;
 use crate::limits;
 use crate::spool::{Disk, DiskFile, OpenMode, ReadError, write_all_at};
 use crate::tsfile::TsFileError;
-use crate::tsfile::read::{Tally, TsFile};
+use crate::tsfile::read::{Counting, TsFile};
 
 /// Chunks copied in one step: 1 MiB, so that a step on a disk of 20 MB/s takes 50 ms.
 const CHUNKS_A_STEP: usize = 16;
@@ -22,6 +22,8 @@ const CHUNKS_A_STEP: usize = 16;
 #[derive(Debug)]
 pub(super) struct Copy<T, F> {
     from: F,
+    /// Of a `TsFile`, until its index was added up.
+    counting: Option<Box<Counting>>,
     to: T,
     done: u64,
     dirty: u64,
@@ -108,9 +110,10 @@ impl<D: Disk, S: Source> Landing<D, S> {
         if file.part == Part::Seal {
             file.bytes = from.len();
         }
+        let mut counting = None;
         if is_ts_file {
             let ts_file = TsFile::open(&from).map_err(|flaw| file.flawed(flaw))?;
-            job.tally = tally(&ts_file);
+            counting = counting_of(&ts_file).map(Box::new);
         }
         if at == 0 {
             self.make_work_dir()?;
@@ -119,7 +122,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
         let to = self.disk.open(&path, OpenMode::Create);
         let to = to.map_err(LandingError::disk("create", &path))?;
         let hasher = Box::new(blake3::Hasher::new());
-        Ok(Copied::Part(Box::new(Copy { from, to, done: 0, dirty: 0, hasher })))
+        Ok(Copied::Part(Box::new(Copy { from, counting, to, done: 0, dirty: 0, hasher })))
     }
 
     fn copy_on(
@@ -127,6 +130,14 @@ impl<D: Disk, S: Source> Landing<D, S> {
         job: &mut Job,
         mut copy: Copy<D::File, S::File>,
     ) -> Result<Copied<D::File, S::File>, Stopped> {
+        if let Some(counting) = &mut copy.counting {
+            let counted = counting.step(&copy.from);
+            if !matches!(counted, Ok(None)) {
+                copy.counting = None;
+                job.tally = counted.ok().flatten();
+            }
+            return Ok(Copied::Part(Box::new(copy)));
+        }
         let mut files = job.files.iter_mut().enumerate();
         let Some((index, file)) = files.find(|(_, file)| file.hash.is_none()) else {
             return Ok(Copied::File);
@@ -161,12 +172,12 @@ impl<D: Disk, S: Source> Landing<D, S> {
     }
 }
 
-/// Counts what a file holds, unless its index is large, or flawed: then that is not known, and the file is landed as
-/// it came.
-fn tally<R: ReadAt>(file: &TsFile<R>) -> Option<Tally> {
+/// Begins to count what a file holds, unless its index is large, or flawed: then that is not known, and the file is
+/// landed as it came.
+fn counting_of<R: ReadAt>(file: &TsFile<R>) -> Option<Counting> {
     let summary = file.summary();
     let index = file.bytes().saturating_sub(summary.separator);
-    if index > limits::LANDING_INDEX_BYTES_MAX { None } else { Tally::of(file).ok() }
+    if index > limits::LANDING_INDEX_BYTES_MAX { None } else { Counting::new(file).ok() }
 }
 
 impl JobFile {

@@ -48,10 +48,11 @@ pub(crate) struct Entry {
     pub(crate) span: Span,
 }
 
-/// A tree of nodes, or what is left of it.
+/// A tree of nodes, or what is left of it. `W` is a window over each node on the way, or where it stands: then the
+/// walk waits, and holds nothing of the file.
 #[derive(Debug)]
-pub(crate) struct Tree<'f, R: ?Sized> {
-    levels: heapless::Vec<Level<'f, R>, TSFILE_INDEX_DEPTH_MAX>,
+pub(crate) struct Tree<W> {
+    levels: heapless::Vec<Level<W>, TSFILE_INDEX_DEPTH_MAX>,
     keys: KeyForm,
     /// Kinds of inner nodes and leaves.
     inner: u8,
@@ -63,14 +64,37 @@ pub(crate) struct Tree<'f, R: ?Sized> {
 }
 
 #[derive(Debug)]
-struct Level<'f, R: ?Sized> {
-    window: Window<'f, R>,
+struct Level<W> {
+    window: W,
     left: u32,
     end: u64,
     is_leaf: bool,
 }
 
-impl<'f, R: ReadAt> Tree<'f, R> {
+impl<W> Tree<W> {
+    fn map<V>(self, with: impl Fn(W) -> V) -> Tree<V> {
+        let Self { levels, keys, inner, leaf, bounds, bytes } = self;
+        let level = |Level { window, left, end, is_leaf }| {
+            let window = with(window);
+            Level { window, left, end, is_leaf }
+        };
+        Tree { levels: levels.into_iter().map(level).collect(), keys, inner, leaf, bounds, bytes }
+    }
+}
+
+impl Tree<Span> {
+    /// Goes on.
+    pub(super) fn resume<R: ReadAt>(self, file: &TsFile<R>) -> Tree<Window<'_, R>> {
+        self.map(|at| file.window(at.start, at.end))
+    }
+}
+
+impl<'f, R: ReadAt> Tree<Window<'f, R>> {
+    /// Waits.
+    pub(super) fn pause(self) -> Tree<Span> {
+        self.map(|window| Span { start: window.offset(), end: window.end() })
+    }
+
     /// A tree whose root the window stands before; says where the root ends, too.
     pub(crate) fn new(
         file: &TsFile<R>,
@@ -170,7 +194,7 @@ impl<'f, R: ReadAt> Tree<'f, R> {
     }
 }
 
-impl<R: ReadAt> Level<'_, R> {
+impl<R: ReadAt> Level<Window<'_, R>> {
     fn next(&mut self, keys: KeyForm, bounds: Span) -> Result<Entry, TsFileError> {
         let key = read_key(&mut self.window, keys)?;
         let start = self.window.position("index entry", bounds.start, bounds.end)?;
@@ -223,7 +247,7 @@ fn skip_key<R: ReadAt + ?Sized>(
 #[derive(Debug)]
 pub struct Devices<'f, R> {
     file: &'f TsFile<R>,
-    tree: Tree<'f, R>,
+    tree: Tree<Window<'f, R>>,
     /// Where the next table's root stands in the metadata block, and how many are left.
     next_root: u64,
     roots_left: u32,
@@ -231,7 +255,30 @@ pub struct Devices<'f, R> {
     root_bytes: u64,
 }
 
+/// Where a walk over devices waits.
+#[derive(Debug)]
+pub(super) struct DevicesAt {
+    tree: Tree<Span>,
+    next_root: u64,
+    roots_left: u32,
+    root_bytes: u64,
+}
+
+impl DevicesAt {
+    /// Goes on.
+    pub(super) fn resume<R: ReadAt>(self, file: &TsFile<R>) -> Devices<'_, R> {
+        let Self { tree, next_root, roots_left, root_bytes } = self;
+        Devices { file, tree: tree.resume(file), next_root, roots_left, root_bytes }
+    }
+}
+
 impl<'f, R: ReadAt> Devices<'f, R> {
+    /// Waits.
+    pub(super) fn pause(self) -> DevicesAt {
+        let Self { tree, next_root, roots_left, root_bytes, .. } = self;
+        DevicesAt { tree: tree.pause(), next_root, roots_left, root_bytes }
+    }
+
     pub(super) fn new(file: &'f TsFile<R>) -> Result<Self, TsFileError> {
         let end = file.bytes().saturating_sub(10);
         let mut window = file.window(file.block_start(), end);

@@ -36,7 +36,7 @@ pub use self::page::PageReader;
 pub use self::points::{Piece, Points};
 pub(in crate::tsfile) use self::series::ChunkCursor;
 pub use self::series::{ChunkPlace, Chunks, Series, SeriesOf};
-pub use self::tally::Tally;
+pub use self::tally::{Counting, Tally};
 use super::bloom::Shape;
 use super::statistics::Statistics;
 use super::tail::{self, Summary};

@@ -64,14 +64,38 @@ impl Series {
 #[derive(Debug)]
 pub struct SeriesOf<'f, R> {
     file: &'f TsFile<R>,
-    tree: Tree<'f, R>,
+    tree: Tree<Window<'f, R>>,
     /// The records of one entry.
     window: Window<'f, R>,
     /// Bytes of all records so far.
     bytes: u64,
 }
 
+/// Where a walk over series waits.
+#[derive(Debug)]
+pub(super) struct SeriesAt {
+    tree: Tree<Span>,
+    records: Span,
+    bytes: u64,
+}
+
+impl SeriesAt {
+    /// Goes on.
+    pub(super) fn resume<R: ReadAt>(self, file: &TsFile<R>) -> SeriesOf<'_, R> {
+        let Self { tree, records, bytes } = self;
+        let window = file.wide_window(records.start, records.end);
+        SeriesOf { file, tree: tree.resume(file), window, bytes }
+    }
+}
+
 impl<'f, R: ReadAt> SeriesOf<'f, R> {
+    /// Waits.
+    pub(super) fn pause(self) -> SeriesAt {
+        let Self { tree, window, bytes, .. } = self;
+        let records = Span { start: window.offset(), end: window.end() };
+        SeriesAt { tree: tree.pause(), records, bytes }
+    }
+
     pub(super) fn new(file: &'f TsFile<R>, device: &Device) -> Result<Self, TsFileError> {
         let bounds = Span { start: file.summary.separator + 1, end: file.block_start() };
         let root = file.window(device.root.start, device.root.end);

@@ -6,8 +6,9 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::data::TimeRange;
 use crate::tsfile::encoding::Binaries;
-use crate::tsfile::read::{Points, TsFile};
+use crate::tsfile::read::{Counting, Points, TsFile};
 
 fn scratches() -> [MemoryScratch; 2] {
     Default::default()
@@ -128,6 +129,13 @@ fn many_devices_and_series_are_found_again() {
         assert_eq!(written.bytes, bytes.len() as u64);
         let lines = points_of(&bytes);
         assert_eq!(lines.len() as u64, written.points);
+        // The sums of its index take many steps, each of which goes on where the one before stood.
+        let mut counting = Counting::new(&TsFile::open(&bytes[..]).expect("sound")).expect("index");
+        let mut sums = (0..100).map(|_| counting.step(&bytes[..]).expect("sound"));
+        assert!(sums.by_ref().take(10).all(|tally| tally.is_none()), "{version:?}");
+        let tally = sums.flatten().next().expect("an end");
+        assert_eq!((tally.devices, tally.series), (600, 66_000 + 599 * 2));
+        assert_eq!((tally.points, tally.times), (written.points, TimeRange { min: 1, max: 2 }));
         assert_eq!(lines.len(), 2 * (66_000 + 599 * 2), "{version:?}");
     }
 }
