@@ -66,6 +66,18 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     /// What the medium says; `CrossesDevices` if the names lie on two file systems.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a file a name that no file has. Without a call of its own it is looked for first: nobody else may give names in
+    /// that directory then.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if a file has it; else as [`Disk::rename`].
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match self.file_bytes(to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.rename(from, to),
+            found => found.and_then(|_| Err(io::ErrorKind::AlreadyExists.into())),
+        }
+    }
+
     /// Removes a file.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use rustix::fs::{Access, Advice, FallocateFlags};
+use rustix::fs::{Access, Advice, CWD, FallocateFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::spool::write_out;
@@ -84,6 +84,22 @@ impl Disk for RealDisk {
     #[expect(clippy::disallowed_methods, reason = "this is the trait that the lint points to")]
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         std::fs::rename(self.full(from), self.full(to))
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let (from, to) = (self.full(from), self.full(to));
+        match rustix::fs::renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE) {
+            // Some network file systems do not know the flag.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                match std::fs::symlink_metadata(&to) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        self.rename(&from, &to)
+                    }
+                    found => found.and_then(|_| Err(io::ErrorKind::AlreadyExists.into())),
+                }
+            }
+            renamed => Ok(renamed?),
+        }
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -39,6 +39,12 @@ pub enum LandingError {
         /// The landing directory.
         dir: PathBuf,
     },
+    /// Another file has the name that one gets which the ledger names, and it is not replaced.
+    #[error("{path} is there already, and is another file: fetch it, or move it away")]
+    Taken {
+        /// The file that is there.
+        path: PathBuf,
+    },
     /// The spool could not be read.
     #[error(transparent)]
     Spool(#[from] ReadError),
@@ -73,9 +79,11 @@ impl LandingError {
                 matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             }
             Self::Twin(error) => error.is_full(),
-            Self::Spool(_) | Self::Locked { .. } | Self::Removed { .. } | Self::Away { .. } => {
-                false
-            }
+            Self::Spool(_)
+            | Self::Locked { .. }
+            | Self::Removed { .. }
+            | Self::Away { .. }
+            | Self::Taken { .. } => false,
         }
     }
 }

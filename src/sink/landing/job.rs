@@ -10,7 +10,7 @@
 
 use super::Item;
 use super::line::{LedgerFile, Line, What};
-use super::names::landed_path;
+use super::names::{landed_path, marked};
 use super::source::Part;
 use super::step::Unfit;
 use crate::data::{OriginId, Precision, Sequence, TimeRange};
@@ -68,7 +68,8 @@ impl Job {
         Self { item, what, files, paths, time_range, why, unread, tally, recorded }
     }
 
-    /// The job of an entry that goes into no run and is no deletion; its names are the same whenever it is landed. Without
+    /// The job of an entry that goes into no run and is no deletion; its names are the same whenever it is landed, until they
+    /// are marked. Without
     /// files if the entry does not say which it has.
     pub(super) fn of(item: Item) -> Self {
         let is_ts_file =
@@ -135,6 +136,13 @@ impl Job {
     /// Whether this is the `TsFile` of the job, which is looked at before it is copied.
     pub(super) fn is_ts_file(&self, part: Part) -> bool {
         self.what == What::File && self.files.last().is_some_and(|last| last.part == part)
+    }
+
+    /// Its names were taken: they get a mark.
+    pub(super) fn mark(&mut self, mark: &str) {
+        for file in &mut self.files {
+            file.name = marked(&file.name, mark);
+        }
     }
 
     /// What was copied is gone.

@@ -68,8 +68,8 @@ pub(super) struct Ledger<D: Disk> {
 
 impl<D: Disk> Ledger<D> {
     /// Opens the ledger in `dir`, cuts what a crash left, and returns the set that was recorded last.
-    /// A set of another node, or of an entry that is not below `next`, is of another spool and proves
-    /// nothing.
+    /// A set of another node, or of an entry that is not below `next`, is of another spool: it says nothing about what
+    /// has landed of this one.
     pub(super) fn open(
         disk: D,
         dir: &Path,
@@ -98,10 +98,11 @@ impl<D: Disk> Ledger<D> {
         }
         ledger.landed = set.last().and_then(|line| line.landed).unwrap_or_default();
         let is_ours = |line: &Line| line.node == node.to_string() && line.sequences.1 < next.0;
-        if !set.iter().all(is_ours) {
-            set.clear();
+        let is_known = set.iter().all(is_ours);
+        if !is_known {
+            log::warn!("event=ledger_of_another_spool dir={} next={next}", dir.display());
         }
-        let through = set.last().and_then(|line| line.through);
+        let through = set.last().filter(|_| is_known).and_then(|line| line.through);
         ledger.through = through.filter(|through| *through < next.0).map(Sequence);
         Ok((ledger, set))
     }

@@ -178,7 +178,9 @@ impl<D: Disk, S: Source> Landing<D, S> {
         let lock = lock_dir(&disk, &dir).map_err(LandingError::lock(&dir))?;
         place::settle(&disk, &dir)?;
         let (ledger, set) = Ledger::open(disk.clone(), &dir, node, next_sequence)?;
-        let again = resume::lost(&disk, &dir, &set, cursor.position)?;
+        // Of another spool's set nothing can be made again, but its files get their names.
+        let ours = if ledger.through().is_some() { &*set } else { &[] };
+        let again = resume::lost(&disk, &dir, ours, (cursor.position, node))?;
         naming::finish(&disk, &dir, set.iter().flat_map(Line::names))?;
         naming::sweep(&disk, &dir)?;
         if let Some(through) = ledger.through() {
@@ -225,7 +227,9 @@ impl<D: Disk, S: Source> Landing<D, S> {
         let next = Sequence(u64::MAX);
         let (mut ledger, set) = Ledger::open(self.disk.clone(), &self.dir, self.node, next)?;
         // It may be the one from before, on a mount that was away.
-        let is_whole = resume::lost(&self.disk, &self.dir, &set, Sequence(0))?.is_none();
+        let ours = if ledger.through().is_some() { &*set } else { &[] };
+        let known = (Sequence(0), self.node);
+        let is_whole = resume::lost(&self.disk, &self.dir, ours, known)?.is_none();
         naming::finish(&self.disk, &self.dir, set.iter().flat_map(Line::names))?;
         ledger.count_on(self.ledger.landed());
         let through = ledger.through();

@@ -4,6 +4,7 @@
 //!  2026-11-22/41-41-sequence-root.h-3-0-1.tsfile          where a file lies when it is finished
 //!  2026-11-22/41-41-sequence-root.h-3-0-1.tsfile.mods     a file that belongs to it
 //!  2026-11-22/42-97-tablets-aligned.tsfile                a file made of tablets
+//!  2026-11-22/41-41-0b1c2d3e-x.tsfile                     the same where the name was taken: with the node's first 8 digits
 //!  undated/42-42-x.tsfile                                 arrived while the clock was not believed
 //!  .penstock/.41-41-sequence-root.h-3-0-1.tsfile          before that, whole: a hidden name
 //!  .penstock/.copy-0                                      before that, while it is copied
@@ -11,13 +12,13 @@
 //!  .penstock/.whole                                       nothing that a line names was lost (naming.rs)
 //! ```
 //!
-//! Dates are of the arrival, in UTC. An entry has the same names whenever it is landed. Nobody but this node has
+//! Dates are of the arrival, in UTC. An entry has the same names whenever it is landed, as long as they are free. Nobody but this node has
 //! anything to do in `.penstock`, which lies on the same file system: a file there that has a hidden name is whole, and
 //! goes by being renamed. So scripts may remove a dated directory as soon as it is empty.
 
 use std::path::{Path, PathBuf};
 
-use crate::data::{Identity, Sequence};
+use crate::data::{Identity, OriginId, Sequence};
 use crate::ops::clock::EpochMillis;
 use crate::spool::Arrival;
 
@@ -28,6 +29,9 @@ const UNDATED: &str = "undated";
 const WORK_DIR: &str = ".penstock";
 /// Name of the mark in it.
 pub(super) const WHOLE: &str = ".whole";
+
+/// More than a spool begins anew between two visits of whoever fetches files, and two digits.
+const MARKS_MAX: u32 = 99;
 
 /// The directory of files that do not have their names yet.
 pub(super) fn work_dir(dir: &Path) -> PathBuf {
@@ -54,6 +58,33 @@ pub(super) fn landed_path(
     let is_dated = arrival.trusted && wall.is_dated();
     let dir = if is_dated { date(wall) } else { UNDATED.to_owned() };
     format!("{dir}/{first}-{last}-{own}")
+}
+
+/// Marks that a name may get, one after the other until it is free: those of a spool that counts from 1 again, because it was
+/// removed or is an older state, may be taken by files that nobody has fetched yet.
+pub(super) fn marks(node: OriginId) -> impl Iterator<Item = String> {
+    let digits: String = node.to_string().chars().take(8).collect();
+    let numbered = (2..=MARKS_MAX).map({
+        let digits = digits.clone();
+        move |number| format!("{digits}.{number}")
+    });
+    std::iter::once(digits).chain(numbered)
+}
+
+/// A landed file's path with a mark behind the sequences.
+pub(super) fn marked(landed: &str, mark: &str) -> String {
+    let start = landed.rfind('/').map_or(0, |slash| slash + 1);
+    let (dir, name) = landed.split_at(start);
+    let mut parts = name.splitn(3, '-');
+    let [first, last, own] = [(); 3].map(|()| parts.next().unwrap_or_default());
+    format!("{dir}{first}-{last}-{mark}-{own}")
+}
+
+/// The mark that a landed file's path has, if one of [`marks`].
+pub(super) fn mark_of(landed: &str, node: OriginId) -> Option<String> {
+    let name = landed.rsplit('/').next().unwrap_or_default();
+    let third = name.split('-').nth(2)?;
+    marks(node).find(|mark| mark == third)
 }
 
 /// Where a file with this path below the landing directory lies before that, when it is whole.
@@ -104,10 +135,27 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_stands_behind_the_sequences_and_is_found_again() {
+        let node = OriginId([0xab; 16]);
+        let marks: Vec<_> = marks(node).collect();
+        assert_eq!((marks.len(), &*marks[0], &*marks[1]), (99, "abababab", "abababab.2"));
+        let landed = path(Some(NOON), 41, "a-b.tsfile");
+        assert_eq!(mark_of(&landed, node), None);
+        for mark in &marks {
+            let name = marked(&landed, mark);
+            assert_eq!(name, format!("2026-11-22/41-41-{mark}-a-b.tsfile"));
+            assert_eq!(mark_of(&name, node).as_ref(), Some(mark));
+            assert_eq!(mark_of(&name, OriginId([0xac; 16])), None);
+        }
+    }
+
+    #[test]
     fn the_longest_names_fit_every_file_system() {
         let longest = format!("P1-{}-{:020}-{}", "0".repeat(32), 7, "x".repeat(200));
+        let mark = marks(OriginId([0xab; 16])).last().expect("some");
         for name in [longest, "x".repeat(200)] {
-            let path = hidden(Path::new("/land"), &path(Some(NOON), u64::MAX, &name));
+            let path = marked(&path(Some(NOON), u64::MAX, &name), &mark);
+            let path = hidden(Path::new("/land"), &path);
             assert!(path.file_name().is_some_and(|name| name.len() <= 255));
         }
     }

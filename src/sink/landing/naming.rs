@@ -4,12 +4,16 @@ use std::io;
 use std::path::Path;
 
 use super::error::LandingError;
-use super::names::{WHOLE, hidden, whole, work_dir};
+use super::names::{WHOLE, hidden, marked, marks, whole, work_dir};
 use super::set::{Of, Set};
 use super::source::Source;
 use super::step::Step;
 use super::{Landing, Work};
-use crate::spool::{Disk, DiskFile, OpenMode};
+use crate::limits::KIB;
+use crate::spool::{Disk, DiskFile, OpenMode, read_full_at};
+
+/// Bytes of two files that are compared at once.
+const COMPARED_BYTES: usize = 16 * KIB;
 
 impl<D: Disk, S: Source> Landing<D, S> {
     /// Makes the directory in which files lie that do not have their names yet: somebody may have removed it.
@@ -20,9 +24,9 @@ impl<D: Disk, S: Source> Landing<D, S> {
     }
 
     /// Gives files that are whole their hidden names, as soon as there is room.
-    pub(super) fn place(&mut self, set: Set) -> Result<Step, LandingError> {
+    pub(super) fn place(&mut self, mut set: Set) -> Result<Step, LandingError> {
         let moved = match self.admit(set.bytes()) {
-            Ok(None) => self.move_in(&set),
+            Ok(None) => self.find_names(&mut set).and_then(|()| self.move_in(&set)),
             Ok(Some(step)) => {
                 self.work = Work::Placing(set);
                 return Ok(step);
@@ -38,6 +42,38 @@ impl<D: Disk, S: Source> Landing<D, S> {
             }
         }
         Ok(Step::Worked)
+    }
+
+    /// Marks the names of a set that is not recorded until none is taken: what lies there under one of them is of another
+    /// spool, or of a later state of this one, and nobody has fetched it yet.
+    fn find_names(&self, set: &mut Set) -> Result<(), LandingError> {
+        if set.recorded || !self.is_any_taken(set.names())? {
+            return Ok(());
+        }
+        let names: Vec<&str> = set.names().collect();
+        for mark in marks(self.node) {
+            let marked: Vec<String> = names.iter().map(|name| marked(name, &mark)).collect();
+            if !self.is_any_taken(marked.iter().map(String::as_str))? {
+                let name = names.last().copied().unwrap_or_default();
+                log::warn!("event=landed_name_taken name={name:?} mark={mark}");
+                set.mark(&mark);
+                return Ok(());
+            }
+        }
+        let path = names.last().map(|name| self.dir.join(name)).unwrap_or_default();
+        Err(LandingError::Taken { path })
+    }
+
+    fn is_any_taken<'n>(&self, names: impl Iterator<Item = &'n str>) -> Result<bool, LandingError> {
+        for path in names.map(|name| self.dir.join(name)) {
+            match self.disk.file_bytes(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                found => {
+                    return found.map(|_| true).map_err(LandingError::disk("look at", path));
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// False if somebody has removed the files.
@@ -161,7 +197,26 @@ impl<D: Disk, S: Source> Landing<D, S> {
     }
 }
 
-/// Gives hidden files that are still there their names; the `TsFile` comes last, so that whoever sees it
+/// Whether two files have the same bytes.
+fn is_same<D: Disk>(disk: &D, one: &Path, other: &Path) -> io::Result<bool> {
+    let [one, other] = [disk.open(one, OpenMode::Read)?, disk.open(other, OpenMode::Read)?];
+    let mut chunks = [vec![0; COMPARED_BYTES], vec![0; COMPARED_BYTES]];
+    let [of_one, of_other] = &mut chunks;
+    let mut offset = 0;
+    loop {
+        let count = read_full_at(&one, offset, of_one)?;
+        let same = read_full_at(&other, offset, of_other)?;
+        if count != same || of_one.get(..count) != of_other.get(..count) {
+            return Ok(false);
+        }
+        if count < COMPARED_BYTES {
+            return Ok(true);
+        }
+        offset += count as u64;
+    }
+}
+
+/// Gives hidden files that are still there their names, and replaces no other file; the `TsFile` comes last, so that whoever sees it
 /// sees its mods, too. Their directory is made only for that; if somebody removes it at this very moment, it is
 /// an error, and the next try makes it again.
 pub(super) fn finish<'n, D: Disk>(
@@ -181,7 +236,16 @@ pub(super) fn finish<'n, D: Disk>(
             disk.sync_dir(dir).map_err(LandingError::disk("sync", dir))?;
             dated = Some(parent.to_owned());
         }
-        disk.rename(&from, &to).map_err(LandingError::disk("rename", from))?;
+        match disk.rename_new(&from, &to) {
+            // Made again, while the first one had its name already.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if !is_same(disk, &from, &to).map_err(LandingError::disk("compare", &to))? {
+                    return Err(LandingError::Taken { path: to });
+                }
+                disk.remove(&from).map_err(LandingError::disk("remove", from))?;
+            }
+            renamed => renamed.map_err(LandingError::disk("rename", from))?,
+        }
     }
     // The run before may have renamed them, and not come as far as here.
     let mut synced = None;

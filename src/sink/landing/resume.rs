@@ -7,21 +7,23 @@ use std::time::Instant;
 use super::error::LandingError;
 use super::job::Job;
 use super::line::{Line, What};
-use super::names::{hidden, work_dir};
+use super::names::{hidden, mark_of, work_dir};
 use super::naming;
 use super::run::Gathered;
 use super::source::Source;
 use super::step::Step;
 use super::{Landing, Work};
-use crate::data::Sequence;
+use crate::data::{OriginId, Sequence};
 use crate::spool::Disk;
 
 /// Entries whose files are made again; their lines are in the ledger.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Again {
     pub(super) first: Sequence,
     last: Sequence,
     what: What,
+    /// What their names have behind the sequences.
+    mark: Option<String>,
 }
 
 /// The entries of the last set, if files of it have neither their hidden names nor their own, and nobody marked that they
@@ -30,7 +32,7 @@ pub(super) fn lost<D: Disk>(
     disk: &D,
     dir: &Path,
     set: &[Line],
-    position: Sequence,
+    (position, node): (Sequence, OriginId),
 ) -> Result<Option<Again>, LandingError> {
     let Some(line) = set.last().filter(|line| line.file.is_some()) else { return Ok(None) };
     let Some(last) = line.through.map(Sequence) else { return Ok(None) };
@@ -43,7 +45,8 @@ pub(super) fn lost<D: Disk>(
     }
     if is_lost && position <= last {
         let first = set.iter().map(|line| line.sequences.0).min().map_or(last, Sequence);
-        return Ok(Some(Again { first, last, what: line.what }));
+        let mark = line.names().last().and_then(|name| mark_of(name, node));
+        return Ok(Some(Again { first, last, what: line.what, mark }));
     }
     let work = work_dir(dir);
     disk.create_dir(&work).map_err(LandingError::disk("make", work))?;
@@ -61,7 +64,7 @@ fn is_there<D: Disk>(disk: &D, path: PathBuf) -> Result<bool, LandingError> {
 impl<D: Disk, S: Source> Landing<D, S> {
     /// Takes on the entries of a set whose files are gone.
     pub(super) fn find_again(&mut self, again: Again, now: Instant) -> Result<Step, LandingError> {
-        let Again { first, last, what } = again;
+        let (first, last) = (again.first, again.last);
         self.source.seek(first);
         let item = match self.source.next() {
             Ok(item) => item.filter(|item| item.header.sequence <= last),
@@ -72,12 +75,14 @@ impl<D: Disk, S: Source> Landing<D, S> {
         };
         log::warn!("event=lands_again first={first} last={last} found={}", item.is_some());
         match item {
-            Some(item) if what == What::Tablets => {
+            Some(item) if again.what == What::Tablets => {
                 self.source.seek(last.next());
-                self.work = Work::Making(None, Gathered::again(&item.header, last, now));
+                let run = Gathered::again(&item.header, last, again.mark, now);
+                self.work = Work::Making(None, run);
             }
             Some(item) => {
                 let mut job = Job::of(item);
+                again.mark.iter().for_each(|mark| job.mark(mark));
                 job.recorded = true;
                 self.work = Work::Copying(job, None);
             }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::error::LandingError;
 use super::line::{LedgerFile, Line, What};
-use super::names::{landed_path, work_dir};
+use super::names::{landed_path, marked, work_dir};
 use super::set::Set;
 use super::source::{Item, Source};
 use super::step::Step;
@@ -33,6 +33,8 @@ pub(super) struct Gathered {
     unread: u32,
     /// Its lines are on disk.
     pub(super) recorded: bool,
+    /// Names of its files were taken: what they have instead.
+    pub(super) mark: Option<String>,
 }
 
 impl Gathered {
@@ -46,12 +48,18 @@ impl Gathered {
             arrival: header.arrival,
             unread: 0,
             recorded: false,
+            mark: None,
         }
     }
 
     /// A run that is in the ledger, and is made once more.
-    pub(super) const fn again(first: &EntryHeader, last: Sequence, now: Instant) -> Self {
-        Self { last, recorded: true, ..Self::new(first, now) }
+    pub(super) fn again(
+        first: &EntryHeader,
+        last: Sequence,
+        mark: Option<String>,
+        now: Instant,
+    ) -> Self {
+        Self { last, recorded: true, mark, ..Self::new(first, now) }
     }
 
     /// Takes one more entry, if there is room for it.
@@ -72,7 +80,11 @@ impl Gathered {
             let stem = if twin.group.is_aligned { "tablets-aligned" } else { "tablets" };
             let path = |suffix: &str| {
                 let name = format!("{stem}{suffix}.tsfile");
-                landed_path(self.arrival, (twin.first, twin.last), &name)
+                let path = landed_path(self.arrival, (twin.first, twin.last), &name);
+                match &self.mark {
+                    Some(mark) => marked(&path, mark),
+                    None => path,
+                }
             };
             let is_free = |name: &String| lines.iter().all(|line| line.names().all(|n| n != name));
             let numbered = (2..).map(|number: u32| path(&format!("-{number}")));

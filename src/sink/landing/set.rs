@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::job::Job;
 use super::line::Line;
-use super::names::copy;
+use super::names::{copy, marked};
 use super::run::Gathered;
 use super::step::Landed;
 use crate::data::{OriginId, Sequence};
@@ -73,6 +73,19 @@ impl Set {
     /// Paths of its files below the landing directory; a `TsFile` comes behind its mods.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.lines.iter().flat_map(Line::names)
+    }
+
+    /// Names of its files are taken: all get a mark, which they keep when they are made again.
+    pub(super) fn mark(&mut self, mark: &str) {
+        for line in &mut self.lines {
+            for file in line.with.iter_mut().chain(&mut line.file) {
+                file.name = marked(&file.name, mark);
+            }
+        }
+        match &mut self.of {
+            Of::Entry(job) => job.mark(mark),
+            Of::Run(made) => made.run.mark = Some(mark.to_owned()),
+        }
     }
 
     /// Where they lie before they have their hidden names, in the same order.

@@ -5,6 +5,7 @@ mod meddled;
 mod removed;
 mod requests;
 mod tablets;
+mod taken;
 mod unfit;
 
 use std::collections::BTreeMap;
@@ -521,15 +522,15 @@ fn nothing_is_removed_for_room_that_was_made_since_the_last_count() {
         let limits = Limits { max_bytes: 700, when_full, keep_days: 0 };
         let mut landing = open(&disk, &entries, 1, limits).expect("opens");
         // All but the oldest are fetched as they come.
-        let mut told = Vec::new();
+        let (now, mut told) = (start(), Vec::new());
         for _ in 0..10_000 {
-            match landing.step(start(), NOON).expect("lands") {
+            match landing.step(now, NOON).expect("lands") {
                 Step::Idle => break,
                 Step::Landed(landed) if landed.sequences.0 > Sequence(1) => {
                     fetch(&disk, &format!("/land/{}", landed.name.expect("a file")));
                 }
-                Step::Full { .. } => told.push("full"),
-                _ => {}
+                Step::Full { .. } | Step::TooLarge { .. } => told.push("full"),
+                Step::Worked | Step::Landed(_) | Step::Unfit { .. } => {}
             }
         }
         assert!(told.is_empty(), "{when_full:?}");
@@ -674,7 +675,7 @@ fn land_spool(disk: &SimDisk, spool: &mut Spool<SimDisk>) -> Result<(), ()> {
                 spool.quarantine_entry(sequence, &why).map_err(drop)?;
                 landing.put_aside();
             }
-            Step::Full { .. } => return Err(()),
+            Step::Full { .. } | Step::TooLarge { .. } => return Err(()),
             Step::Worked | Step::Landed(_) => {
                 spool.advance(consumer, landing.cursor()).map_err(drop)?;
             }
