@@ -239,6 +239,13 @@ impl Dedup {
         }
     }
 
+    /// Nothing at or above this local sequence was ever durable: what is said to have come there did not. Of an origin
+    /// all is forgotten then, since nobody knows which of its entries these were; they may come twice.
+    pub(super) fn drop_from(&mut self, end: u64) {
+        self.requests.retain(|request| request.latest < end);
+        self.origins.retain(|origin| origin.latest < end);
+    }
+
     fn confirm_others(&mut self, link: LinkId, key: RequestKey) {
         self.requests.retain(|request| request.link != Some(link) || request.key == key);
     }

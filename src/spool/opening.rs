@@ -209,7 +209,8 @@ impl<D: Disk> Spool<D> {
 
     /// The node got a new identity: what it wrote under the former one is known, and the next entry begins a segment.
     fn outlive(&mut self, former: OriginId) -> Result<(), SpoolError> {
-        self.dedup.receive_below(former, self.log.next, self.log.next);
+        let next = self.log.next;
+        self.dedup.receive_below(former, next, next.saturating_sub(1));
         if !self.failing {
             self.end_segment()?;
         }

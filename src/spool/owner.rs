@@ -332,7 +332,11 @@ impl<D: Disk> Spool<D> {
     }
 
     /// Writes a snapshot. Without room the old one stays, the next start reads more, and what it would read stays.
+    ///
+    /// What was appended is made durable first: an entry that a snapshot names and a crash takes would be a repetition
+    /// for whoever sends it again, and lost.
     pub(super) fn store_snapshot(&mut self) -> Result<(), Fatal> {
+        self.sync()?;
         match self.snapshots.store(&self.disk, &self.dedup, self.log.synced) {
             Ok(()) => Ok(()),
             Err(error) if is_full(&error) => {

@@ -107,6 +107,8 @@ pub(super) fn look<D: Disk>(
             break;
         }
     }
+    let end = survey.last.as_ref().map_or(survey.proved, |last| last.end.max(survey.proved));
+    survey.dedup.drop_from(end);
     Ok(survey)
 }
 

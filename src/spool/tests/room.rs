@@ -324,3 +324,42 @@ fn a_spool_without_consumers_gives_everything_up_when_asked() {
     disk.crash();
     assert!(open(&disk).0.next_sequence() >= Sequence(3));
 }
+
+#[test]
+fn an_entry_that_a_crash_took_is_no_repetition_whatever_was_refused_before() {
+    let mut behind = 0;
+    for refused in 0..24 {
+        let disk = SimDisk::new(12, DISK_BYTES);
+        let when_full = WhenFull::DropOldest;
+        let wish = Settings { max_bytes: 10 * SEGMENT_BYTES, when_full, ..settings() };
+        let mut spool = open_with(&disk, wish.clone());
+        while spool.stats().segments < 4 || spool.log.fits(2000) {
+            append(&mut spool, &[7; 1000]);
+        }
+        spool.sync().unwrap();
+        // The snapshot at the end of the segment finds no room.
+        disk.schedule(refused, crate::spool::Fault::NoSpace, false);
+        let _full = spool.append(opaque(&[7; 2000], Source::Own), ARRIVAL);
+        disk.heal();
+        behind += u32::from(spool.snapshots.through() + 1 < spool.log.synced);
+        let link = LinkId::new(spool.boot(), 1);
+        let sources = [peer(5), stock(1, link, 0)];
+        for source in sources {
+            spool.append(opaque(b"x", source), ARRIVAL).unwrap();
+        }
+        // Another file needs the room of the oldest segment.
+        let partial = spool.create_partial().unwrap();
+        spool.write_partial(partial, 0, &vec![1; 5 * SEGMENT]).unwrap();
+        assert!(spool.stats().dropped_entries > 0, "{refused}");
+        drop(spool);
+        disk.crash();
+        let mut spool = open_with(&disk, wish);
+        for source in sources {
+            spool.append(opaque(b"x", source), ARRIVAL).unwrap();
+        }
+        spool.sync().unwrap();
+        let taken = read(&spool).iter().filter(|(_, payload)| payload == b"x").count();
+        assert!(taken >= 2, "{refused}: {taken}");
+    }
+    assert!(behind > 0, "no snapshot was refused");
+}
