@@ -91,7 +91,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
     }
 
     /// Gives the job up; what was copied is removed as far as that goes, the rest at the next start.
-    fn unfit(&self, job: Job, why: Unfit) -> Work<D, S> {
+    pub(super) fn unfit(&self, job: Job, why: Unfit) -> Work<D, S> {
         for index in 0..job.files.len() {
             let _left = self.disk.remove(&copy_path(&self.dir, index));
         }

@@ -15,6 +15,7 @@
 //! | a deletion (`DeleteDataNode` in a request of type 100) | a line of the ledger; a request if it names too much for one |
 //! | another request that is not data: schema and configuration plans and snapshots, rows of the table model; a tablet that is larger than an entry, or that no `TsFile` can hold | lands as it came (`job.rs`) |
 //! | a file that is flawed, cut short, lost, not what was taken in, or that the disk does not give back in 5 tries | goes to the quarantine as far as it is there; a line says so |
+//! | an entry that `drop-oldest` took away while it waited for room here | a line and trouble say so |
 //! | a tablet or a request that the disk does not give back in 40 tries, ten minutes | a line and trouble say so: it stays in the spool's log as long as its segment does |
 //!
 //! A run ends at anything that is no tablet, at `max_file_bytes`, or when its first entry was met `max_delay` ago.
@@ -303,6 +304,44 @@ impl<D: Disk, S: Source> Landing<D, S> {
         if self.room.step(&self.disk, &self.ledger, now, wall)? {
             return Ok(Step::Worked);
         }
+        self.leave_dropped();
+        let step = self.work_on(now);
+        // It may have been dropped while it was opened.
+        if step.is_err() && self.leave_dropped() { Ok(Step::Worked) } else { step }
+    }
+
+    /// Gives up an entry that waits for room, or to be read, and that the spool has dropped meanwhile: it would
+    /// wait for ever, and all others with it. What is open is read on: a file that was removed has its bytes.
+    fn leave_dropped(&mut self) -> bool {
+        let oldest = self.source.oldest();
+        let is_dropped = |sequence: Sequence| sequence < oldest;
+        let job = match std::mem::replace(&mut self.work, Work::Next) {
+            Work::Looking(item, _) if is_dropped(item.header.sequence) => Job::of(item),
+            Work::Waiting(job) | Work::Copying(job, None) if is_dropped(job.sequence()) => job,
+            Work::Unfit(job, Unfit::Gone { .. } | Unfit::Unreadable { .. })
+                if is_dropped(job.sequence()) =>
+            {
+                job
+            }
+            work @ (Work::Next
+            | Work::Again(_)
+            | Work::Looking(..)
+            | Work::Waiting(_)
+            | Work::Copying(..)
+            | Work::Making(..)
+            | Work::Placing(_)
+            | Work::Recording(_)
+            | Work::Naming(_)
+            | Work::Unfit(..)) => {
+                self.work = work;
+                return false;
+            }
+        };
+        self.work = self.unfit(job, Unfit::Dropped);
+        true
+    }
+
+    fn work_on(&mut self, now: Instant) -> Result<Step, LandingError> {
         match std::mem::replace(&mut self.work, Work::Next) {
             Work::Next => self.take_next(now),
             Work::Again(again) => self.find_again(again, now),

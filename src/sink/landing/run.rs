@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::error::LandingError;
+use super::ledger::SET_WINDOW_BYTES;
 use super::line::{LedgerFile, Line, What};
 use super::names::{landed_path, marked, work_dir};
 use super::set::Set;
@@ -10,10 +11,14 @@ use super::source::{Item, Source};
 use super::step::Step;
 use super::{Landing, Work};
 use crate::data::{OriginId, Precision, Sequence};
-use crate::limits;
+use crate::limits::{self, KIB};
 use crate::spool::{Arrival, Disk, EntryHeader, Kind};
 use crate::twin::{self, Maker, Run, Twin, TwinError};
 
+/// Files of a run: their lines are one set of the ledger, whose end is found again by looking at so many bytes.
+const SET_LINES_MAX: usize = SET_WINDOW_BYTES / TABLETS_LINE_BYTES_MAX;
+/// Bytes of a line about tablets: names and numbers only, nothing that somebody else chose.
+const TABLETS_LINE_BYTES_MAX: usize = KIB;
 /// Entries that are gathered in one step.
 const GATHERED_A_STEP: usize = 64;
 
@@ -184,6 +189,12 @@ impl<D: Disk, S: Source> Landing<D, S> {
             Ok((_, twin::Step::Done(made))) if made.twins.is_empty() => {
                 self.cursor.raise(run.last.next());
             }
+            Ok((_, twin::Step::Done(made)))
+                if made.twins.len() > SET_LINES_MAX && run.first < run.last =>
+            {
+                let at = middle(&run);
+                self.end_before(run, at);
+            }
             Ok((_, twin::Step::Done(made))) => {
                 self.work = Work::Placing(Set::of_run(run, made, self.node));
             }
@@ -206,12 +217,18 @@ impl<D: Disk, S: Source> Landing<D, S> {
     }
 
     /// Ends the run before the entry that is in its way; an entry that can be in no run lands as it came.
-    fn go_around(&mut self, mut run: Gathered, error: TwinError) -> Result<Step, LandingError> {
+    pub(super) fn go_around(
+        &mut self,
+        mut run: Gathered,
+        error: TwinError,
+    ) -> Result<Step, LandingError> {
         let (at, is_odd) = match &error {
             TwinError::Unfit { sequence, .. } => (*sequence, true),
-            TwinError::TooMany { sequence, .. } => (*sequence, *sequence <= run.first),
+            TwinError::TooMany { sequence, .. } if *sequence > run.first => (*sequence, false),
             // Which entry it is shows when it is alone.
-            TwinError::Write(_) => (middle(&run), run.first == run.last),
+            TwinError::TooMany { .. } | TwinError::Write(_) => {
+                (middle(&run), run.first == run.last)
+            }
             TwinError::Read(_) if run.unread + 1 >= limits::LANDING_READS_MAX => {
                 (middle(&run), run.first == run.last)
             }
@@ -224,12 +241,17 @@ impl<D: Disk, S: Source> Landing<D, S> {
         if is_odd {
             self.odd = Some((at, error.to_string()));
         }
+        self.end_before(run, at);
+        Ok(Step::Worked)
+    }
+
+    /// Makes what of the run lies before an entry, and goes on with that entry then.
+    fn end_before(&mut self, mut run: Gathered, at: Sequence) {
         self.source.seek(at);
         if at > run.first {
             run.last = Sequence(at.0 - 1);
             self.work = Work::Making(None, run);
         }
-        Ok(Step::Worked)
     }
 }
 

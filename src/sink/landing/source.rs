@@ -37,6 +37,9 @@ pub trait Source {
 
     /// The same entries, with a position of their own.
     fn tablets(&self) -> Self::Tablets;
+
+    /// The oldest entry that is there, or where the next one will be: the spool has dropped what lies below.
+    fn oldest(&self) -> Sequence;
 }
 
 /// An entry as landing sees it.
@@ -171,6 +174,10 @@ impl<D: Disk> Source for SpoolSource<D> {
 
     fn tablets(&self) -> Reader<D> {
         self.reader.another()
+    }
+
+    fn oldest(&self) -> Sequence {
+        self.reader.oldest()
     }
 }
 

@@ -109,6 +109,9 @@ pub(super) enum Unfit {
         /// What the disk said last.
         error: io::Error,
     },
+    /// The spool has dropped the entry, which waited to be landed.
+    #[error("dropped from the spool before it was landed (drop-oldest)")]
+    Dropped,
     /// The entry does not say which files it has.
     #[error("its list of files cannot be read, or names none")]
     Files,

@@ -384,3 +384,31 @@ fn tablets_wait_until_there_is_room() {
     assert!(waits > 0);
     assert_eq!(points_of(&files).len(), 6 * 200 * 12);
 }
+
+#[test]
+fn what_is_too_much_for_a_run_halves_it_and_blames_no_entry() {
+    let mut entries = Entries::default();
+    for sequence in 1..=8 {
+        entries.push_tablet(sequence, &tablet(sequence));
+    }
+    let disk = disk();
+    let mut landing = open(&disk, &entries, 1, Limits::default()).expect("opens");
+    let now = start();
+    while !matches!(landing.work, Work::Making(..)) {
+        landing.step(now + DELAY * u32::from(landing.run.is_some()), NOON).expect("gathers");
+    }
+    for last in [4, 2, 1] {
+        let Work::Making(_, run) = std::mem::replace(&mut landing.work, Work::Next) else {
+            panic!()
+        };
+        let sequence = run.first;
+        let error = twin::TwinError::TooMany { sequence, what: "orders of devices", max: 16 };
+        landing.go_around(run, error).expect("goes on");
+        let Work::Making(None, run) = &landing.work else { panic!("given up") };
+        assert_eq!((run.first, run.last, landing.odd.is_some()), (sequence, Sequence(last), false));
+    }
+    run(&mut landing, now + DELAY).expect("lands");
+    assert!(ledger(&disk).iter().all(|line| line.what == What::Tablets));
+    let last = ledger(&disk).last().and_then(|line| line.through);
+    assert!(last >= Some(1), "{last:?}");
+}

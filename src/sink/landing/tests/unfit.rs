@@ -171,3 +171,26 @@ fn a_line_that_says_that_it_landed_is_not_the_last_word() {
     let whats = ledger.lines().map(|line| serde_json::from_str::<Line>(line).expect("a line").what);
     assert_eq!(whats.collect::<Vec<_>>(), [What::File, What::Unfit]);
 }
+
+#[test]
+fn a_request_that_is_dropped_while_it_waits_for_room_holds_nothing_up() {
+    let mut entries = Entries::default();
+    entries.push(1, Some(5), &[("a.tsfile", TS_FILE)]);
+    // A plan of 200 bytes, of which there is no room beside the file.
+    let plan = [&[1, 0, 101][..], &[7; 197]].concat();
+    entries.push_request(2, &plan);
+    entries.push(3, Some(5), &[("c.tsfile", TS_FILE)]);
+    let disk = disk();
+    let limits = Limits { max_bytes: 300, ..Limits::default() };
+    let mut landing = open(&disk, &entries, 1, limits).expect("opens");
+    let mut steps = run(&mut landing, start()).expect("lands");
+    steps.retain(|step| matches!(step, Step::Full { .. }));
+    assert_eq!(steps.len(), 1, "it waits");
+    landing.source.oldest = Sequence(3);
+    fetch(&disk, "/land/2026-11-22/1-1-a.tsfile");
+    let steps = run(&mut landing, start() + Duration::from_hours(1)).expect("goes on");
+    let Some(Step::Unfit { sequence, why }) = steps.first() else { panic!("{steps:?}") };
+    assert!(sequence.0 == 2 && why.contains("dropped"), "{why}");
+    assert_eq!(landed(&disk), ["/land/2026-11-22/3-3-c.tsfile"]);
+    assert_eq!(landing.cursor(), &Cursor::at(Sequence(4)));
+}
