@@ -13,7 +13,8 @@
 //! What a line says is in `line.rs`.
 //!
 //! Lines that count together are a *set*: the files of one run of tablets, else a single line. A set is one write,
-//! so after a crash it is there, or it is not: whatever stands behind the last whole set is cut. Sets ascend by
+//! so after a crash it is there, or it is not: what a write that was cut short leaves behind the last whole set is cut.
+//! If anything else stands there, the file is put aside as it is, with every line. Sets ascend by
 //! sequence, without gaps: the last one tells what has landed. When a sync fails, nobody knows whether the set is
 //! on disk: it is written again into a file of its own, and may be there twice.
 
@@ -36,7 +37,7 @@ const AGE_MAX: usize = 9999;
 /// Bytes looked at for lines at one time; a line has less than that.
 const WINDOW_BYTES: usize = 64 * 1024;
 /// Bytes looked at for the last set; a set has less than that.
-const SET_WINDOW_BYTES: usize = 1024 * 1024;
+pub(super) const SET_WINDOW_BYTES: usize = 1024 * 1024;
 
 /// A place in the ledger: age of the file, offset in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,10 +133,10 @@ impl<D: Disk> Ledger<D> {
         self.sync_dir()?;
         let (set, end) = last_set(&file).map_err(self.failed("read", 0))?;
         let bytes = file.bytes().map_err(self.failed("read", 0))?;
-        if set.is_empty() && bytes > SET_WINDOW_BYTES as u64 {
-            // No crash leaves that much: something else wrote here. It is put aside as it is.
+        if !is_cut_short(&file, end, bytes).map_err(self.failed("read", 0))? {
+            // No crash leaves this: something else wrote here. It is put aside as it is.
             self.suspect = true;
-            return Ok(Vec::new());
+            return Ok(set);
         }
         if bytes > end {
             file.truncate(end).map_err(self.failed("cut", 0))?;
@@ -330,6 +331,24 @@ impl<D: Disk> Ledger<D> {
     }
 }
 
+/// Whether a write of ours that did not come to its end leaves what stands from `end` on: some lines of one set from its
+/// first on, but not all of them, and a part of a line.
+fn is_cut_short<F: DiskFile>(file: &F, end: u64, bytes: u64) -> std::io::Result<bool> {
+    let rest = usize::try_from(bytes.saturating_sub(end)).unwrap_or(usize::MAX);
+    if rest > SET_WINDOW_BYTES {
+        return Ok(false);
+    }
+    let mut rest = vec![0; rest];
+    let count = read_full_at(file, end, &mut rest)?;
+    rest.truncate(count);
+    let lines = rest.split_inclusive(|byte| *byte == b'\n');
+    let mut whole = (1..).zip(lines.filter(|line| line.ends_with(b"\n")));
+    Ok(whole.all(|(index, line)| {
+        let place = serde_json::from_slice::<Line>(line).ok().and_then(|line| line.set);
+        place.is_some_and(|(at, count)| at == index && at < count)
+    }))
+}
+
 /// The last set that is whole, and where it ends. Empty if there is none.
 fn last_set<F: DiskFile>(file: &F) -> std::io::Result<(Vec<Line>, u64)> {
     let found = last_set_within(file, WINDOW_BYTES)?;
@@ -381,6 +400,7 @@ fn set_at_end(bytes: &[u8]) -> Option<Vec<Line>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::landing::What;
     use crate::spool::{Fault, SimDisk};
 
     const NODE: OriginId = OriginId([7; 16]);
@@ -435,6 +455,35 @@ mod tests {
             disk.place(path, &torn);
             assert_eq!(open(&disk).1.len(), 1, "{at}");
         }
+    }
+
+    #[test]
+    fn what_no_crash_leaves_is_put_aside_with_every_line() {
+        let path = Path::new("/land/landing.jsonl");
+        let whole = filled(1).contents(path).expect("a ledger");
+        let first = whole.iter().position(|byte| *byte == b'\n').expect("a line") + 1;
+        let mut flipped = whole.clone();
+        flipped[first] ^= 1;
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+        // A later version has kinds of its own.
+        let later = text(&whole[first..]).replace("\"tablets\"", "\"views\"");
+        let foreign = [&whole[..first], b"a word of somebody's\n"].concat();
+        let nothing = b"no line\nof ours\n".to_vec();
+        for (bytes, through) in [(flipped, Some(1)), (foreign, Some(1)), (nothing, None)] {
+            let disk = SimDisk::new(1, 1 << 30);
+            disk.place(path, &bytes);
+            let (mut ledger, _) = open(&disk);
+            assert_eq!(ledger.through(), through.map(Sequence));
+            assert_eq!(disk.contents(path).as_ref(), Some(&bytes));
+            ledger.append(&mut [line(3)], Sequence(3)).expect("written");
+            let aside = disk.contents(Path::new("/land/landing.jsonl.1"));
+            assert_eq!(aside, Some(bytes));
+            assert_eq!(open(&disk).0.through(), Some(Sequence(3)));
+        }
+        let disk = SimDisk::new(1, 1 << 30);
+        disk.place(path, &[&whole[..first], later.as_bytes()].concat());
+        let (ledger, set) = open(&disk);
+        assert_eq!((set[0].what, ledger.through()), (What::Later, Some(Sequence(2))));
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub enum What {
     Request,
     /// Files that could not be landed.
     Unfit,
+    /// What a later version of the program wrote.
+    #[serde(other)]
+    Later,
 }
 
 impl What {
@@ -58,6 +61,7 @@ impl What {
             Self::Delete => "delete",
             Self::Request => "request",
             Self::Unfit => "unfit",
+            Self::Later => "later",
         }
     }
 }
