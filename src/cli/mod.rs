@@ -212,7 +212,7 @@ enum CliError {
     /// A statement failed: code and message, as the node said it.
     #[error("{0}")]
     Statement(String),
-    #[error("entry {0} is not there; spool ls lists what is")]
+    #[error("entry {0} is not there, or not any more; spool ls lists what is")]
     NoEntry(Sequence),
     #[error("{0} flaws")]
     Flaws(u64),
@@ -327,6 +327,7 @@ fn command(role: Role) -> clap::Command {
 
 /// What `--version` says: enough for a report of a fault.
 fn build_facts() -> String {
+    let commit = option_env!("PENSTOCK_COMMIT").filter(|commit| !commit.is_empty());
     let kind = if cfg!(debug_assertions) { "debug" } else { "release" };
     let environment = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
     format!(
@@ -334,7 +335,7 @@ fn build_facts() -> String {
         env!("CARGO_PKG_VERSION"),
         std::env::consts::ARCH,
         std::env::consts::OS,
-        option_env!("PENSTOCK_COMMIT").unwrap_or("unknown"),
+        commit.unwrap_or("unknown"),
     )
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{CliError, Ending};
 use crate::data::{ReadAt, Sequence};
 use crate::ops::human::Bytes;
-use crate::spool::{Entry, FileList, Kind, Reader, RealDisk};
+use crate::spool::{Entry, FileList, Kind, ReadError, Reader, RealDisk};
 
 /// Reads everything: entries by their checksums, files by their hashes.
 pub(super) fn verify(
@@ -50,7 +50,7 @@ pub(super) fn verify(
     Ok(Ending::Done)
 }
 
-/// What is wrong with a file; none if it is what its entry says.
+/// What is wrong with a file; none if it is what its entry says, or was released with it meanwhile.
 fn flaw_of(
     reader: &Reader<RealDisk>,
     entry: &Entry,
@@ -60,6 +60,7 @@ fn flaw_of(
 ) -> Result<Option<String>, CliError> {
     let file = match reader.open_file(entry, list, index) {
         Ok(file) => file,
+        Err(ReadError::File { .. }) if reader.is_gone(entry)? => return Ok(None),
         Err(error) => return Ok(Some(error.to_string())),
     };
     let mut hasher = blake3::Hasher::new();
@@ -104,7 +105,13 @@ pub(super) fn export(
         };
         for (index, listed) in list.files().enumerate() {
             let Some(name) = listed.name else { continue };
-            let source = reader.open_file(&entry, &list, index)?;
+            let source = match reader.open_file(&entry, &list, index) {
+                Err(ReadError::File { .. }) if reader.is_gone(&entry)? => {
+                    writeln!(out, "entry {sequence} was released meanwhile")?;
+                    break;
+                }
+                source => source?,
+            };
             let path = dir.join(file_name(sequence, index, name));
             let mut target = create(&path).map_err(unwritable(&path))?;
             copy(&source, &mut |bytes| target.write_all(bytes)).map_err(unwritable(&path))?;

@@ -346,7 +346,10 @@ fn a_stopped_spool_is_listed_shown_verified_exported_and_released() {
     assert_eq!(ending.unwrap(), Ending::Done);
     assert!(text.contains("kind       opaque") && text.contains("type 11, "), "{text}");
     let missing = run_in(dir.path(), &["spool", "show", "9"]).1.unwrap_err();
-    assert_eq!(missing.to_string(), "entry 9 is not there; spool ls lists what is");
+    assert_eq!(
+        missing.to_string(),
+        "entry 9 is not there, or not any more; spool ls lists what is"
+    );
     let (text, ending) = run_in(dir.path(), &["spool", "verify"]);
     assert_eq!(ending.unwrap(), Ending::Done);
     assert!(text.ends_with("no flaws\n"), "{text}");
@@ -446,7 +449,9 @@ fn help_has_examples_and_version_has_facts() {
         let help = command(role).render_long_help().to_string();
         assert!(help.contains("Examples:") && help.contains(role.default_file()), "{help}");
         let version = command(role).render_long_version();
-        for fact in [role.program(), env!("CARGO_PKG_VERSION"), "commit", "spool format"] {
+        let commit = option_env!("PENSTOCK_COMMIT").filter(|commit| !commit.is_empty());
+        let commit = format!("commit {})", commit.unwrap_or("unknown"));
+        for fact in [role.program(), env!("CARGO_PKG_VERSION"), &*commit, "spool format"] {
             assert!(version.contains(fact), "{version}");
         }
     }

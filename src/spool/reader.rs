@@ -29,7 +29,8 @@ pub struct Reader<D: Disk> {
     buffer: Option<Box<[u8]>>,
     /// Segments that are read by place, the last used one first.
     open: heapless::Vec<(u64, D::File), SEGMENTS_OPEN_MAX>,
-    gone: u64,
+    /// The index was made by looking at the disk: nobody takes out what is released.
+    only_looks: bool,
     corrupt: u64,
 }
 
@@ -66,24 +67,40 @@ impl Entry {
 impl<D: Disk> Reader<D> {
     pub(super) const fn new(disk: D, shared: Arc<Shared>, position: u64) -> Self {
         let open = heapless::Vec::new();
-        Self { disk, shared, position, walk: None, buffer: None, open, gone: 0, corrupt: 0 }
+        Self {
+            disk,
+            shared,
+            position,
+            walk: None,
+            buffer: None,
+            open,
+            only_looks: false,
+            corrupt: 0,
+        }
     }
 
     /// Opens the spool of a running or stopped node for looking only, at its oldest entry. Sees what is on disk at this
-    /// moment, changes nothing.
+    /// moment, changes nothing. What the node releases meanwhile is gone, and stepped over.
     ///
     /// # Errors
     /// If there is no spool, or the disk fails.
     pub fn open_read_only(disk: D) -> Result<Self, SpoolError> {
         let (index, end) = recovery::survey(&disk)?;
         let first = index.first(end);
-        Ok(Self::new(disk, Arc::new(Shared::new(index, end)), first))
+        let reader = Self::new(disk, Arc::new(Shared::new(index, end)), first);
+        Ok(Self { only_looks: true, ..reader })
     }
 
     /// Another reader of the same spool, at the same position.
     #[must_use]
     pub fn another(&self) -> Self {
-        Self::new(self.disk.clone(), Arc::clone(&self.shared), self.position)
+        let another = Self::new(self.disk.clone(), Arc::clone(&self.shared), self.position);
+        Self { only_looks: self.only_looks, ..another }
+    }
+
+    /// The same entries from the same position, by another view of the same disk.
+    pub fn on<E: Disk>(self, disk: E) -> Reader<E> {
+        Reader::new(disk, self.shared, self.position)
     }
 
     /// The sequence that is read next.
@@ -99,11 +116,6 @@ impl<D: Disk> Reader<D> {
     /// The sequence below which everything is durable: the end of what can be read now.
     pub fn synced(&self) -> Sequence {
         Sequence(self.shared.synced())
-    }
-
-    /// Entries that were released before they could be read, so far.
-    pub const fn gone_entries(&self) -> u64 {
-        self.gone
     }
 
     /// Entries that were flawed and stepped over, so far.
@@ -229,6 +241,17 @@ impl<D: Disk> Reader<D> {
         self.open.first().map(|(_, file)| file).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
+    /// Whether an entry that was read has been released, and its files with it.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn is_gone(&self, entry: &Entry) -> Result<bool, ReadError> {
+        match self.disk.file_bytes(&segment::path(entry.segment)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            found => found.map(|_| false).map_err(|error| trouble("look at", entry.segment, error)),
+        }
+    }
+
     /// Opens the `index`-th file of a file entry, whose list the caller has read.
     ///
     /// # Errors
@@ -261,7 +284,6 @@ impl<D: Disk> Reader<D> {
             return Ok(None);
         };
         if found.first > self.position {
-            self.gone += found.first - self.position;
             self.position = found.first;
         }
         let stop = end.unwrap_or(u64::MAX).min(synced);
@@ -306,6 +328,10 @@ impl<D: Disk> Reader<D> {
     }
 
     fn is_released(&self, first: u64) -> bool {
+        if self.only_looks {
+            // It was there, and so were those before it: they go from the oldest on.
+            self.shared.index().segments.retain(|segment| segment.first > first);
+        }
         let located = self.shared.index().locate(first);
         located.is_none_or(|(segment, _)| segment.first != first)
     }

@@ -36,6 +36,9 @@ use crate::spool::{
 /// Holes of the last segment that are kept apart; more are one.
 pub(super) const HOLES_MAX: usize = 64;
 
+/// How often the log is listed again, as segments go while it is looked at.
+const SURVEY_TRIES_MAX: u32 = 16;
+
 /// What a look at the log found.
 #[derive(Debug)]
 pub(super) struct Survey<F> {
@@ -70,7 +73,18 @@ pub(super) struct Last<F> {
 
 /// Index and end of the log, for readers that only look.
 pub(super) fn survey<D: Disk>(disk: &D) -> Result<(Index, u64), SpoolError> {
-    let survey = look(disk, 0, OpenMode::Read)?;
+    let mut tries = 0;
+    let survey = loop {
+        match look(disk, 0, OpenMode::Read) {
+            // A running node has released a segment since it was listed.
+            Err(SpoolError::Disk(fatal))
+                if fatal.source.kind() == io::ErrorKind::NotFound && tries < SURVEY_TRIES_MAX =>
+            {
+                tries += 1;
+            }
+            survey => break survey?,
+        }
+    };
     let end = survey.last.as_ref().map_or(survey.proved, |last| last.end);
     Ok((survey.index, end))
 }
