@@ -200,6 +200,9 @@ pub const INBOX_PUT_OFF: Duration = Duration::from_secs(60);
 pub const TSFILE_PAGE_BYTES_MAX: usize = 16 * MIB;
 /// Points of such a page: a hundred times what stock servers write.
 pub const TSFILE_PAGE_POINTS_MAX: usize = 1024 * KIB;
+/// Metadata block of a `TsFile`, which is read in one go where others wait: hundreds of times what a sound file of 2 GiB
+/// has, and some seconds on a slow board.
+pub const TSFILE_BLOCK_BYTES_MAX: u64 = 64 * MIB as u64;
 /// Levels of the index of a `TsFile`: with two children a node, more devices than a disk can hold.
 pub const TSFILE_INDEX_DEPTH_MAX: usize = 16;
 /// How often the bytes of the index of a `TsFile` are read in a walk over its devices. Of a sound file once, and by a deep

@@ -19,10 +19,12 @@
 //!
 //! Defined by `TsFileIOWriter`, `TsFileMetadata` and `MetadataIndexNode` of the `TsFile` library. A file that
 //! was cut off, not finished, mixed up or overwritten at an end is found; a flipped bit in the data is not
-//! (hashes are there for that). Takes one window of memory and time that grows with the metadata block only.
+//! (hashes are there for that). Takes one window of memory and time that grows with the metadata block only,
+//! which is limited: whoever sends the file chooses its length, and nobody else is answered meanwhile.
 
 use super::window::{TsFileError, Window, within};
 use crate::data::ReadAt;
+use crate::limits;
 
 const MAGIC: &[u8; 6] = b"TsFile";
 /// Magic and version.
@@ -74,7 +76,8 @@ pub fn check<R: ReadAt + ?Sized>(file: &R) -> Result<Summary, TsFileError> {
     check_magic(&mut Window::new(file, bytes - MAGIC.len() as u64, bytes))?;
 
     let end = bytes - TAIL_BYTES;
-    let room = i32::try_from(bytes - FILE_BYTES_MIN + 1).unwrap_or(i32::MAX);
+    let room = bytes.saturating_sub(FILE_BYTES_MIN - 1).min(limits::TSFILE_BLOCK_BYTES_MAX);
+    let room = i32::try_from(room).unwrap_or(i32::MAX);
     let size = Window::new(file, end, bytes).i32("metadata size", 1, room)?;
     let metadata_bytes = u64::try_from(size).unwrap_or_default();
     let mut block = Block {
@@ -336,6 +339,37 @@ mod tests {
                 assert_ne!(checked(&patched(file, file.len() - 10, &size)), "sound", "{size:?}");
             }
         }
+    }
+
+    /// Zeros that lie nowhere, and a tail.
+    struct Vast(u64, [u8; 10]);
+
+    impl ReadAt for Vast {
+        fn len(&self) -> u64 {
+            self.0
+        }
+
+        fn read_at(&self, offset: u64, into: &mut [u8]) -> std::io::Result<usize> {
+            let count = into.len().min(usize::try_from(self.0 - offset).unwrap_or(usize::MAX));
+            for (at, byte) in (offset..).zip(into.iter_mut().take(count)) {
+                let tail = (at + 10).checked_sub(self.0).and_then(|at| usize::try_from(at).ok());
+                let head = usize::try_from(at).ok().and_then(|at| b"TsFile\x04".get(at));
+                *byte = head.copied().unwrap_or_else(|| tail.map_or(0, |at| self.1[at]));
+            }
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn a_block_that_takes_long_to_read_is_not_read() {
+        let size = u32::try_from(limits::TSFILE_BLOCK_BYTES_MAX + 1).expect("small");
+        let mut tail = *b"....TsFile";
+        tail[..4].copy_from_slice(&size.to_be_bytes());
+        let error = check(&Vast(1 << 31, tail)).expect_err("too long").to_string();
+        assert!(
+            error.starts_with("metadata size at byte") && error.contains("67108864"),
+            "{error}"
+        );
     }
 
     #[test]
