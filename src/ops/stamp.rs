@@ -183,7 +183,7 @@ impl Stamp {
     pub fn turn(&self, now: Instant) {
         self.write(TURNING, now);
         #[cfg(feature = "simulation")]
-        super::fault::stand_still(self.name);
+        super::fault::stand_still(self.name.name());
     }
 
     /// The loop enters `operation`, which may take long.
@@ -196,10 +196,20 @@ impl Stamp {
         self.write(TURNING, now);
     }
 
-    /// Enters `operation` until the returned guard is dropped. For shell code: it reads the clock.
+    /// Enters `operation` until the returned guard is dropped, which is no turn: what the loop did before counts on
+    /// behind it, without the time within. So a loop that never ends is seen, however often it asks the disk. For
+    /// shell code: it reads the clock.
     pub fn within(&self, operation: Operation) -> Within<'_> {
-        self.begin(operation, clock::now());
-        Within { stamp: self }
+        let (before, began) = (self.word.load(Ordering::Acquire), clock::now());
+        self.begin(operation, began);
+        Within { stamp: self, before, began }
+    }
+
+    /// Leaves an operation: as it was `before`, with `spent` more time.
+    fn resume(&self, before: u64, spent: Duration) {
+        let spent = u64::try_from(spent.as_millis()).unwrap_or(STEP - 1);
+        let millis = (before % STEP).saturating_add(spent).min(STEP - 1);
+        self.word.store(before - before % STEP + millis, Ordering::Release);
     }
 
     /// The loop ends in order and is no longer judged.
@@ -231,11 +241,18 @@ impl Stamp {
 #[must_use = "the operation ends when this is dropped"]
 pub struct Within<'a> {
     stamp: &'a Stamp,
+    /// What the loop did before, and since when.
+    before: u64,
+    began: Instant,
 }
 
 impl Drop for Within<'_> {
     fn drop(&mut self) {
-        self.stamp.end(clock::now());
+        let now = clock::now();
+        match self.before / STEP {
+            0 => self.stamp.end(now),
+            _ => self.stamp.resume(self.before, now.saturating_duration_since(self.began)),
+        }
     }
 }
 
@@ -365,6 +382,24 @@ mod tests {
         assert_eq!(stamps.of(Loop::Gate).activity(at(9)), Activity::Absent, "stamps are separate");
         stamp.retire();
         assert_eq!(stamp.activity(at(9)), Activity::Absent);
+    }
+
+    #[test]
+    fn an_operation_is_no_turn_and_its_time_does_not_count() {
+        let now = clock::now();
+        let stamps = Stamps::new(now.checked_sub(60 * SECOND).expect("a machine that runs"));
+        let stamp = stamps.of(Loop::Worker);
+        stamp.turn(now.checked_sub(20 * SECOND).expect("the same"));
+        for _ in 0..3 {
+            drop(stamp.within(Operation::Land));
+        }
+        let Activity::Turning(age) = stamp.activity(clock::now()) else { panic!("not turning") };
+        assert!(age > TURN_AGE_MAX, "{age:?}");
+        let mut guard = stamp.within(Operation::Land);
+        guard.began -= 15 * SECOND;
+        drop(guard);
+        let Activity::Turning(age) = stamp.activity(clock::now()) else { panic!("not turning") };
+        assert!(age < TURN_AGE_MAX, "{age:?}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::named::{NamedDisk, named};
 use super::{Next, Parts, TROUBLE_PAUSE};
 use crate::config::{LandingConfig, LandingWhenFull};
 use crate::data::Sequence;
@@ -12,12 +13,11 @@ use crate::limits::TURN_PERIOD_MAX;
 use crate::ops::board::{Report, TroubleKind};
 use crate::ops::clock;
 use crate::ops::log::Repeating;
-use crate::ops::stamp::{Loop, Operation};
 use crate::sink::landing::{
     Landed, Landing, LandingError, Limits, Removed, Settings, SpoolSource, Step, Totals, What,
     WhenFull, check_dir,
 };
-use crate::spool::{ConsumerId, Disk};
+use crate::spool::{ConsumerId, Disk, Spool};
 use crate::twin::Conflict;
 
 /// What trouble about files that could not be landed is about: no file's name.
@@ -37,6 +37,9 @@ const AWAY_REMEDY: &str = "mount it again: landing goes on by itself; if files a
 /// How often the pause after failed steps doubles: it is 16 s at most, so that room is used soon.
 const PAUSE_DOUBLINGS_MAX: u32 = 4;
 
+/// Landing on a disk whose calls are named.
+type OnDisk<D> = Landing<NamedDisk<D>, SpoolSource<NamedDisk<D>>>;
+
 /// Lands what the spool has, and tells the board.
 #[derive(Debug)]
 pub(super) struct Lander<D: Disk> {
@@ -44,7 +47,7 @@ pub(super) struct Lander<D: Disk> {
     consumer: ConsumerId,
     config: LandingConfig,
     /// None until the directory could be opened.
-    landing: Option<Landing<D, SpoolSource<D>>>,
+    landing: Option<OnDisk<D>>,
     failures: Repeating,
     /// Entries whose files could not be landed, since the start.
     unfit: u64,
@@ -81,20 +84,18 @@ impl<D: Disk> Lander<D> {
 
     /// One step.
     pub(super) fn turn(&mut self) -> Next {
-        let board = Arc::clone(&self.parts.board);
-        let step = {
-            let _within = board.stamps.of(Loop::Worker).within(Operation::Land);
-            match &mut self.landing {
-                Some(landing) => landing.step(clock::now(), clock::wall()),
-                None => match self.open() {
-                    Ok(landing) => {
-                        self.landing = Some(landing);
-                        Ok(Step::Worked)
-                    }
-                    Err(NotOpened::Failed(error)) => Err(error),
-                    Err(NotOpened::Ended) => return Next::At(clock::now() + TURN_PERIOD_MAX),
-                },
-            }
+        #[cfg(feature = "simulation")]
+        crate::ops::fault::stand_still("landing");
+        let step = match &mut self.landing {
+            Some(landing) => landing.step(clock::now(), clock::wall()),
+            None => match self.open() {
+                Ok(landing) => {
+                    self.landing = Some(landing);
+                    Ok(Step::Worked)
+                }
+                Err(NotOpened::Failed(error)) => Err(error),
+                Err(NotOpened::Ended) => return Next::At(clock::now() + TURN_PERIOD_MAX),
+            },
         };
         match step {
             Ok(Step::Unfit { sequence, why }) => self.put_aside(sequence, &why),
@@ -115,12 +116,13 @@ impl<D: Disk> Lander<D> {
         pause
     }
 
-    fn open(&self) -> Result<Landing<D, SpoolSource<D>>, NotOpened> {
+    fn open(&self) -> Result<OnDisk<D>, NotOpened> {
         let consumer = self.consumer;
-        let known = self.parts.spool.call_blocking(move |spool| {
+        let ask = move |spool: &mut Spool<D>| {
             let cursor = spool.cursor(consumer).cloned().unwrap_or_default();
             (spool.reader(cursor.position), cursor, spool.next_sequence())
-        });
+        };
+        let known = named(&self.parts.board, || self.parts.spool.call_blocking(ask));
         let (reader, cursor, next_sequence) = known.map_err(|Ended| NotOpened::Ended)?;
         self.make_dir().map_err(NotOpened::Failed)?;
         let dir = self.config.dir.clone();
@@ -132,8 +134,9 @@ impl<D: Disk> Lander<D> {
             max_delay: self.config.max_delay,
             limits: limits(&self.config),
         };
-        let source = SpoolSource::new(reader);
-        Landing::open(self.parts.disk.clone(), settings, source, cursor).map_err(NotOpened::Failed)
+        let disk = NamedDisk::new(self.parts.disk.clone(), Arc::clone(&self.parts.board));
+        let source = SpoolSource::new(reader.on(disk.clone()));
+        Landing::open(disk, settings, source, cursor).map_err(NotOpened::Failed)
     }
 
     /// Goes on in the directory that has the name now.
@@ -144,12 +147,14 @@ impl<D: Disk> Lander<D> {
 
     fn make_dir(&self) -> Result<(), LandingError> {
         let path = &self.config.dir;
-        // Nothing is made below a mount point.
-        check_dir(&self.parts.disk, path)?;
-        shared_dir::make(path, LANDING_MODE).map_err(|source| LandingError::Disk {
-            operation: "make",
-            path: path.clone(),
-            source,
+        named(&self.parts.board, || {
+            // Nothing is made below a mount point.
+            check_dir(&self.parts.disk, path)?;
+            shared_dir::make(path, LANDING_MODE).map_err(|source| LandingError::Disk {
+                operation: "make",
+                path: path.clone(),
+                source,
+            })
         })
     }
 
@@ -241,8 +246,8 @@ impl<D: Disk> Lander<D> {
     /// Has the spool put the files of an entry into quarantine, and tells people.
     fn put_aside(&mut self, sequence: Sequence, why: &str) -> Next {
         let reason = why.to_owned();
-        let put =
-            self.parts.spool.call_blocking(move |spool| spool.quarantine_entry(sequence, &reason));
+        let put = move |spool: &mut Spool<D>| spool.quarantine_entry(sequence, &reason);
+        let put = named(&self.parts.board, || self.parts.spool.call_blocking(put));
         match put {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {

@@ -10,6 +10,7 @@
 //! Each turn gives both a step of bounded length, so that a large file of one does not stop the other.
 
 mod lander;
+mod named;
 mod patience;
 mod taker;
 
