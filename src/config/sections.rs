@@ -17,6 +17,9 @@ use crate::limits::{
 };
 use crate::statement::Secret;
 
+/// The shortest delay that can be asked for.
+const SECOND: Duration = Duration::from_secs(1);
+
 /// `[spool]`. `delay` is the smallest that a consumer asks for.
 pub(super) fn spool(
     root: &mut Section<'_>,
@@ -26,7 +29,7 @@ pub(super) fn spool(
     let mut section = root.section("spool", document);
     let config = SpoolConfig {
         segment_bytes: size(&mut section, "segment_bytes", 16 * MIB, document),
-        segment_max_age: section.take("segment_max_age", Span(delay), document).0,
+        segment_max_age: section.take("segment_max_age", Span(delay.max(SECOND)), document).0,
         max_bytes: size(&mut section, "max_bytes", 10 * 1024 * MIB, document),
         reserve_bytes: size(&mut section, "reserve_bytes", 256 * MIB, document),
         when_full: section.take("when_full", WhenFull::Block, document),
@@ -41,7 +44,7 @@ pub(super) fn spool(
         let message = format!("less than {SEGMENTS_MIN} segments of segment_bytes");
         section.reject("max_bytes", &message, "make it larger, or the segments smaller", document);
     }
-    if config.segment_max_age < Duration::from_secs(1) {
+    if config.segment_max_age < SECOND {
         section.reject("segment_max_age", "less than a second", "", document);
     }
     section.finish(document);
@@ -171,7 +174,7 @@ pub(super) fn landing(
         keep_days: section.take("keep_days", 0, document),
         when_full: section.take("when_full", LandingWhenFull::Block, document),
     };
-    if config.max_delay < Duration::from_secs(1) {
+    if config.max_delay < SECOND {
         section.reject("max_delay", "less than a second", "", document);
     }
     if config.max_file_bytes < as_u64(MIB) {

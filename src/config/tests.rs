@@ -210,6 +210,10 @@ fn every_mistake_names_line_key_and_remedy() {
             "2: error: spool.segment_max_age: invalid type: integer `60`, expected a duration such as \"5s\" or \"15min\"",
         ),
         (
+            "[landing]\nenabled = true\nmax_delay = \"0s\"\n",
+            "3: error: landing.max_delay: less than a second",
+        ),
+        (
             "[spool]\nwhen_full = \"drop\"\n",
             "2: error: spool.when_full: unknown variant `drop`, expected `block` or `drop-oldest`",
         ),
