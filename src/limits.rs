@@ -203,6 +203,8 @@ pub const TSFILE_PAGE_POINTS_MAX: usize = 1024 * KIB;
 /// Metadata block of a `TsFile`, which is read in one go where others wait: hundreds of times what a sound file of 2 GiB
 /// has, and some seconds on a slow board.
 pub const TSFILE_BLOCK_BYTES_MAX: u64 = 64 * MIB as u64;
+/// Memory of a buffer for pages that is kept from one to the next.
+pub const TSFILE_KEPT_BYTES: usize = 256 * KIB;
 /// Levels of the index of a `TsFile`: with two children a node, more devices than a disk can hold.
 pub const TSFILE_INDEX_DEPTH_MAX: usize = 16;
 /// How often the bytes of the index of a `TsFile` are read in a walk over its devices. Of a sound file once, and by a deep
@@ -248,6 +250,15 @@ pub const TWIN_GROUPS_MAX: usize = 64;
 pub const TWIN_ORDERS_MAX: usize = 16;
 /// Columns of an aligned device in one file, about 250 bytes each; wider ones go on in another file.
 pub const TWIN_COLUMNS_MAX: usize = KIB;
+/// Bytes of their names.
+pub const TWIN_NAMES_BYTES_MAX: usize = 256 * KIB;
+/// Files that the columns of one aligned device may need, of each of which the run is gone through: a run that makes more
+/// of them is cut. One entry has columns for 16, names for 9 and types for 10 at most.
+pub const TWIN_SLOTS_MAX: usize = 40;
+/// Bytes of the texts of a page at most, unless it has one only; for aligned devices of the column that has most.
+pub const TWIN_PAGE_BYTES: usize = 64 * KIB;
+/// The same of a chunk of an aligned device, with the statistics of its pages.
+pub const TWIN_GROUP_BYTES: usize = MIB;
 /// Rows of an aligned device that are put together in one group of chunks.
 pub const TWIN_ROWS_MAX: usize = 4 * KIB;
 /// Bytes read or written in one step.

@@ -16,10 +16,13 @@
 //! Defined by `Statistics` of tsfile and its subclasses. Min and max of floats start with the first value
 //! and move by `<` and `>`, so that a first NaN stays and later ones are passed over.
 
+use std::sync::Arc;
+
 use super::encoding::bits::put_var;
 use super::encoding::{Values, as_double};
 use super::window::{TsFileError, Window};
 use crate::data::{DataType, ReadAt, TimeRange};
+use crate::limits::KIB;
 
 /// What is known of some points without reading them.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,20 +62,20 @@ pub enum Body {
     /// `TEXT`.
     Text {
         /// First value.
-        first: Vec<u8>,
+        first: Arc<[u8]>,
         /// Last value.
-        last: Vec<u8>,
+        last: Arc<[u8]>,
     },
     /// `STRING`.
     String {
         /// First value.
-        first: Vec<u8>,
+        first: Arc<[u8]>,
         /// Last value.
-        last: Vec<u8>,
+        last: Arc<[u8]>,
         /// Smallest value, by bytes.
-        min: Vec<u8>,
+        min: Arc<[u8]>,
         /// Largest value.
-        max: Vec<u8>,
+        max: Arc<[u8]>,
     },
 }
 
@@ -93,7 +96,7 @@ pub struct Numbers<V, S> {
 
 impl Statistics {
     /// Those of no point at all. `None` stands for a time column.
-    pub const fn empty(value_type: Option<DataType>) -> Self {
+    pub fn empty(value_type: Option<DataType>) -> Self {
         Self { count: 0, start: i64::MAX, end: i64::MIN, body: Body::of(value_type) }
     }
 
@@ -180,8 +183,28 @@ impl Statistics {
         Ok(())
     }
 
+    /// Bytes of the texts among them, which can be long.
+    pub(super) fn text_bytes(&self) -> usize {
+        match &self.body {
+            Body::Text { first, last } => first.len() + last.len(),
+            Body::String { first, last, min, max } => {
+                [first, last, min, max].iter().map(|text| text.len()).sum()
+            }
+            Body::Nothing
+            | Body::Boolean { .. }
+            | Body::Integer(_)
+            | Body::Long(_)
+            | Body::Float(_)
+            | Body::Double(_) => 0,
+        }
+    }
+
     /// Appends their bytes.
     pub fn write(&self, out: &mut Vec<u8>) {
+        // Long texts would make the list grow to twice what it needs.
+        if self.text_bytes() > KIB {
+            out.reserve_exact(self.text_bytes() + KIB);
+        }
         put_var(self.count.into(), out);
         out.extend_from_slice(&self.start.to_be_bytes());
         out.extend_from_slice(&self.end.to_be_bytes());
@@ -197,7 +220,7 @@ impl Statistics {
 }
 
 impl Body {
-    const fn of(value_type: Option<DataType>) -> Self {
+    fn of(value_type: Option<DataType>) -> Self {
         let Some(data_type) = value_type else { return Self::Nothing };
         match data_type {
             DataType::Boolean => Self::Boolean { first: false, last: false, sum: 0 },
@@ -213,12 +236,12 @@ impl Body {
             DataType::Double => {
                 Self::Double(Numbers { min: 0.0, max: 0.0, first: 0.0, last: 0.0, sum: 0.0 })
             }
-            DataType::Text => Self::Text { first: Vec::new(), last: Vec::new() },
+            DataType::Text => Self::Text { first: Arc::default(), last: Arc::default() },
             DataType::String => Self::String {
-                first: Vec::new(),
-                last: Vec::new(),
-                min: Vec::new(),
-                max: Vec::new(),
+                first: Arc::default(),
+                last: Arc::default(),
+                min: Arc::default(),
+                max: Arc::default(),
             },
             DataType::Blob | DataType::Object => Self::Nothing,
         }
@@ -244,14 +267,14 @@ impl Body {
                 numbers.take(list, |sum, value| sum + value);
             }
             (Self::Text { first, last }, Values::Binaries(list)) => {
-                first.extend(list.get(0).unwrap_or_default());
-                last.extend(list.iter().next_back().unwrap_or_default());
+                *first = shared(list.get(0), &[]);
+                *last = shared(list.iter().next_back(), &[first]);
             }
             (Self::String { first, last, min, max }, Values::Binaries(list)) => {
-                first.extend(list.get(0).unwrap_or_default());
-                last.extend(list.iter().next_back().unwrap_or_default());
-                min.extend(list.iter().min().unwrap_or_default());
-                max.extend(list.iter().max().unwrap_or_default());
+                *first = shared(list.get(0), &[]);
+                *last = shared(list.iter().next_back(), &[first]);
+                *min = shared(list.iter().min(), &[first, last]);
+                *max = shared(list.iter().max(), &[first, last]);
             }
             _ => {}
         }
@@ -315,13 +338,14 @@ impl Body {
                 numbers.sum = numbers.read(window, f64::from_be_bytes, f64::from_be_bytes)?;
             }
             Self::Text { first, last } => {
-                window.binary(WHAT, first)?;
-                window.binary(WHAT, last)?;
+                *first = read_binary(window, &[])?;
+                *last = read_binary(window, &[first])?;
             }
             Self::String { first, last, min, max } => {
-                for text in [first, last, min, max] {
-                    window.binary(WHAT, text)?;
-                }
+                *first = read_binary(window, &[])?;
+                *last = read_binary(window, &[first])?;
+                *min = read_binary(window, &[first, last])?;
+                *max = read_binary(window, &[first, last])?;
             }
         }
         Ok(body)
@@ -429,6 +453,22 @@ fn replace<T: Clone>(to: &mut T, from: &T, does: bool) {
     if does {
         to.clone_from(from);
     }
+}
+
+/// A text; one that is known already is shared, since it can be long.
+fn shared(text: Option<&[u8]>, known: &[&Arc<[u8]>]) -> Arc<[u8]> {
+    let text = text.unwrap_or_default();
+    let known = known.iter().find(|known| known[..] == *text);
+    known.map_or_else(|| text.into(), |known| Arc::clone(known))
+}
+
+fn read_binary<R: ReadAt + ?Sized>(
+    window: &mut Window<'_, R>,
+    known: &[&Arc<[u8]>],
+) -> Result<Arc<[u8]>, TsFileError> {
+    let mut text = Vec::new();
+    window.binary("statistics", &mut text)?;
+    Ok(shared(Some(&text), known))
 }
 
 fn write_binary(bytes: &[u8], out: &mut Vec<u8>) {

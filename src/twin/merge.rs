@@ -72,10 +72,7 @@ impl SeriesMerge {
         times.clear();
         values.reset(self.data_type.unwrap_or(DataType::Int64));
         while times.len() < most && !is_batch(values) {
-            self.open_due(shelf)?;
-            let Some((time, winner)) = self.winner().filter(|(time, _)| *time <= to) else {
-                return Ok(());
-            };
+            let Some((time, winner)) = self.next_winner(shelf, to)? else { return Ok(()) };
             times.push(time);
             let form = Form { data_type: self.data_type, open: self.open.len() };
             if let Some(cursor) = self.open.get_mut(winner) {
@@ -84,6 +81,34 @@ impl SeriesMerge {
             self.leave(shelf, time)?;
         }
         Ok(())
+    }
+
+    /// Puts the bytes of the next texts up to the time `to` into the emptied list, at most `most`; none at the end.
+    pub(super) fn next_sizes<D: Disk, S: Source>(
+        &mut self,
+        shelf: &mut Shelf<'_, D, S>,
+        (to, most): (i64, usize),
+        sizes: &mut Vec<(i64, usize)>,
+    ) -> Result<(), TwinError> {
+        sizes.clear();
+        while sizes.len() < most {
+            let Some((time, winner)) = self.next_winner(shelf, to)? else { return Ok(()) };
+            let form = Form { data_type: self.data_type, open: self.open.len() };
+            if let Some(cursor) = self.open.get_mut(winner) {
+                sizes.push((time, cursor.text_bytes(shelf, form)?));
+            }
+            self.leave(shelf, time)?;
+        }
+        Ok(())
+    }
+
+    fn next_winner<D: Disk, S: Source>(
+        &mut self,
+        shelf: &mut Shelf<'_, D, S>,
+        to: i64,
+    ) -> Result<Option<(i64, usize)>, TwinError> {
+        self.open_due(shelf)?;
+        Ok(self.winner().filter(|(time, _)| *time <= to))
     }
 
     /// Opens the slices that begin at or before the next time.
@@ -299,6 +324,8 @@ impl Cursor {
         };
         let ahead = ahead.min(form.ahead_max());
         put_value(self.values.get(shelf, home, self.value, (bytes, ahead))?, 0, values);
+        // All slices may be open, each at a long text.
+        self.values.shrink(AHEAD_MAX);
         Ok(())
     }
 }

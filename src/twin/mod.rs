@@ -25,7 +25,8 @@
 //!
 //! [`Maker::step`] does a bounded part, so that the thread that runs it can tell that it lives. Memory: the arena
 //! ([`TWIN_ARENA_BYTES`](crate::limits::TWIN_ARENA_BYTES)), the index in hand
-//! ([`TWIN_SORT_BYTES`](crate::limits::TWIN_SORT_BYTES)), and the open page and chunk of the writer. Between runs
+//! ([`TWIN_SORT_BYTES`](crate::limits::TWIN_SORT_BYTES)), and the open page and chunk of the writer. A value or an entry
+//! that is longer (1 MiB at most) takes a few times its bytes beside that, one at a time. Between runs
 //! nothing is held.
 
 mod arena;
@@ -38,6 +39,7 @@ mod long;
 mod maker;
 mod merge;
 mod output;
+mod paging;
 mod pass;
 mod slices;
 mod slots;
@@ -52,7 +54,7 @@ mod wide;
 use std::path::PathBuf;
 
 use crate::data::{DataType, OriginId, Precision, Sequence, TimeRange};
-use crate::limits::KIB;
+use crate::limits::{KIB, TWIN_PAGE_BYTES};
 use crate::tsfile::write;
 pub use error::{TwinError, Unfit};
 pub use maker::Maker;
@@ -73,7 +75,7 @@ pub struct Settings {
 pub fn writer_settings() -> write::Settings {
     write::Settings {
         page_points: KIB,
-        page_bytes: 16 * KIB,
+        page_bytes: TWIN_PAGE_BYTES,
         chunk_bytes: 64 * KIB,
         ..write::Settings::default()
     }

@@ -6,6 +6,7 @@ use super::arena::{Arena, Point, Series};
 use super::files::{Output, Scratch, file_path, remove};
 use super::index::Met;
 use super::merge::{SeriesMerge, is_batch};
+use super::paging::{Rows, weight_of};
 use super::slices::Shelf;
 use super::{Settings, Source, Twin, TwinError};
 use crate::data::{DataType, TimeRange};
@@ -35,7 +36,8 @@ struct Batch {
     points: Vec<Point>,
     times: Vec<i64>,
     values: Values,
-    rows: Vec<i64>,
+    rows: Rows,
+    page_points: usize,
 }
 
 impl<D: Disk> OpenFile<D> {
@@ -49,7 +51,8 @@ impl<D: Disk> OpenFile<D> {
             points: Vec::new(),
             times: Vec::new(),
             values: Values::Longs(Vec::new()),
-            rows: Vec::new(),
+            rows: Rows::default(),
+            page_points: settings.writer.page_points,
         };
         Ok(Self { path, writer, times: TimeRange::EMPTY, batch })
     }
@@ -84,11 +87,18 @@ impl<D: Disk> OpenFile<D> {
         let columns = series.iter().map(column).collect();
         self.writer.aligned(id, columns).map_err(TwinError::write(&self.path))?;
         let mut rows = std::mem::take(&mut self.batch.rows);
-        arena.rows(&mut rows);
-        for rows in rows.chunks(rows_max) {
-            self.writer.rows(rows).map_err(TwinError::write(&self.path))?;
+        arena.rows(&mut rows.times);
+        rows.begin();
+        for series in series {
+            let Some(weight) = weight_of(series.data_type) else { continue };
+            let points = &mut self.batch.points;
+            arena.points(series, points);
+            let bytes = |point: &Point| arena.value(point, series.data_type).len();
+            rows.weigh(weight, points.iter().map(|point| (point.time, bytes(point))));
+        }
+        while self.begin_rows(&mut rows, rows_max)? {
             for (place, series) in series.iter().enumerate() {
-                self.column(place, arena, series, rows)?;
+                self.column(place, arena, series, rows.group())?;
             }
         }
         self.batch.rows = rows;
@@ -136,7 +146,7 @@ impl<D: Disk> OpenFile<D> {
         Ok(times.len())
     }
 
-    /// Begins an aligned device with these columns, for [`Self::merged_rows`].
+    /// Begins an aligned device with these columns, for [`Self::begin_rows`].
     pub(super) fn begin_aligned(
         &mut self,
         id: &DeviceId,
@@ -146,7 +156,22 @@ impl<D: Disk> OpenFile<D> {
         self.writer.aligned(id, columns.collect()).map_err(TwinError::write(&self.path))
     }
 
-    /// Writes the next rows of it, and puts them into the emptied list; none at the end.
+    /// Begins the next group of rows; `false` if none are left.
+    pub(super) fn begin_rows(
+        &mut self,
+        rows: &mut Rows,
+        rows_max: usize,
+    ) -> Result<bool, TwinError> {
+        let page_ends = rows.next_group(rows_max, self.batch.page_points);
+        if page_ends.is_empty() {
+            return Ok(false);
+        }
+        let begun = self.writer.rows_in_pages(rows.group(), page_ends);
+        begun.map_err(TwinError::write(&self.path))?;
+        Ok(true)
+    }
+
+    /// Puts the next rows of it into the emptied list; none at the end.
     pub(super) fn merged_rows<S: Source>(
         &mut self,
         merge: &mut SeriesMerge,
@@ -154,11 +179,7 @@ impl<D: Disk> OpenFile<D> {
         most: usize,
         rows: &mut Vec<i64>,
     ) -> Result<(), TwinError> {
-        merge.next(shelf, (i64::MAX, most), rows, &mut self.batch.values)?;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        self.writer.rows(rows).map_err(TwinError::write(&self.path))
+        merge.next(shelf, (i64::MAX, most), rows, &mut self.batch.values)
     }
 
     /// Writes a column of these rows, which end at a time; says how many points it has.

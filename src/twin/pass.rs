@@ -11,7 +11,7 @@ use super::spill::Spill;
 use super::wide::{Next, SeriesWalk, Shown, WideAligned, WidePlain};
 use super::{Source, TwinError, Unfit, key};
 use crate::data::{DataType, Sequence};
-use crate::limits::{TWIN_ORDERS_MAX, TWIN_STEP_BYTES};
+use crate::limits::{TWIN_NAMES_BYTES_MAX, TWIN_ORDERS_MAX, TWIN_SLOTS_MAX, TWIN_STEP_BYTES};
 use crate::spool::Disk;
 use crate::tsfile::device::DeviceId;
 use crate::tsfile::write::{Scratch as _, Version};
@@ -287,7 +287,7 @@ impl<D: Disk> Pass<D> {
         arena: &Arena,
         id: &DeviceId,
     ) -> Result<(), TwinError> {
-        let mut slots = Slots::new(usize::MAX);
+        let mut slots = Slots::new(usize::MAX, usize::MAX);
         let mut is_begun = false;
         let mut from = 0;
         while let Some((series, next)) = arena.series(from) {
@@ -311,7 +311,7 @@ impl<D: Disk> Pass<D> {
         arena: &Arena,
         id: &DeviceId,
     ) -> Result<(), TwinError> {
-        let mut slots = Slots::new(parts.budget.columns);
+        let mut slots = Slots::new(parts.budget.columns, TWIN_NAMES_BYTES_MAX);
         let mut wanted = Vec::new();
         let mut from = 0;
         while let Some((series, next)) = arena.series(from) {
@@ -360,20 +360,27 @@ impl<D: Disk> Pass<D> {
         id: &DeviceId,
     ) -> Result<(), TwinError> {
         if !self.is_aligned(parts) {
-            self.stage = Stage::Plain(Box::default(), Slots::new(usize::MAX));
+            self.stage = Stage::Plain(Box::default(), Slots::new(usize::MAX, usize::MAX));
             return Ok(());
         }
-        let mut slots = Slots::new(parts.budget.columns);
+        let mut slots = Slots::new(parts.budget.columns, TWIN_NAMES_BYTES_MAX);
         let (mut walk, mut columns) = (SeriesWalk::default(), Vec::new());
         let (mut times, mut slices) = (Vec::new(), Vec::new());
         loop {
             match walk.next(parts, ALL_TIMES, &mut slices)? {
                 Shown::End => break,
                 Shown::Times => times.append(&mut slices),
-                Shown::Series(name, data_type) => columns.push((name, data_type)),
+                Shown::Series(name, data_type) => {
+                    let is_wanted = self.is_wanted(&mut slots, (&name, data_type), id, parts);
+                    columns.extend(is_wanted.then_some((name, data_type)));
+                }
+            }
+            if slots.count() > TWIN_SLOTS_MAX {
+                // Half a run needs less.
+                let (what, max) = ("files for one device", TWIN_SLOTS_MAX as u64);
+                return Err(TwinError::TooMany { sequence: parts.middle, what, max });
             }
         }
-        columns.retain(|(name, kind)| self.is_wanted(&mut slots, (name, *kind), id, parts));
         if columns.is_empty() {
             return self.end_merge(parts);
         }

@@ -210,6 +210,13 @@ impl Window {
         })
     }
 
+    /// Gives memory back if it is more than so many bytes.
+    pub(super) fn shrink(&mut self, most: usize) {
+        if self.bytes.capacity() > most {
+            *self = Self::default();
+        }
+    }
+
     fn at(&self, offset: u32, count: usize) -> Option<&[u8]> {
         let start = offset.checked_sub(self.start)? as usize;
         self.bytes.get(start..start.checked_add(count)?)

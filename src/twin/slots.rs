@@ -13,8 +13,9 @@ const CONFLICTS_MAX: usize = 16;
 #[derive(Debug)]
 pub(super) struct Slots {
     columns_max: usize,
-    /// Columns in each slot.
-    counts: Vec<usize>,
+    names_max: usize,
+    /// Columns in each slot, and bytes of their names.
+    counts: Vec<(usize, usize)>,
     /// The series before: name, first type, slot.
     last: Option<(String, DataType, usize)>,
 }
@@ -27,22 +28,31 @@ pub(super) struct Conflicts {
 }
 
 impl Slots {
-    /// For a device of which each slot takes so many series.
-    pub(super) const fn new(columns_max: usize) -> Self {
-        Self { columns_max, counts: Vec::new(), last: None }
+    /// For a device of which each slot takes so many series, with so many bytes of names, or one.
+    pub(super) const fn new(columns_max: usize, names_max: usize) -> Self {
+        Self { columns_max, names_max, counts: Vec::new(), last: None }
+    }
+
+    /// How many there are.
+    pub(super) const fn count(&self) -> usize {
+        self.counts.len()
     }
 
     /// The slot of the next series; and if its name had another type before, that type.
     pub(super) fn next(&mut self, name: &str, data_type: DataType) -> (usize, Option<DataType>) {
         let before = self.last.take().filter(|(last, _, _)| last == name);
         let least = before.as_ref().map_or(0, |(_, _, slot)| slot + 1);
-        let free = self.counts.iter().skip(least).position(|count| *count < self.columns_max);
+        let has_room = |(count, bytes): &(usize, usize)| {
+            *count < self.columns_max && bytes + name.len() <= self.names_max
+        };
+        let free = self.counts.iter().skip(least).position(has_room);
         let slot = free.map_or_else(|| self.counts.len().max(least), |free| least + free);
         if self.counts.len() <= slot {
-            self.counts.resize(slot + 1, 0);
+            self.counts.resize(slot + 1, (0, 0));
         }
-        if let Some(count) = self.counts.get_mut(slot) {
+        if let Some((count, bytes)) = self.counts.get_mut(slot) {
             *count += 1;
+            *bytes += name.len();
         }
         let other = before.map(|(_, first, _)| first);
         self.last = Some((name.to_owned(), other.unwrap_or(data_type), slot));
@@ -66,7 +76,7 @@ mod tests {
 
     #[test]
     fn types_of_one_series_go_to_different_slots() {
-        let mut slots = Slots::new(usize::MAX);
+        let mut slots = Slots::new(usize::MAX, usize::MAX);
         let mut next = |name, data_type| slots.next(name, data_type);
         assert_eq!(next("a", DataType::Int32), (0, None));
         assert_eq!(next("a", DataType::Float), (1, Some(DataType::Int32)));
@@ -75,8 +85,15 @@ mod tests {
     }
 
     #[test]
+    fn long_names_fill_a_slot() {
+        let mut slots = Slots::new(usize::MAX, 5);
+        let mut next = |name| slots.next(name, DataType::Int32).0;
+        assert_eq!(["aaaa", "bb", "c", "ddddddd", "ee"].map(&mut next), [0, 1, 0, 2, 1]);
+    }
+
+    #[test]
     fn a_wide_device_goes_on_in_the_next_slot() {
-        let mut slots = Slots::new(2);
+        let mut slots = Slots::new(2, usize::MAX);
         let mut next = |name, data_type| slots.next(name, data_type).0;
         assert_eq!(next("a", DataType::Int32), 0);
         assert_eq!(next("b", DataType::Int32), 0);

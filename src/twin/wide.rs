@@ -3,12 +3,16 @@
 use super::maker::Parts;
 use super::merge::SeriesMerge;
 use super::output::OpenFile;
+use super::paging::{Rows, weight_of};
 use super::slices::{Shelf, Slice, series_of, series_part};
 use super::sorter::Merge;
 use super::{Source, TwinError};
 use crate::data::DataType;
 use crate::limits::TWIN_SLICES_MAX;
 use crate::spool::Disk;
+
+/// What a step counts at least.
+const STEP_BYTES: usize = 64;
 
 /// Shows the series of a device with their slices, in the order of the file.
 #[derive(Debug, Default)]
@@ -119,6 +123,22 @@ impl WidePlain {
     }
 }
 
+/// ```text
+///  Rows --> Weighing --> Group --> Columns --> Group ...
+///    ^---- none left ------'
+/// ```
+#[derive(Debug)]
+enum Stage {
+    /// The next rows are looked for.
+    Rows,
+    /// Their texts are: of this column and those behind it.
+    Weighing(SeriesWalk, usize),
+    /// A group of them is begun.
+    Group,
+    /// Its columns from this one on are not written yet.
+    Columns(SeriesWalk, usize),
+}
+
 /// An aligned device.
 #[derive(Debug)]
 pub(super) struct WideAligned {
@@ -126,21 +146,22 @@ pub(super) struct WideAligned {
     columns: Vec<(String, DataType)>,
     times: SeriesMerge,
     rows_max: usize,
-    rows: Vec<i64>,
-    /// The group in hand: its columns from this one on are not written yet.
-    group: Option<(SeriesWalk, usize)>,
+    rows: Rows,
+    stage: Stage,
     slices: Vec<Slice>,
+    sizes: Vec<(i64, usize)>,
 }
 
 impl WideAligned {
     /// Of these columns, and slices of times.
-    pub(super) const fn new(
+    pub(super) fn new(
         columns: Vec<(String, DataType)>,
         times: Vec<Slice>,
         rows_max: usize,
     ) -> Self {
         let times = SeriesMerge::new(None, times, i64::MIN);
-        Self { columns, times, rows_max, rows: Vec::new(), group: None, slices: Vec::new() }
+        let (rows, slices, sizes) = (Rows::default(), Vec::new(), Vec::new());
+        Self { columns, times, rows_max, rows, stage: Stage::Rows, slices, sizes }
     }
 
     /// Writes rows, or a column of them; gives the bytes that were worked through, `None` at the end.
@@ -149,29 +170,99 @@ impl WideAligned {
         parts: &mut Parts<D, S>,
         file: &mut OpenFile<D>,
     ) -> Result<Option<usize>, TwinError> {
-        let Some((walk, column)) = &mut self.group else {
-            let mut shelf = Shelf { scratch: &parts.scratch, source: &mut parts.source };
-            file.merged_rows(&mut self.times, &mut shelf, self.rows_max, &mut self.rows)?;
-            self.group = Some((SeriesWalk::default(), 0));
-            return Ok((!self.rows.is_empty()).then_some(8 * self.rows.len()));
-        };
-        let (Some(from), Some(to)) = (self.rows.first(), self.rows.last()) else { return Ok(None) };
-        let mut points = 0;
-        match walk.next(parts, (*from, *to), &mut self.slices)? {
-            Shown::End => self.group = None,
-            Shown::Series(name, data_type)
-                if is_column(self.columns.get(*column), &name, data_type) =>
-            {
-                let slices = std::mem::take(&mut self.slices);
-                let mut merge = SeriesMerge::new(Some(data_type), slices, *from);
+        match std::mem::replace(&mut self.stage, Stage::Rows) {
+            Stage::Rows => {
                 let mut shelf = Shelf { scratch: &parts.scratch, source: &mut parts.source };
-                points = file.merged_column(*column, &mut merge, &mut shelf, *to)?;
-                self.slices = merge.into_slices();
-                *column += 1;
+                let rows = &mut self.rows.times;
+                file.merged_rows(&mut self.times, &mut shelf, self.rows_max, rows)?;
+                self.rows.begin();
+                let has_texts = self.columns.iter().any(|(_, kind)| weight_of(*kind).is_some());
+                self.stage = if has_texts {
+                    Stage::Weighing(SeriesWalk::default(), 0)
+                } else {
+                    Stage::Group
+                };
+                let count = self.rows.times.len();
+                Ok((count > 0).then_some(8 * count))
+            }
+            Stage::Weighing(walk, column) => self.weigh(parts, walk, column).map(Some),
+            Stage::Group => {
+                if file.begin_rows(&mut self.rows, self.rows_max)? {
+                    self.stage = Stage::Columns(SeriesWalk::default(), 0);
+                }
+                Ok(Some(STEP_BYTES))
+            }
+            Stage::Columns(walk, column) => self.column(parts, file, walk, column).map(Some),
+        }
+    }
+
+    /// Weighs the rows by the next column.
+    fn weigh<D: Disk, S: Source>(
+        &mut self,
+        parts: &mut Parts<D, S>,
+        mut walk: SeriesWalk,
+        mut column: usize,
+    ) -> Result<usize, TwinError> {
+        let (Some(from), Some(to)) = (self.rows.times.first(), self.rows.times.last()) else {
+            return Ok(0);
+        };
+        let (from, to) = (*from, *to);
+        let shown = walk.next(parts, (from, to), &mut self.slices)?;
+        let mut texts = 0;
+        match shown {
+            Shown::End => {
+                self.stage = Stage::Group;
+                return Ok(STEP_BYTES);
+            }
+            Shown::Series(name, kind) if is_column(self.columns.get(column), &name, kind) => {
+                column += 1;
+                if let Some(weight) = weight_of(kind) {
+                    let slices = std::mem::take(&mut self.slices);
+                    let mut merge = SeriesMerge::new(Some(kind), slices, from);
+                    let mut shelf = Shelf { scratch: &parts.scratch, source: &mut parts.source };
+                    merge.next_sizes(&mut shelf, (to, self.rows_max), &mut self.sizes)?;
+                    self.rows.weigh(weight, self.sizes.iter().copied());
+                    self.slices = merge.into_slices();
+                    texts = self.sizes.len();
+                }
             }
             Shown::Times | Shown::Series(..) => {}
         }
-        Ok(Some(16 * points + 64))
+        self.stage = Stage::Weighing(walk, column);
+        Ok(16 * texts + STEP_BYTES)
+    }
+
+    /// Writes the next column of a group.
+    fn column<D: Disk, S: Source>(
+        &mut self,
+        parts: &mut Parts<D, S>,
+        file: &mut OpenFile<D>,
+        mut walk: SeriesWalk,
+        mut column: usize,
+    ) -> Result<usize, TwinError> {
+        let (Some(from), Some(to)) = (self.rows.group().first(), self.rows.group().last()) else {
+            return Ok(0);
+        };
+        let (from, to) = (*from, *to);
+        let shown = walk.next(parts, (from, to), &mut self.slices)?;
+        let mut points = 0;
+        match shown {
+            Shown::End => {
+                self.stage = Stage::Group;
+                return Ok(STEP_BYTES);
+            }
+            Shown::Series(name, kind) if is_column(self.columns.get(column), &name, kind) => {
+                let slices = std::mem::take(&mut self.slices);
+                let mut merge = SeriesMerge::new(Some(kind), slices, from);
+                let mut shelf = Shelf { scratch: &parts.scratch, source: &mut parts.source };
+                points = file.merged_column(column, &mut merge, &mut shelf, to)?;
+                self.slices = merge.into_slices();
+                column += 1;
+            }
+            Shown::Times | Shown::Series(..) => {}
+        }
+        self.stage = Stage::Columns(walk, column);
+        Ok(16 * points + STEP_BYTES)
     }
 }
 

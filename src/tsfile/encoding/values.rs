@@ -1,6 +1,7 @@
 //! A column of values of one type, decoded.
 
 use crate::data::DataType;
+use crate::limits::TSFILE_KEPT_BYTES;
 
 /// Values without nulls, in the order of their times.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,9 +144,10 @@ impl Binaries {
         self.places.is_empty()
     }
 
-    /// Drops all and keeps the memory.
+    /// Drops all and keeps the memory, unless it is much.
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.bytes.shrink_to(TSFILE_KEPT_BYTES);
         self.places.clear();
     }
 

@@ -3,7 +3,8 @@
 use std::io;
 
 use super::chunk::{Chunk, ChunkKind, Done};
-use super::{Column, Record, Scratch, Settings, State, WriteError, Writer};
+use super::record::Record;
+use super::{Column, Scratch, State, WriteError, Writer};
 use crate::tsfile::device::{DeviceId, compare_names};
 use crate::tsfile::encoding::Values;
 
@@ -14,6 +15,7 @@ pub(super) struct Aligned {
     pub(super) times: Record,
     /// Rows of the group in hand, and where its pages end.
     rows: Vec<i64>,
+    page_ends: Vec<usize>,
     /// Column whose chunk is open, and the first row that is not in a page of it yet.
     open: usize,
     row: usize,
@@ -44,6 +46,7 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
             columns: columns.collect(),
             times: Record::new(None),
             rows: Vec::new(),
+            page_ends: Vec::new(),
             open: 0,
             row: 0,
             has_rows: false,
@@ -57,6 +60,27 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
     /// # Errors
     /// [`WriteError`]: also if they do not ascend.
     pub fn rows(&mut self, times: &[i64]) -> Result<(), WriteError> {
+        let most = self.settings.page_points.max(1);
+        let ends = (0..times.len()).step_by(most).map(|start| (start + most).min(times.len()));
+        self.rows_in_pages(times, ends.collect())
+    }
+
+    /// As [`Self::rows`], with pages that end before these rows; the last one at the end of all. So the caller bounds
+    /// the bytes of a page, and of a chunk, of which the texts are known to it alone.
+    ///
+    /// # Errors
+    /// [`WriteError`]: also if times or ends do not ascend.
+    pub fn rows_in_pages(
+        &mut self,
+        times: &[i64],
+        page_ends: Vec<usize>,
+    ) -> Result<(), WriteError> {
+        let is_whole = page_ends.is_sorted_by(|a, b| a < b)
+            && page_ends.first().is_none_or(|first| *first > 0)
+            && page_ends.last().is_none_or(|last| *last == times.len());
+        if !is_whole {
+            return Err(WriteError::Misuse("pages end at ascending rows, the last at the end"));
+        }
         if times.is_empty() || times.len() > self.settings.chunk_points {
             return Err(WriteError::Misuse(
                 "a group has one row at least, and chunk_points at most",
@@ -72,13 +96,16 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         aligned.rows.clear();
         aligned.rows.extend_from_slice(times);
         self.chunk.start_times();
-        for page in times.chunks(self.settings.page_points) {
-            self.chunk.time_page(page)?;
+        let mut start = 0;
+        for end in &page_ends {
+            self.chunk.time_page(times.get(start..*end).unwrap_or_default())?;
+            start = *end;
         }
+        aligned.page_ends = page_ends;
         self.put_group()?;
         let done = self.chunk.end(&mut self.out)?;
         let State::Aligned(aligned) = &mut self.state else { return Ok(()) };
-        aligned.times.add(done.offset, &done.statistics);
+        aligned.times.add(done.offset, &done.statistics, &mut self.nodes)?;
         self.start_column();
         Ok(())
     }
@@ -103,13 +130,13 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         self.written.points += times.len() as u64;
         let mut at = 0;
         loop {
-            let rows = aligned.page_rows(&self.settings);
+            let rows = aligned.page_rows();
             at += self.chunk.fill_rows(times, values, at, rows);
             let Some(time) = times.get(at) else { return Ok(()) };
             if rows.is_empty() {
                 return Err(WriteError::Time { series: aligned.open_name(), time: *time });
             }
-            aligned.end_page(&mut self.chunk, &self.settings)?;
+            aligned.end_page(&mut self.chunk)?;
         }
     }
 
@@ -158,22 +185,22 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
     fn end_column(&mut self) -> Result<(), WriteError> {
         let State::Aligned(aligned) = &mut self.state else { return Ok(()) };
         while aligned.row < aligned.rows.len() {
-            aligned.end_page(&mut self.chunk, &self.settings)?;
+            aligned.end_page(&mut self.chunk)?;
         }
         let done = self.chunk.end(&mut self.out)?;
-        self.add_column_chunk(&done);
-        Ok(())
+        self.add_column_chunk(&done)
     }
 
     /// Records the chunk of the column in hand, and goes on to the next one.
-    pub(super) fn add_column_chunk(&mut self, done: &Done) {
+    pub(super) fn add_column_chunk(&mut self, done: &Done) -> Result<(), WriteError> {
         if let State::Aligned(aligned) = &mut self.state {
             if let Some((_, record)) = aligned.columns.get_mut(aligned.open) {
-                record.add(done.offset, &done.statistics);
+                record.add(done.offset, &done.statistics, &mut self.nodes)?;
             }
             aligned.open += 1;
         }
         self.start_column();
+        Ok(())
     }
 
     /// Ends a group: columns that have no value in it get empty chunks.
@@ -190,8 +217,9 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
 
 impl Aligned {
     /// Rows of the page in hand.
-    fn page_rows(&self, settings: &Settings) -> &[i64] {
-        let end = (self.row + settings.page_points).min(self.rows.len());
+    fn page_rows(&self) -> &[i64] {
+        let page = self.page_ends.partition_point(|end| *end <= self.row);
+        let end = self.page_ends.get(page).copied().unwrap_or(self.row);
         self.rows.get(self.row..end).unwrap_or_default()
     }
 
@@ -200,8 +228,8 @@ impl Aligned {
     }
 
     /// Ends the page in hand of the open column.
-    fn end_page(&mut self, chunk: &mut Chunk, settings: &Settings) -> Result<(), WriteError> {
-        let rows = self.page_rows(settings);
+    fn end_page(&mut self, chunk: &mut Chunk) -> Result<(), WriteError> {
+        let rows = self.page_rows();
         let stray = chunk.value_page(rows)?;
         if let Some(time) = stray {
             return Err(WriteError::Time { series: self.open_name(), time });

@@ -4,6 +4,7 @@ use std::io;
 
 use super::{Column, Out, Settings, WriteError, put_text};
 use crate::data::DataType;
+use crate::limits::TSFILE_KEPT_BYTES;
 use crate::tsfile::compression::Compression;
 use crate::tsfile::encoding::bits::put_var;
 use crate::tsfile::encoding::{Binaries, Encoding, Values, encode, encode_times};
@@ -115,7 +116,7 @@ impl Chunk {
         self.times.is_empty()
     }
 
-    /// Takes as many points as the page has room for, from `at` on; says how many.
+    /// Takes as many points as the page has room for, from `at` on; says how many: 0 if it is full.
     pub(super) fn fill(
         &mut self,
         times: &[i64],
@@ -139,16 +140,15 @@ impl Chunk {
         end - at
     }
 
-    /// Texts from `at` on until the page has its bytes: one at least.
+    /// Texts from `at` on for which the page has room: one at least if it is empty.
     fn texts_that_fit(&self, list: &Binaries, at: usize, room: usize, page_bytes: usize) -> usize {
         let held = if let Values::Binaries(list) = &self.values { list.bytes() } else { 0 };
         let sizes = list.iter().skip(at).take(room).map(<[u8]>::len);
         let fitting = sizes.scan(held, |bytes, size| {
-            let is_open = *bytes < page_bytes;
             *bytes += size;
-            is_open.then_some(())
+            (*bytes <= page_bytes).then_some(())
         });
-        fitting.count().max(1)
+        fitting.count().max(usize::from(self.times.is_empty()))
     }
 
     /// Takes points that lie among the rows of the page; says how many.
@@ -174,9 +174,9 @@ impl Chunk {
     }
 
     /// Whether the chunk is to be closed.
-    pub(super) const fn is_full(&self, settings: &Settings) -> bool {
+    pub(super) fn is_full(&self, settings: &Settings) -> bool {
         self.times.is_empty()
-            && (self.pages.len() >= settings.chunk_bytes
+            && (self.pages.len() + self.statistics.text_bytes() >= settings.chunk_bytes
                 || self.statistics.count as usize >= settings.chunk_points)
     }
 
@@ -192,11 +192,7 @@ impl Chunk {
         put_var(self.encoded_times.len() as u64, &mut body);
         body.extend_from_slice(&self.encoded_times);
         encode(self.encoding, &self.values, &mut body)?;
-        let statistics = self.page_statistics();
-        self.put_page(&body, statistics)?;
-        self.body = body;
-        self.times.clear();
-        self.values.clear();
+        self.put_values(body)?;
         Ok(())
     }
 
@@ -241,12 +237,19 @@ impl Chunk {
             return Ok(Some(stray));
         }
         encode(self.encoding, &self.values, &mut body)?;
+        self.put_values(body)?;
+        Ok(None)
+    }
+
+    /// Adds the page in hand, of which this is the body.
+    fn put_values(&mut self, body: Vec<u8>) -> Result<(), WriteError> {
         let statistics = self.page_statistics();
+        self.times.clear();
+        // Long texts are given back before they are compressed.
+        self.values.clear();
         self.put_page(&body, statistics)?;
         self.body = body;
-        self.times.clear();
-        self.values.clear();
-        Ok(None)
+        Ok(())
     }
 
     fn put_page(&mut self, body: &[u8], statistics: Statistics) -> Result<(), WriteError> {
@@ -305,6 +308,11 @@ impl Chunk {
         let form = (self.data_type, self.compression, self.encoding);
         out.put(&head(base | mask, &self.name, self.pages.len() as u64, form))?;
         out.put(&self.pages)?;
+        self.first_page.1 = Statistics::empty(None);
+        for buffer in [&mut self.pages, &mut self.body, &mut self.stored] {
+            buffer.clear();
+            buffer.shrink_to(TSFILE_KEPT_BYTES);
+        }
         let statistics = std::mem::replace(&mut self.statistics, Statistics::empty(self.data_type));
         self.restart(self.data_type);
         Ok(Done { offset, statistics })

@@ -46,7 +46,7 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         self.put_group()?;
         let done = copy(source, &mut self.out)?;
         if let State::Device(Some(open)) = &mut self.state {
-            open.record.add(done.offset, &done.statistics);
+            open.record.add(done.offset, &done.statistics, &mut self.nodes)?;
         }
         Ok(())
     }
@@ -105,7 +105,7 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         self.put_group()?;
         let done = copy(source, &mut self.out)?;
         if let State::Aligned(aligned) = &mut self.state {
-            aligned.times.add(done.offset, &done.statistics);
+            aligned.times.add(done.offset, &done.statistics, &mut self.nodes)?;
         }
         self.start_column();
         Ok(())
@@ -123,8 +123,7 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         self.reach_column(index)?;
         self.written.points += u64::from(source.statistics.count);
         let done = copy(source, &mut self.out)?;
-        self.add_column_chunk(&done);
-        Ok(())
+        self.add_column_chunk(&done)
     }
 
     fn end_open_chunk(&mut self) -> Result<(), WriteError> {

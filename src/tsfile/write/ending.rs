@@ -130,7 +130,7 @@ impl<W: io::Write, S: Scratch> Ending<W, S> {
                 Read::Series => {
                     index.add(walk.name_with_length(), self.out.at);
                     self.bloom.add(walk.full_path());
-                    self.out.put(&walk.record)?;
+                    walk.copy(&mut window, &mut self.out)?;
                 }
                 // The root is made again.
                 Read::End => drop(std::mem::take(&mut index).end(&mut self.out)?),
@@ -169,7 +169,7 @@ impl<W: io::Write, S: Scratch> Ending<W, S> {
                 }
                 Some(Read::Series) => {
                     index.add(walk.name_with_length(), shadow.at);
-                    shadow.put(&walk.record)?;
+                    shadow.at += walk.skip(&mut window)?;
                 }
                 Some(Read::End) => {
                     let root = std::mem::take(index).end(shadow)?;

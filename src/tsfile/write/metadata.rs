@@ -5,10 +5,13 @@
 //!            series: u32 bytes, record ... | u32 ff ff ff ff                            then the next device
 //! ```
 
+use std::io;
+
+use super::record::Record;
 use super::scratch::Scratch;
-use super::{Record, Version, WriteError, put_device, put_text};
+use super::{Out, Version, WriteError, put_device, put_text};
 use crate::data::DataType;
-use crate::limits::TSFILE_PAGE_BYTES_MAX;
+use crate::limits::{KIB, TSFILE_PAGE_BYTES_MAX};
 use crate::tsfile::device::DeviceId;
 use crate::tsfile::encoding::bits::put_var;
 use crate::tsfile::window::{TsFileError, Window};
@@ -17,6 +20,10 @@ use crate::tsfile::window::{TsFileError, Window};
 const MANY_CHUNKS: u8 = 1;
 const TIMES: u8 = 0x80;
 const ALIGNED: u8 = 0x40;
+/// Bytes of a record that are read at once: the name lies in them.
+const HEAD_BYTES: usize = 64 * KIB;
+/// Bytes of the rest that are copied at one time.
+const COPY_BYTES: usize = 16 * KIB;
 /// Type of a time column.
 const VECTOR: u8 = 6;
 
@@ -57,21 +64,19 @@ impl<S: Scratch> Metadata<S> {
         }
     }
 
-    /// Keeps the record of a series that is complete.
+    /// Keeps the record of a series that is complete; `lists` has what the record put away.
     pub(super) fn series(
         &mut self,
-        name: &str,
-        value_type: Option<DataType>,
-        is_aligned: bool,
+        (name, value_type, is_aligned): (&str, Option<DataType>, bool),
         record: &Record,
+        lists: &S,
     ) -> Result<(), WriteError> {
         if !self.has_series {
             self.records.append(&self.device)?;
             self.has_series = true;
         }
         let is_many = record.chunks > 1;
-        let first = record.first.to_be_bytes();
-        let list = if is_many { record.list.as_slice() } else { &first };
+        let list_bytes = record.list_bytes();
         self.buffer.clear();
         let many = if is_many { MANY_CHUNKS } else { 0 };
         let aligned = match (is_aligned, value_type) {
@@ -82,14 +87,16 @@ impl<S: Scratch> Metadata<S> {
         self.buffer.push(many | aligned);
         put_text(name, &mut self.buffer);
         self.buffer.push(value_type.map_or(VECTOR, DataType::code));
-        put_var(list.len() as u64, &mut self.buffer);
-        record.total.write(&mut self.buffer);
-        self.buffer.extend_from_slice(list);
+        put_var(list_bytes, &mut self.buffer);
+        record.total(lists)?.write(&mut self.buffer);
         self.chunks += record.chunks;
-        // A record is far below 4 GiB: its chunks are in memory.
-        self.records.append(&length(&self.buffer).to_be_bytes())?;
+        let bytes =
+            u32::try_from(self.buffer.len() as u64 + list_bytes).map_err(io::Error::other)?;
+        self.records.append(&bytes.to_be_bytes())?;
         self.records.append(&self.buffer)?;
-        Ok(())
+        self.buffer.clear();
+        self.buffer.shrink_to(HEAD_BYTES);
+        record.copy_list(lists, &mut self.records)
     }
 
     /// Ends a device; says whether it had a series.
@@ -111,8 +118,9 @@ pub(super) struct Walk {
     pub(super) key: Vec<u8>,
     pub(super) table: Vec<u8>,
     path: Vec<u8>,
-    /// Of the series in hand.
-    pub(super) record: Vec<u8>,
+    /// The start of the record of the series in hand, and how many bytes follow.
+    record: Vec<u8>,
+    rest: u64,
     full_path: String,
 }
 
@@ -138,7 +146,12 @@ impl Walk {
             return Ok(None);
         }
         if self.is_in_device {
-            self.is_in_device = take_part(window, &mut self.record)?;
+            self.is_in_device = false;
+            if let Some(bytes) = part_bytes(window)? {
+                let head = (bytes as usize).min(HEAD_BYTES);
+                window.take_into(head, "record", &mut self.record)?;
+                (self.is_in_device, self.rest) = (true, u64::from(bytes) - head as u64);
+            }
             return Ok(Some(if self.is_in_device { Read::Series } else { Read::End }));
         }
         self.is_in_device = true;
@@ -151,6 +164,33 @@ impl Walk {
             self.path.extend_from_slice(split_text(&self.key).1);
         }
         Ok(Some(Read::Device))
+    }
+
+    /// Writes the record of the series in hand: this, or [`Self::skip`], comes before the next read.
+    pub(super) fn copy<W: io::Write, S: Scratch>(
+        &mut self,
+        window: &mut Window<'_, S>,
+        out: &mut Out<W>,
+    ) -> Result<(), WriteError> {
+        out.put(&self.record)?;
+        let mut part = Vec::new();
+        while self.rest > 0 {
+            let count = usize::try_from(self.rest).unwrap_or(usize::MAX).min(COPY_BYTES);
+            window.take_into(count, "record", &mut part)?;
+            out.put(&part)?;
+            self.rest -= count as u64;
+        }
+        Ok(())
+    }
+
+    /// Steps over the record of the series in hand; gives its bytes.
+    pub(super) fn skip<S: Scratch>(
+        &mut self,
+        window: &mut Window<'_, S>,
+    ) -> Result<u64, TsFileError> {
+        let rest = std::mem::take(&mut self.rest);
+        window.skip(rest, "record")?;
+        Ok(self.record.len() as u64 + rest)
     }
 
     /// The name of the series as records and index nodes have it.
@@ -198,12 +238,15 @@ pub(super) fn take_part<S: Scratch>(
     window: &mut Window<'_, S>,
     into: &mut Vec<u8>,
 ) -> Result<bool, TsFileError> {
-    let bytes = u32::from_be_bytes(window.array("part")?);
-    if bytes == END_OF_DEVICE {
-        return Ok(false);
-    }
+    let Some(bytes) = part_bytes(window)? else { return Ok(false) };
     window.take_into(bytes as usize, "part", into)?;
     Ok(true)
+}
+
+/// Bytes of the next part; `None` at the end of a device.
+fn part_bytes<S: Scratch>(window: &mut Window<'_, S>) -> Result<Option<u32>, TsFileError> {
+    let bytes = u32::from_be_bytes(window.array("part")?);
+    Ok((bytes != END_OF_DEVICE).then_some(bytes))
 }
 
 /// Lengths of what lay in memory, far below 4 GiB.

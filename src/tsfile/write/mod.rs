@@ -15,7 +15,7 @@
 //! Devices come in the order of the file, series of a device by name, times ascending: what is out of order
 //! is an error and not written. Series of an aligned device that have no value in a group get an empty
 //! chunk, because every column needs as many chunks as the time column. A record of what each chunk holds
-//! is kept for the series (of an aligned device: for all of its columns) in hand, about 60 bytes a chunk.
+//! is kept for the series (of an aligned device: for all of its columns) in hand: half a KiB of it in memory.
 //!
 //! No plan range is written: it is optional, and says nothing outside the server that wrote it.
 
@@ -24,6 +24,7 @@ mod chunk;
 mod copy;
 mod ending;
 mod metadata;
+mod record;
 mod scratch;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ use self::chunk::{Chunk, ChunkKind};
 pub use self::copy::Source;
 pub use self::ending::Ending;
 use self::metadata::Metadata;
+use self::record::Record;
 pub use self::scratch::{MemoryScratch, Scratch};
 use super::compression::Compression;
 use super::device::{DeviceId, compare_names};
@@ -58,11 +60,11 @@ pub struct Settings {
     pub version: Version,
     /// Points of a page at most.
     pub page_points: usize,
-    /// Bytes of texts after which a page is closed.
+    /// Bytes of the texts of a page at most, unless it has one only.
     pub page_bytes: usize,
     /// Points of a chunk, and rows of a group, at most.
     pub chunk_points: usize,
-    /// Bytes of pages after which a chunk is closed.
+    /// Bytes of pages after which a chunk is closed. A longer text has a chunk of its own.
     pub chunk_bytes: usize,
     /// Refuses devices of version 3 that a 2.0 server would not find: those that do not ascend in the
     /// order of version 4, too.
@@ -192,7 +194,7 @@ pub struct Writer<W, S> {
     out: Out<W>,
     settings: Settings,
     metadata: Metadata<S>,
-    /// For the end.
+    /// For the end; before it, what records of the device in hand hold.
     nodes: S,
     state: State,
     /// The last device, in the order of this version and in that of version 4.
@@ -207,7 +209,7 @@ pub struct Writer<W, S> {
 enum State {
     Idle,
     /// A device that is not aligned, maybe with an open series.
-    Device(Option<OpenSeries>),
+    Device(Option<Box<OpenSeries>>),
     Aligned(Box<Aligned>),
 }
 
@@ -227,42 +229,6 @@ impl OpenSeries {
         }
         self.last_time = Some(points.end);
         Ok(())
-    }
-}
-
-/// What is known of the chunks of a series.
-#[derive(Debug)]
-struct Record {
-    chunks: u64,
-    /// Offset of the first one.
-    first: u64,
-    /// Offset and statistics of each, once there is a second: most series of a wide device have one.
-    list: Vec<u8>,
-    total: Statistics,
-}
-
-impl Record {
-    const fn new(value_type: Option<DataType>) -> Self {
-        Self { chunks: 0, first: 0, list: Vec::new(), total: Statistics::empty(value_type) }
-    }
-
-    fn add(&mut self, offset: u64, statistics: &Statistics) {
-        self.chunks += 1;
-        match self.chunks {
-            1 => self.first = offset,
-            2 => {
-                self.list.extend_from_slice(&self.first.to_be_bytes());
-                self.total.write(&mut self.list);
-                self.put(offset, statistics);
-            }
-            _ => self.put(offset, statistics),
-        }
-        self.total.merge(statistics);
-    }
-
-    fn put(&mut self, offset: u64, statistics: &Statistics) {
-        self.list.extend_from_slice(&offset.to_be_bytes());
-        statistics.write(&mut self.list);
     }
 }
 
@@ -320,7 +286,8 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         self.end_series()?;
         let record = Record::new(Some(column.data_type));
         self.chunk.start(ChunkKind::Plain, &column);
-        self.state = State::Device(Some(OpenSeries { column, record, last_time: None }));
+        let open = OpenSeries { column, record, last_time: None };
+        self.state = State::Device(Some(Box::new(open)));
         Ok(())
     }
 
@@ -347,8 +314,12 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         self.written.points += times.len() as u64;
         let mut at = 0;
         while at < times.len() {
-            at += self.chunk.fill(times, values, at, &self.settings);
-            if self.chunk.is_page_full(&self.settings) {
+            if self.chunk.is_page_empty() && is_long(values, at, &self.settings) {
+                self.end_plain_chunk()?;
+            }
+            let taken = self.chunk.fill(times, values, at, &self.settings);
+            at += taken;
+            if taken == 0 || self.chunk.is_page_full(&self.settings) {
                 self.chunk.end_page()?;
             }
             if self.chunk.is_full(&self.settings) {
@@ -424,7 +395,7 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         self.put_group()?;
         let done = self.chunk.end(&mut self.out)?;
         if let State::Device(Some(open)) = &mut self.state {
-            open.record.add(done.offset, &done.statistics);
+            open.record.add(done.offset, &done.statistics, &mut self.nodes)?;
             self.chunk.start(ChunkKind::Plain, &open.column);
         }
         Ok(())
@@ -444,10 +415,15 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         {
             let column = &series.column;
             let value_type = Some(column.data_type);
-            self.metadata.series(&column.name, value_type, false, &series.record)?;
+            self.metadata.series((&column.name, value_type, false), &series.record, &self.nodes)?;
+            self.clear_records()?;
             self.written.series += 1;
         }
         Ok(())
+    }
+
+    fn clear_records(&mut self) -> io::Result<()> {
+        if self.nodes.is_empty() { Ok(()) } else { self.nodes.clear() }
     }
 
     fn end_device(&mut self) -> Result<(), WriteError> {
@@ -456,13 +432,15 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         if let State::Aligned(aligned) = &self.state
             && aligned.times.chunks > 0
         {
-            self.metadata.series("", None, true, &aligned.times)?;
+            self.metadata.series(("", None, true), &aligned.times, &self.nodes)?;
             for (column, record) in &aligned.columns {
-                self.metadata.series(&column.name, Some(column.data_type), true, record)?;
+                let series = (&*column.name, Some(column.data_type), true);
+                self.metadata.series(series, record, &self.nodes)?;
                 self.written.series += 1;
             }
         }
         self.state = State::Idle;
+        self.clear_records()?;
         self.written.devices += u64::from(self.metadata.end_device()?);
         Ok(())
     }
@@ -495,4 +473,10 @@ fn put_device(id: &DeviceId, version: Version, out: &mut Vec<u8>) {
 fn put_text(text: &str, out: &mut Vec<u8>) {
     put_length(text.len(), out);
     out.extend_from_slice(text.as_bytes());
+}
+
+/// Whether the next value is a text that no chunk has room for beside others.
+fn is_long(values: &Values, at: usize, settings: &Settings) -> bool {
+    let Values::Binaries(list) = values else { return false };
+    list.get(at).is_some_and(|text| text.len() >= settings.chunk_bytes)
 }
