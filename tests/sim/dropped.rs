@@ -1,5 +1,7 @@
-//! What `drop-oldest` has given up: what is missing has to be in its list, and in its count.
+//! What `drop-oldest` has given up: what is missing has to be in its count, and in its list, unless there was no room
+//! for a line.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use penstock::spool::{SimDisk, Stats};
@@ -11,6 +13,8 @@ const LISTS: [&str; 2] = ["spool/dropped.1", "spool/dropped"];
 #[derive(Debug, Default)]
 pub(crate) struct Dropped {
     ranges: Vec<(u64, u64)>,
+    /// What is missing, and was given up when the disk had no room for the line.
+    unlisted: BTreeSet<u64>,
     /// Entries that were seen to be missing; each of them is counted, too.
     missing: u64,
 }
@@ -28,11 +32,15 @@ impl Dropped {
 
     /// Whether this entry is listed.
     pub(crate) fn has(&self, sequence: u64) -> bool {
-        self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&sequence))
+        let is_in = |(first, last): &(u64, u64)| (*first..=*last).contains(&sequence);
+        self.ranges.iter().any(is_in) || self.unlisted.contains(&sequence)
     }
 
-    /// An entry is gone that nobody has passed: that has to be listed and counted.
-    pub(crate) fn check(&mut self, sequence: u64, stats: &Stats) {
+    /// An entry is gone that nobody has passed: that has to be listed, if there was always room for a line, and counted.
+    pub(crate) fn check(&mut self, sequence: u64, stats: &Stats, had_no_room: bool) {
+        if had_no_room && !self.has(sequence) {
+            self.unlisted.insert(sequence);
+        }
         assert!(self.has(sequence), "entry {sequence} is gone and not in the list");
         self.missing += 1;
         assert!(self.missing <= stats.dropped_entries, "entry {sequence} is gone and not counted");

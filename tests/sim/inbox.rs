@@ -26,7 +26,8 @@ use crate::units::{Content, Unit};
 const INBOX: &str = "/inbox";
 const ARCHIVE: &str = "/archive";
 const PARTIALS: &str = "spool/partial";
-const STAGING: &str = "staging";
+/// Absolute, as the intake makes it: else the two would not mean the same.
+const STAGING: &str = "/staging";
 /// What a flawed file is called on its way to quarantine.
 const REFUSED: &str = "refused";
 /// Longer and shorter than in a node, as each scan costs the schedule some calls.

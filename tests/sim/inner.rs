@@ -214,7 +214,7 @@ impl Inner {
         }
         self.dropped.read(&self.plug.disk);
         for (sequence, _) in self.durable.range(first..self.gone_below.max(first)) {
-            self.dropped.check(*sequence, &stats);
+            self.dropped.check(*sequence, &stats, self.plug.has_refused_room());
         }
     }
 

@@ -10,6 +10,8 @@ pub(crate) struct Plug {
     pub(crate) disk: SimDisk,
     /// The call at which it fails, how, and whether all later calls fail too.
     armed: Option<(u64, Fault, bool)>,
+    /// A call was told that there is no room, or may have been.
+    refused_room: bool,
     random: Random,
 }
 
@@ -18,13 +20,20 @@ const CAPACITY: u64 = 1 << 30;
 
 impl Plug {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { disk: SimDisk::new(seed, CAPACITY), armed: None, random: Random::new(seed) }
+        let (disk, random) = (SimDisk::new(seed, CAPACITY), Random::new(seed));
+        Self { disk, armed: None, refused_room: false, random }
     }
 
     /// Lets the `call`-th call from now fail.
     pub(crate) fn arm(&mut self, call: u64, fault: Fault, lasts: bool) {
         self.disk.schedule(call, fault, lasts);
+        self.refused_room |= fault == Fault::NoSpace;
         self.armed = Some((self.disk.calls().all + call, fault, lasts));
+    }
+
+    /// Whether a line without which the node can go on may be missing.
+    pub(crate) const fn has_refused_room(&self) -> bool {
+        self.refused_room
     }
 
     /// Whether the power is to go: the call that fails for good has come.
