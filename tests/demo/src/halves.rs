@@ -75,7 +75,9 @@ impl Half {
 
     /// Points that lie in landed files, as far as the half says so.
     pub(crate) fn landed_points(&self) -> Option<u64> {
-        self.node.status().ok()?.pointer("/landing/points")?.as_u64()
+        let status = self.node.status().ok()?;
+        let waits = status.pointer("/landing/pending_entries")?.as_u64()?;
+        status.pointer("/landing/points")?.as_u64().filter(|_| waits == 0)
     }
 
     /// The file that is crossing, if one is and the half says so.

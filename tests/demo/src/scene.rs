@@ -155,7 +155,7 @@ impl<'a> Scene<'a> {
                 file.landed = file.is_among(&landed);
             }
             let missing = self.files.iter().filter(|file| !file.landed).count();
-            if missing == 0 && self.receiver.landed_points() == Some(tablets::POINTS) {
+            if missing == 0 && self.receiver.landed_points() >= Some(tablets::POINTS) {
                 self.took = clock::now() - started;
                 return Ok(());
             }
