@@ -19,9 +19,10 @@
 //! ascend in the orders of both versions, which a 2.0 server would not find in one file.
 //!
 //! Of points of the same device, series and time the one of the later entry of its origin stays, within an entry that
-//! of the later row; a null takes nothing away, as in a stock server. Of a column that a tablet has twice, which no
-//! stock server takes, either value stays. Rows without a value leave no trace. The files depend on the entries and
-//! the settings alone: made again after a crash, they are the same.
+//! of the later row; a null takes nothing away, as in a stock server (`AlignedTVList`,
+//! `AlignedPriorityMergeReader`). Of a column that a tablet has twice, which no stock server takes, either value stays.
+//! Rows without a value leave no trace. The files depend on the entries and the settings alone: made again after a
+//! crash, they are the same.
 //!
 //! [`Maker::step`] does a bounded part, so that the thread that runs it can tell that it lives. Memory: the arena
 //! ([`TWIN_ARENA_BYTES`](crate::limits::TWIN_ARENA_BYTES)), the index in hand

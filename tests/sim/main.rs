@@ -31,6 +31,7 @@ mod held;
 mod inbox;
 mod inner;
 mod line;
+mod long;
 mod outer;
 mod plug;
 mod random;

@@ -22,7 +22,7 @@ use penstock::ops::board::Board;
 use penstock::ops::clock::EpochMillis;
 use penstock::sink::landing::{self, Landing, SpoolSource, Step};
 use penstock::spool::{ConsumerId, LinkId, Reader, Settings, SimDisk, Spool, Start};
-use penstock::tsfile::read::TsFile;
+use penstock::tsfile::read::{Device, TsFile};
 use tokio::sync::watch;
 
 use crate::held;
@@ -35,6 +35,7 @@ use crate::units::{Content, Unit, number_in, number_of};
 /// Connections in the table; the one that was silent longest makes room.
 const CONNECTIONS: usize = 6;
 const LANDING: &str = "/land";
+const FRAME_BYTES_MAX: u32 = 4 << 20;
 
 /// The node and its disk.
 pub(crate) struct Outer {
@@ -43,6 +44,8 @@ pub(crate) struct Outer {
     pub(crate) record: Record,
     /// Files that lay in the directory at some time.
     landed: HashMap<u64, PathBuf>,
+    /// The rows of long requests, by file.
+    landed_rows: HashMap<u64, HashMap<PathBuf, usize>>,
     policy: Arc<Policy>,
     settings: Settings,
     seed: u64,
@@ -71,7 +74,7 @@ struct Connection {
 impl Outer {
     pub(crate) fn new(seed: u64, settings: Settings) -> Self {
         let policy = Policy {
-            max_frame_bytes: 1 << 20,
+            max_frame_bytes: FRAME_BYTES_MAX,
             cluster_id: "outer".to_owned(),
             login: None,
             local: Vec::new(),
@@ -83,6 +86,7 @@ impl Outer {
             node: None,
             record: Record::default(),
             landed: HashMap::new(),
+            landed_rows: HashMap::new(),
             policy: Arc::new(policy),
             settings,
             seed,
@@ -140,7 +144,8 @@ impl Outer {
         let observer = spool.reader(Sequence(1));
         let boot = spool.boot();
         let board = Arc::new(Board::new(Role::Receiver, "outer", now));
-        let settings = ThreadSettings { connections: CONNECTIONS, max_frame_bytes: 1 << 20 };
+        let settings =
+            ThreadSettings { connections: CONNECTIONS, max_frame_bytes: FRAME_BYTES_MAX };
         let (thread, handle) = SpoolThread::new(disk, spool, settings, board);
         let store = GateStore::new(handle.stage(), watch::channel(None).0);
         let (connections, closing) = (Vec::new(), Vec::new());
@@ -265,7 +270,7 @@ impl Outer {
                 None => assert_eq!(line["what"], "tablets", "{name}"),
             }
         }
-        self.check_tablets(&ledger);
+        self.check_tablets(&ledger, units);
         for (path, _) in self.plug.disk.files() {
             let Some(unit) = path.starts_with(LANDING).then(|| unit_of_path(&path)).flatten()
             else {
@@ -288,8 +293,9 @@ impl Outer {
         }
     }
 
-    /// Each device, which is a unit of its own, is in one file made of tablets, and that has a line.
-    fn check_tablets(&mut self, ledger: &[u8]) {
+    /// Each device, which is a unit of its own, is in one file made of tablets, or a long one in several; each of
+    /// them has a line.
+    fn check_tablets(&mut self, ledger: &[u8], units: &HashMap<u64, Unit>) {
         for (path, _) in self.plug.disk.files() {
             let Some(name) = path.strip_prefix(LANDING).ok().and_then(Path::to_str) else {
                 continue;
@@ -304,9 +310,28 @@ impl Outer {
             let mut devices = file.devices().expect("devices");
             while let Some(device) = devices.next().expect("a device") {
                 let unit = number_in(device.id.path().as_bytes()).expect("a device of ours");
-                let before = self.landed.insert(unit, path.clone());
-                assert!(before.is_none_or(|before| before == path), "unit {unit} was landed twice");
+                let long = match units.get(&unit).map(|unit| &unit.content) {
+                    Some(Content::Long(long)) => Some((long.rows(), rows_of(&file, &device))),
+                    _ => None,
+                };
+                self.note_landed(unit, &path, long);
             }
+        }
+    }
+
+    /// A long unit has so many rows, of which so many are in this file; it has landed with the last of them.
+    fn note_landed(&mut self, unit: u64, path: &Path, long: Option<(usize, usize)>) {
+        let Some((all, here)) = long else {
+            let before = self.landed.insert(unit, path.to_owned());
+            assert!(before.is_none_or(|before| before == path), "unit {unit} was landed twice");
+            return;
+        };
+        let files = self.landed_rows.entry(unit).or_default();
+        files.insert(path.to_owned(), here);
+        let rows = files.values().sum::<usize>();
+        assert!(rows <= all, "rows of unit {unit} were landed twice");
+        if rows == all {
+            self.landed.insert(unit, path.to_owned());
         }
     }
 
@@ -409,6 +434,19 @@ fn unit_of_path(path: &Path) -> Option<u64> {
         return None;
     }
     number_of(name.rsplit('-').next()?)
+}
+
+/// Rows of a device that has a value in each cell.
+fn rows_of(file: &TsFile<&[u8]>, device: &Device) -> usize {
+    let mut series = file.series(device).expect("series");
+    let first = series.next().expect("a series").expect("a first one");
+    let statistics = file.statistics(first.statistics, first.value_type).expect("statistics");
+    statistics.count as usize
+}
+
+/// One in which a long request has room, twice over.
+pub(crate) fn large_spool() -> Settings {
+    Settings { segment_bytes: 512 << 10, max_bytes: 12 << 20, ..small_spool() }
 }
 
 /// A small spool, so that segments come and go.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use penstock::data::{Identity, OriginId, ReadAt};
 use penstock::spool::{Entry, FileList, Kind, Reader, SimDisk};
 
-use crate::units::{Content, Unit, as_entry, number_in, number_of};
+use crate::long::Long;
+use crate::units::{Content, Unit, as_entry, number_in, number_of, without_tail};
 
 /// An entry of the outer spool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(crate) struct Record {
     pub(crate) entries: BTreeMap<u64, Seen>,
     pub(crate) by_unit: HashMap<u64, u64>,
     latest: HashMap<OriginId, u64>,
+    /// Rows that are durable of each long request.
+    rows: HashMap<u64, usize>,
     /// By lane of a stock peer; those of the inner node are numbered by it.
     latest_of_lane: HashMap<u64, u64>,
 }
@@ -64,21 +67,47 @@ impl Record {
     fn add(&mut self, local: u64, seen: Seen, units: &HashMap<u64, Unit>) {
         let Identity { origin, sequence } = seen.identity;
         let unit = units.get(&seen.unit).expect("a unit that nobody has sent");
-        let same = match (&unit.content, &seen.content) {
-            (Content::Tablet(sent), Content::Tablet(got)) => *got == as_entry(sent, seen.identity),
-            (sent, got) => sent == got,
+        let (same, is_whole) = match (&unit.content, &seen.content) {
+            (Content::Tablet(sent), Content::Tablet(got)) => {
+                (*got == as_entry(without_tail(sent), seen.identity), true)
+            }
+            (Content::Long(long), Content::Tablet(got)) => self.take_part(long, &seen, got),
+            (sent, got) => (sent == got, true),
         };
         assert!(same, "unit {} is not what was sent", seen.unit);
-        let earlier = self.by_unit.insert(seen.unit, local);
-        assert_eq!(earlier, None, "unit {} was taken twice, now as entry {local}", seen.unit);
+        assert!(
+            !self.by_unit.contains_key(&seen.unit),
+            "unit {} was taken twice, now as entry {local}",
+            seen.unit
+        );
+        if is_whole {
+            self.by_unit.insert(seen.unit, local);
+        }
         let before = self.latest.insert(origin, sequence.0).unwrap_or(0);
         assert!(before < sequence.0, "{sequence} of {origin} came after {before}");
         let lane = seen.unit / LANE_UNITS;
         if lane > 0 {
             let before = self.latest_of_lane.insert(lane, seen.unit);
-            assert!(before < Some(seen.unit), "unit {} came after {before:?}", seen.unit);
+            let is_part = matches!(unit.content, Content::Long(_)) && before == Some(seen.unit);
+            assert!(
+                is_part || before < Some(seen.unit),
+                "unit {} came after {before:?}",
+                seen.unit
+            );
         }
         self.entries.insert(local, seen);
+    }
+
+    /// The next rows of a long request. Returns whether they are what was sent, and whether they are the last ones.
+    fn take_part(&mut self, long: &Long, seen: &Seen, got: &[u8]) -> (bool, bool) {
+        let taken = self.rows.entry(seen.unit).or_default();
+        let rows = *taken..*taken + long.rows_of(got);
+        if rows.is_empty() || rows.end > long.rows() {
+            return (false, false);
+        }
+        *taken = rows.end;
+        let is_whole = rows.end == long.rows();
+        (*got == *as_entry(&long.part(rows), seen.identity), is_whole)
     }
 }
 

@@ -5,6 +5,7 @@ use penstock::wire::bytes::Writer;
 use penstock::wire::slice::{self, Slice};
 use penstock_test_support::frames::{self, TabletShape};
 
+use crate::long::Long;
 use crate::random::Random;
 
 /// A `TsFile` of one series; its values may be anything.
@@ -15,6 +16,8 @@ const NUMBER_AT: std::ops::Range<usize> = 40..48;
 const TAIL_BYTES: usize = 9;
 const DEVICE: &str = "root.sim.u";
 const DIGITS: usize = 6;
+/// Slices of a long request are so many times as long as others.
+const LONG_SLICES: u32 = 2000;
 /// Version and type in front of a request's body.
 const HEAD_BYTES: usize = 3;
 
@@ -30,6 +33,8 @@ pub(crate) struct Unit {
 pub(crate) enum Content {
     /// The payload of a type 2 request.
     Tablet(Vec<u8>),
+    /// A longer one.
+    Long(Long),
     /// A `TsFile`, and its mods.
     File { mods: Option<Vec<u8>>, bytes: Vec<u8> },
     /// A file that is no `TsFile`: it goes to quarantine, and nowhere else.
@@ -49,6 +54,11 @@ impl Unit {
         Self { number, content }
     }
 
+    /// A tablet that goes through a file of the far side.
+    pub(crate) fn long(number: u64, random: &mut Random) -> Self {
+        Self { number, content: Content::Long(Long::new(number, random)) }
+    }
+
     /// Name of its file.
     pub(crate) fn name(&self) -> String {
         format!("u{:0DIGITS$}.tsfile", self.number)
@@ -62,6 +72,10 @@ impl Unit {
     pub(crate) fn payloads(&self, piece_bytes: usize, slice_bytes: Option<u32>) -> Vec<Vec<u8>> {
         let (mods, bytes) = match &self.content {
             Content::Tablet(payload) => return self.slices(payload, slice_bytes),
+            Content::Long(long) => {
+                let slice_bytes = slice_bytes.map(|bytes| bytes * LONG_SLICES);
+                return self.slices(long.payload(), slice_bytes);
+            }
             Content::File { mods, bytes } => (mods, bytes),
             Content::Flawed(bytes) => (&None, bytes),
         };
@@ -110,11 +124,17 @@ pub(crate) fn without_tail(payload: &[u8]) -> &[u8] {
     &payload[..payload.len() - TAIL_BYTES]
 }
 
-/// The payload of the entry that a tablet becomes: its plan node id tells the identity, and it has no children.
-pub(crate) fn as_entry(payload: &[u8], identity: Identity) -> Vec<u8> {
+/// The payload of the entry that a tablet without its tail becomes: its plan node id tells the identity, and it has
+/// no children.
+pub(crate) fn as_entry(tablet: &[u8], identity: Identity) -> Vec<u8> {
     let id = identity.plan_node_id();
     let id_bytes = u32::try_from(id.as_bytes().len()).expect("a short text");
-    [without_tail(payload), &id_bytes.to_be_bytes(), id.as_bytes(), &[0; 4]].concat()
+    [tablet, &id_bytes.to_be_bytes(), id.as_bytes(), &[0; 4]].concat()
+}
+
+/// The device whose name tells a number.
+pub(crate) fn device_of(number: u64) -> String {
+    format!("{DEVICE}{number:0DIGITS$}")
 }
 
 /// The number that a payload or a name tells.
@@ -135,7 +155,7 @@ pub(crate) fn number_of(name: &str) -> Option<u64> {
 fn tablet(number: u64, random: &mut Random) -> Content {
     let size = |value: u64| usize::try_from(value).unwrap_or_default();
     let shape = TabletShape {
-        device: &format!("{DEVICE}{number:0DIGITS$}"),
+        device: &device_of(number),
         rows: size(random.between(1, 8)),
         columns: size(random.between(1, 6)),
         start_time: 1,

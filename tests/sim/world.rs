@@ -9,7 +9,7 @@ use penstock::spool::{Fault, Settings, WhenFull};
 use crate::inbox::has_worked;
 use crate::inner::{Did, Inner};
 use crate::line::{End, Line};
-use crate::outer::{Outer, small_spool};
+use crate::outer::{Outer, large_spool, small_spool};
 use crate::plug::Plug;
 use crate::random::Random;
 use crate::record::LANE_UNITS;
@@ -23,6 +23,8 @@ const QUIET_STEPS: u64 = 100;
 /// Steps and virtual time after that in which everything has to arrive.
 const CALM_STEPS: u64 = 200_000;
 const CALM_TIME: Duration = Duration::from_secs(12 * 3600);
+/// One schedule of so many with a stock peer has a request that is too long for memory: it takes as long as fifty others.
+const LONG_ONE_IN: u64 = 240;
 const NOON: i64 = 1_795_361_628_250;
 
 pub(crate) struct World {
@@ -96,17 +98,24 @@ impl World {
             (first..first + count).map(|number| Unit::new(number, random)).collect::<Vec<_>>()
         };
         let mut supply = if kind == 0 { Vec::new() } else { units_of(0, 14, &mut random) };
-        let lanes: Vec<_> = match kind {
+        let mut lanes: Vec<_> = match kind {
             0 => (1..=random.between(1, 3)).map(|lane| units_of(lane, 8, &mut random)).collect(),
             1 => vec![units_of(1, 6, &mut random)],
             _ => Vec::new(),
         };
+        let has_long = !lanes.is_empty() && random.once_in(LONG_ONE_IN);
+        if let Some(unit) =
+            lanes.first_mut().and_then(|units| units.last_mut()).filter(|_| has_long)
+        {
+            *unit = Unit::long(unit.number, &mut random);
+        }
+        let outer_spool = if has_long { large_spool() } else { small_spool() };
         let units = supply.iter().chain(lanes.iter().flatten());
         let units = units.map(|unit| (unit.number, unit.clone())).collect();
         supply.reverse();
         Self {
             inner: Inner::new(seed ^ 1, tight(&small_spool(), &mut random), &mut random),
-            outer: Outer::new(seed ^ 2, small_spool()),
+            outer: Outer::new(seed ^ 2, outer_spool),
             lanes: lanes.iter().map(|units| Lane::new(units, start, &mut random)).collect(),
             lines: Vec::new(),
             random,

@@ -4,6 +4,7 @@
 //! us. Nothing is asserted; the last column says what is wanted.
 
 mod bare;
+mod memory;
 mod rows;
 mod slow_disk;
 mod table;

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use penstock_e2e::{Fetcher, Inner, MIB, Outer};
 use penstock_gate::{Config, What};
-use penstock_test_support::frames::{frame, tablet_of};
+use penstock_test_support::frames::tablet_of;
 use penstock_test_support::peer::Peer;
 use penstock_test_support::programs::{Program, Programs};
 use penstock_test_support::tsfile::TsFileShape;
 use penstock_test_support::{clock, parallel, wait};
 
 use crate::bare;
+use crate::memory;
 use crate::slow_disk::SlowNode;
 use crate::table::{Row, Wanted};
 use crate::tsfile::tsfiles;
@@ -36,18 +37,21 @@ pub(crate) struct Sizes {
 type Measure = fn(&Sizes) -> io::Result<Vec<Row>>;
 
 /// All measurements, by name.
-pub(crate) const ALL: [(&str, Measure); 7] = [
+pub(crate) const ALL: [(&str, Measure); 9] = [
     ("files", files),
     ("gate", through_the_gate),
     ("small frames", small_frames),
     ("group commit", group_commit),
-    ("memory", memory),
+    ("memory", memory::memory),
+    ("large frames", memory::large_frames),
+    ("backlog", memory::backlog),
     ("start", start),
     ("tsfile", tsfiles),
 ];
 
 const SMALL_FRAME_BYTES: usize = 4096;
-const FILE_LIMIT: Duration = Duration::from_secs(600);
+/// Longest wait for a file.
+pub(crate) const FILE_LIMIT: Duration = Duration::from_secs(600);
 
 /// Rounds of the files' rows: in each, both sides are measured one after the other, and the round in the
 /// middle counts, as a machine with other work is never the same for long.
@@ -129,7 +133,7 @@ fn crossing_rate(inner: &Inner, outer: &Outer, bytes: u64) -> io::Result<f64> {
 }
 
 /// Waits for one file without reading it.
-fn wait_landed(outer: &Outer) {
+pub(crate) fn wait_landed(outer: &Outer) {
     let looked = wait::until("a landed file", FILE_LIMIT, || {
         let below = penstock_test_support::files::below(&outer.landing).unwrap_or_default();
         below.iter().any(|path| path.extension().is_some_and(|ending| ending == "tsfile"))
@@ -244,48 +248,6 @@ fn send_tablets(address: SocketAddr, device: &str, frames: u64) -> io::Result<bo
     Ok(true)
 }
 
-fn memory(_: &Sizes) -> io::Result<Vec<Row>> {
-    let outer = Outer::start(|settings| settings);
-    let inner = Inner::start(outer.address, &[], |settings| settings);
-    clock::pause(Duration::from_secs(1));
-    let mut rows =
-        vec![peak("receiver, idle", &outer.node, 6.0)?, peak("sender, idle", &inner.node, 6.0)?];
-    let written = outer.node.io().map_err(io::Error::other)?.written_bytes;
-    let mut peer = Peer::introduce(outer.address, "bench")?;
-    let mut accepted = 0;
-    for at in 0..64 {
-        let payload = tablet_of("root.bench.d", (1 << 20) - 4096, at * 100_000, 1);
-        accepted += frame(&payload).len();
-        peer.ask(&payload)?;
-    }
-    let written = outer.node.io().map_err(io::Error::other)?.written_bytes - written;
-    inner.put("memory.tsfile", &TsFileShape::of_size(64 * MIB, 1));
-    wait_landed(&outer);
-    rows.push(peak("receiver, 1 MiB frames and pieces", &outer.node, 8.0)?);
-    rows.push(peak("sender, 1 MiB pieces", &inner.node, 8.0)?);
-    let (written, accepted) = (megabytes(written), megabytes(u64::try_from(accepted).unwrap_or(0)));
-    rows.push(Row {
-        name: "written to disk, 1 MiB tablets".into(),
-        ours: format!("{written:.1} MB"),
-        other: format!("{accepted:.1} MB accepted"),
-        ratio: written / accepted,
-        wanted: Wanted::AtMost(1.2),
-    });
-    Ok(rows)
-}
-
-fn peak(name: &str, node: &penstock_test_support::node::Node, most_mib: f64) -> io::Result<Row> {
-    let kib = node.peak_memory().map_err(io::Error::other)? / 1024;
-    let mib = f64::from(u32::try_from(kib).unwrap_or(u32::MAX)) / 1024.0;
-    Ok(Row {
-        name: format!("peak memory, {name}"),
-        ours: format!("{mib:.1} MiB"),
-        other: format!("{most_mib} MiB budget"),
-        ratio: mib / most_mib,
-        wanted: Wanted::AtMost(1.0),
-    })
-}
-
 fn start(_: &Sizes) -> io::Result<Vec<Row>> {
     let mut outer = Outer::start(|settings| settings);
     let mut best = Duration::MAX;
@@ -319,6 +281,6 @@ fn rate(bytes: u64, took: Duration) -> f64 {
     megabytes(bytes) / took.as_secs_f64()
 }
 
-fn megabytes(bytes: u64) -> f64 {
+pub(crate) fn megabytes(bytes: u64) -> f64 {
     f64::from(u32::try_from(bytes / 1000).unwrap_or(u32::MAX)) / 1000.0
 }

@@ -34,7 +34,7 @@ STEPS = {"week": 1000, "weeks": 7_000_000}
 COMPACTION = {"inner_compaction_candidate_file_num": (2, 30), "min_cross_compaction_unseq_file_level": (0, 1)}
 
 
-@case(seconds=300)
+@case(seconds=500)
 def ours(world, figures):
     """files of our writer, versions 3 and 4, loaded by stock 2.0.10: every type and encoding queried equal"""
     world.programs()

@@ -16,6 +16,8 @@ from .process import Child, Failure, free_ports, port_open, wait_for
 from .rpc import RpcError, Session
 
 VERSION = "2.0.10"
+# Longest time of a statement: LOAD of a file with hundreds of time partitions takes a minute beside other work.
+STATEMENT_SECONDS = 200
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "penstock-interop")
 PORT_KEYS = [
     "cn_internal_port", "cn_consensus_port", "dn_rpc_port", "dn_internal_port", "dn_mpp_data_exchange_port",
@@ -193,7 +195,7 @@ class Stock:
 
     def session(self):
         if self.connection is None:
-            self.connection = Session(self.rpc_port)
+            self.connection = Session(self.rpc_port, timeout=STATEMENT_SECONDS)
         return self.connection
 
     def connect_anew(self):
