@@ -21,7 +21,7 @@ use crate::ops::board::{Board, Phase};
 use crate::ops::signals::{Signal, Signals};
 use crate::ops::stamp::{Loop, Operation};
 use crate::ops::status::{self, Command, Listener, Service};
-use crate::ops::{alarm, clock, systemd, watch as watching};
+use crate::ops::{alarm, clock, code, systemd, watch as watching};
 use crate::spool::Disk;
 
 /// From the order to stop to the end of the program, whatever hangs.
@@ -90,6 +90,8 @@ pub(super) async fn serve<D: Disk>(
     board.set_phase(Phase::Running);
     systemd::ready(&systemd::state_line(board, clock::now()));
     log::info!("event=running role={} name={}", config.role.name(), config.name);
+    // Before the first load: the most that is ever resident is what people look at.
+    code::release();
 
     let mut ended = spool.ended();
     let result = loop {

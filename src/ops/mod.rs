@@ -12,6 +12,7 @@
 pub mod alarm;
 pub mod board;
 pub mod clock;
+pub mod code;
 #[cfg(feature = "simulation")]
 pub mod fault;
 pub mod human;

@@ -21,6 +21,7 @@ use crate::ops::board::{
     Board, IntakeKind, PASSING_SHOWN, PipeRow, PipeState, Report, SpoolState, TroubleKind,
 };
 use crate::ops::clock::{self, EpochMillis};
+use crate::ops::code;
 use crate::ops::human::{Age, Bytes};
 use crate::ops::stamp::{Loop, Slow};
 use crate::ops::systemd;
@@ -29,7 +30,7 @@ use crate::ops::systemd;
 pub async fn run(board: Arc<Board>) {
     let period = systemd::watchdog_period();
     let mut watch = Watch::new(clock::now(), clock::wall());
-    let (mut fed, mut told) = (None::<Instant>, None::<Instant>);
+    let (mut fed, mut told, mut released) = (None::<Instant>, None::<Instant>, clock::now());
     let mut ticks = time::interval(TURN);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     loop {
@@ -47,6 +48,10 @@ pub async fn run(board: Arc<Board>) {
         if due(told, STATE_PERIOD) {
             systemd::status(&systemd::state_line(&board, now));
             told = Some(now);
+        }
+        if due(Some(released), CODE_PERIOD) {
+            code::release();
+            released = now;
         }
     }
 }
@@ -212,6 +217,8 @@ fn show(
 const TURN: Duration = Duration::from_secs(1);
 /// How often systemd gets the line of state.
 const STATE_PERIOD: Duration = Duration::from_secs(10);
+/// How often code that ran once, as for a statement or a page of the status, is given back.
+const CODE_PERIOD: Duration = Duration::from_secs(60);
 /// One sample a minute.
 const SAMPLE_PERIOD: Duration = Duration::from_secs(60);
 /// The last hour.
