@@ -12,12 +12,12 @@ pub const MIB: usize = 1024 * KIB;
 /// Largest payload of one spool entry. Larger values go to the file store; larger tablets are split.
 pub const ENTRY_BYTES_MAX: usize = MIB;
 /// Size that the splitter aims at, so that the staging buffers stay small.
-pub const ENTRY_BYTES_TARGET: usize = 256 * KIB;
+pub const ENTRY_BYTES_TARGET: usize = 192 * KIB;
 /// Largest request that is kept in memory while it arrives; a larger one goes to a spill file.
 pub const REQUEST_MEMORY_BYTES_MAX: usize = MIB + 64 * KIB;
 /// One of the two batches between gate and spool thread: a part as the splitter makes them, and some
 /// small things. A larger request goes over in the buffer that it was collected in.
-pub const STAGE_BYTES: usize = ENTRY_BYTES_TARGET + 128 * KIB;
+pub const STAGE_BYTES: usize = ENTRY_BYTES_TARGET + 64 * KIB;
 /// Records of such a batch: several for each connection of a large table.
 pub const STAGE_RECORDS: usize = 1024;
 /// Calls to the spool thread that wait at one time.
