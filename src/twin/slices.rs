@@ -5,8 +5,9 @@
 //!
 //! ```text
 //!  record   u8 0: times of an aligned device, 1: values | key of the name (key.rs) | u8 type
-//!           | i64 smallest time, sign flipped | u64 rank | i64 greatest time | u32 rows
-//!           | u8 0: scratch, 1: spool | u64 segment | u64 base | u32 times | u32 values | u32 nulls | u32 ranks
+//!           | i64 smallest time, sign flipped | u64 rank
+//!           | var greatest time less the smallest | var rows | var 0: scratch, else segment in the spool + 1 | var base
+//!           | var times | var values | var nulls | var ranks | u8 bytes of these eight numbers
 //!
 //!  scratch  rows x i64 time | rows x u64 rank | rows x value, as in tablets       (parts are found by the record)
 //! ```
@@ -19,14 +20,13 @@ use super::{Source, TwinError, key};
 use crate::data::{DataType, ReadAt};
 use crate::limits::ENTRY_BYTES_MAX;
 use crate::spool::{Disk, Place};
+use crate::tsfile::encoding::bits::{put_var, take_var64};
 use crate::wire::tablet::Layout;
 
 const TIMES: u8 = 0;
 const VALUES: u8 = 1;
-const SCRATCH: u8 = 0;
-const SPOOL: u8 = 1;
-/// Bytes behind the type.
-const TAIL_BYTES: usize = 61;
+/// Bytes of the smallest time and the rank, by which records are sorted.
+const ORDER_BYTES: usize = 16;
 const SIGN: u64 = 1 << 63;
 
 /// Where bytes lie.
@@ -103,35 +103,33 @@ impl Slice {
         }
         out.extend((self.min.cast_unsigned() ^ SIGN).to_be_bytes());
         out.extend(self.rank.to_be_bytes());
-        out.extend(self.max.to_be_bytes());
-        out.extend(self.rows.to_be_bytes());
-        let (home, segment, base) = match self.home {
-            Home::Scratch(base) => (SCRATCH, 0, base),
-            Home::Spool(place) => (SPOOL, place.segment, place.offset),
+        let start = out.len();
+        let span = self.max.wrapping_sub(self.min).cast_unsigned();
+        let (home, base) = match self.home {
+            Home::Scratch(base) => (0, base),
+            Home::Spool(place) => (place.segment.saturating_add(1), place.offset),
         };
-        out.push(home);
-        out.extend(segment.to_be_bytes());
-        out.extend(base.to_be_bytes());
-        for offset in [self.times, self.values, self.nulls, self.ranks] {
-            out.extend(offset.to_be_bytes());
+        let offsets = [self.times, self.values, self.nulls, self.ranks].map(u64::from);
+        for number in [span, self.rows.into(), home, base].into_iter().chain(offsets) {
+            put_var(number, out);
         }
+        // Ten bytes each at most.
+        out.push(u8::try_from(out.len() - start).unwrap_or(u8::MAX));
     }
 
     /// The slice of a record.
     pub(super) fn of_record(record: &[u8]) -> Option<Self> {
-        let mut rest = record.get(record.len().checked_sub(TAIL_BYTES)?..)?;
+        let mut rest = record.get(series_part(record).len()..)?;
         let min = i64::from_be_bytes(take(&mut rest)?) ^ SIGN.cast_signed();
         let rank = u64::from_be_bytes(take(&mut rest)?);
-        let max = i64::from_be_bytes(take(&mut rest)?);
-        let rows = u32::from_be_bytes(take(&mut rest)?);
-        let [kind] = take(&mut rest)?;
-        let segment = u64::from_be_bytes(take(&mut rest)?);
-        let base = u64::from_be_bytes(take(&mut rest)?);
-        let home = match kind {
-            SCRATCH => Home::Scratch(base),
-            _ => Home::Spool(Place { segment, offset: base }),
+        let mut number = || take_var64(&mut rest).ok();
+        let max = min.wrapping_add(number()?.cast_signed());
+        let rows = u32::try_from(number()?).ok()?;
+        let home = match (number()?, number()?) {
+            (0, base) => Home::Scratch(base),
+            (segment, offset) => Home::Spool(Place { segment: segment - 1, offset }),
         };
-        let mut offset = || take(&mut rest).map(u32::from_be_bytes);
+        let mut offset = || number().and_then(|number| u32::try_from(number).ok());
         let (times, values, nulls, ranks) = (offset()?, offset()?, offset()?, offset()?);
         Some(Self { min, max, rank, rows, home, times, values, nulls, ranks })
     }
@@ -139,7 +137,8 @@ impl Slice {
 
 /// What records of the same series have in common; of times, too.
 pub(super) fn series_part(record: &[u8]) -> &[u8] {
-    record.get(..record.len().saturating_sub(TAIL_BYTES)).unwrap_or_default()
+    let tail = record.last().map_or(0, |bytes| usize::from(*bytes) + 1 + ORDER_BYTES);
+    record.get(..record.len().saturating_sub(tail)).unwrap_or_default()
 }
 
 /// The series of a part, unless it is the one of times.

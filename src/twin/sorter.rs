@@ -4,7 +4,7 @@
 //!  push --> records in memory --full--> sorted lot in the scratch --+
 //!                  `--- the rest, sorted: if few, in memory --------+--> merge --> records in order
 //!
-//!  lot:  u16 bytes as in the record before | u16 further bytes | these        (big-endian, for each record)
+//!  lot:  of each record  u16 bytes | until there are as many: u8 bytes as in the record before, u8 others | these
 //! ```
 
 use std::io;
@@ -101,15 +101,11 @@ impl<D: Disk> Sorter<D> {
     fn put_lot(&mut self) -> io::Result<()> {
         self.sort();
         let start = self.scratch.len();
-        let mut before: &[u8] = &[];
+        let (mut before, mut difference): (&[u8], _) = (&[], Vec::new());
         for place in &self.places {
             let record = record_at(&self.bytes, *place);
-            let shared = before.iter().zip(record).take_while(|(a, b)| a == b).count();
-            let rest = record.get(shared..).unwrap_or_default();
-            let length = |bytes: usize| u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes();
-            self.scratch.append(&length(shared))?;
-            self.scratch.append(&length(rest.len()))?;
-            self.scratch.append(rest)?;
+            put_difference(before, record, &mut difference);
+            self.scratch.append(&difference)?;
             before = record;
         }
         self.lots.push((start, self.scratch.len()));
@@ -122,6 +118,34 @@ impl<D: Disk> Sorter<D> {
 fn record_at(bytes: &[u8], (start, length): (u32, u32)) -> &[u8] {
     let start = start as usize;
     bytes.get(start..start + length as usize).unwrap_or_default()
+}
+
+/// Puts what a record has that the one before has not into the emptied list. Numbers and names that count up differ in
+/// a few places only.
+fn put_difference(before: &[u8], record: &[u8], out: &mut Vec<u8>) {
+    const LENGTH_MAX: usize = 0xff;
+    const EQUAL_MIN: usize = 3;
+    let length = |bytes: usize| u8::try_from(bytes).unwrap_or(u8::MAX);
+    out.clear();
+    out.extend(u16::try_from(record.len()).unwrap_or(u16::MAX).to_be_bytes());
+    let mut at = 0;
+    while at < record.len() {
+        let (rest, old) = rests(record, before, at);
+        let pairs = rest.iter().zip(old).take(LENGTH_MAX);
+        let equal = pairs.take_while(|(new, old)| new == old).count();
+        at += equal;
+        let (rest, old) = rests(record, before, at);
+        let mut runs = rest.windows(EQUAL_MIN).zip(old.windows(EQUAL_MIN));
+        let other = runs.position(|(new, old)| new == old).unwrap_or(rest.len()).min(LENGTH_MAX);
+        out.extend([length(equal), length(other)]);
+        out.extend_from_slice(rest.get(..other).unwrap_or_default());
+        at += other;
+    }
+}
+
+/// What is left of two records from a place on.
+fn rests<'a>(record: &'a [u8], before: &'a [u8], at: usize) -> (&'a [u8], &'a [u8]) {
+    (record.get(at..).unwrap_or_default(), before.get(at..).unwrap_or_default())
 }
 
 /// Shows the records of a sorter in order, once.
@@ -224,13 +248,20 @@ impl Lot {
                 let most = TWIN_WINDOWS_BYTES / (sorter.lots.len() + 1);
                 let mut from =
                     Window { scratch: &sorter.scratch, at, end: *end, bytes: window, used, most };
-                let mut head = [0; 4];
-                from.take(&mut head)?;
-                let [a, b, c, d] = head;
-                let shared = usize::from(u16::from_be_bytes([a, b]));
-                self.record.resize(shared + usize::from(u16::from_be_bytes([c, d])), 0);
-                let rest = self.record.get_mut(shared..).unwrap_or_default();
-                from.take(rest)?;
+                let mut bytes = [0; 2];
+                from.take(&mut bytes)?;
+                self.record.resize(usize::from(u16::from_be_bytes(bytes)), 0);
+                let mut rest = self.record.as_mut_slice();
+                while !rest.is_empty() {
+                    from.take(&mut bytes)?;
+                    let [equal, other] = bytes.map(usize::from);
+                    let (others, behind) = rest
+                        .split_at_mut_checked(equal)
+                        .and_then(|(_, rest)| rest.split_at_mut_checked(other))
+                        .ok_or(io::ErrorKind::InvalidData)?;
+                    from.take(others)?;
+                    rest = behind;
+                }
                 Ok(true)
             }
         }
@@ -276,5 +307,53 @@ impl<D: Disk> Window<'_, D> {
         *self.at += count as u64;
         *self.used = 0;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "simulation")]
+mod tests {
+    use super::*;
+    use crate::spool::SimDisk;
+    use proptest::prelude::*;
+    use std::path::Path;
+
+    fn sorted(records: &[Vec<u8>], repeats: usize) -> (Vec<Vec<u8>>, u64) {
+        let disk = SimDisk::new(1, 64 << 20);
+        let mut sorter = Sorter::new(Scratch::new(&disk, Path::new("x"), "s"));
+        for record in records.iter().cycle().take(records.len() * repeats) {
+            assert!(sorter.push(record).expect("room"));
+        }
+        sorter.end().expect("room");
+        let (mut merge, mut shown) = (Merge::default(), Vec::new());
+        while let Some(record) = merge.peek(&sorter).expect("sound") {
+            shown.push(record.to_vec());
+            merge.take(&sorter).expect("sound");
+        }
+        (shown, sorter.scratch.len())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn records_come_back_sorted_from_several_lots(
+            records in proptest::collection::vec(proptest::collection::vec(0..4_u8, 1..700), 1..60),
+        ) {
+            // Each is longer than a lot's share of memory would be.
+            let repeats = 1 + 3 * TWIN_SORT_BYTES / records.iter().map(Vec::len).sum::<usize>().max(1);
+            let mut expected: Vec<_> =
+                records.iter().cycle().take(records.len() * repeats.min(500)).cloned().collect();
+            expected.sort();
+            prop_assert_eq!(sorted(&records, repeats.min(500)).0, expected);
+        }
+    }
+
+    #[test]
+    fn names_and_numbers_that_count_up_take_a_few_bytes() {
+        let record = |n: u32| format!("root.plant.device{n:06} at {:020}", 17 * n).into_bytes();
+        let records: Vec<_> = (0..20_000).map(record).collect();
+        let (shown, bytes) = sorted(&records, 1);
+        assert_eq!(shown, records);
+        assert!(bytes < 14 * 20_000, "{bytes}");
     }
 }

@@ -188,7 +188,7 @@ pub(crate) fn take_slice<'a>(input: &mut &'a [u8], count: usize) -> Result<&'a [
 
 /// A number in base 128, least significant group first, of up to ten bytes.
 #[inline]
-pub(super) fn take_var64(input: &mut &[u8]) -> Result<u64, CodecError> {
+pub(crate) fn take_var64(input: &mut &[u8]) -> Result<u64, CodecError> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let [byte] = take_array(input)?;

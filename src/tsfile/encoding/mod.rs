@@ -15,7 +15,7 @@
 //! in the bytes is not looked at. Memory grows with that number only. What Apache's encoders write is
 //! written to the bit, but for garbage that theirs leave in unused bits.
 
-pub(super) mod bits;
+pub(crate) mod bits;
 mod chimp;
 mod encode;
 mod gorilla;
