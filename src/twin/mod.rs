@@ -36,6 +36,7 @@ mod error;
 mod files;
 mod index;
 mod key;
+mod lone;
 mod long;
 mod maker;
 mod merge;

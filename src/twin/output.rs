@@ -171,6 +171,27 @@ impl<D: Disk> OpenFile<D> {
         Ok(true)
     }
 
+    /// Begins an aligned device whose rows are one group.
+    pub(super) fn begin_lone(
+        &mut self,
+        id: &DeviceId,
+        rows: &Rows,
+        page_ends: Vec<usize>,
+    ) -> Result<(), TwinError> {
+        let begun = self.writer.lone_rows(id, rows.group(), page_ends);
+        begun.map_err(TwinError::write(&self.path))
+    }
+
+    /// Begins a column of it, for [`Self::merged_column`] as column 0.
+    pub(super) fn lone_column(
+        &mut self,
+        name: String,
+        data_type: DataType,
+    ) -> Result<(), TwinError> {
+        let begun = self.writer.lone_column(Column::new(name, data_type));
+        begun.map_err(TwinError::write(&self.path))
+    }
+
     /// Puts the next rows of it into the emptied list; none at the end.
     pub(super) fn merged_rows<S: Source>(
         &mut self,

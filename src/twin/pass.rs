@@ -2,13 +2,14 @@
 
 use super::arena::Arena;
 use super::index::{Filed, device_part, group_of};
+use super::lone::{LoneAligned, Next as LoneNext, Seen};
 use super::long::{Long, Lying};
 use super::maker::Parts;
 use super::output::OpenFile;
 use super::slots::Slots;
 use super::sorter::{Merge, Sorter};
 use super::spill::Spill;
-use super::wide::{Next, SeriesWalk, Shown, WideAligned, WidePlain};
+use super::wide::{Next, WideAligned, WidePlain};
 use super::{Source, TwinError, Unfit, key};
 use crate::data::{DataType, Sequence};
 use crate::limits::{TWIN_NAMES_BYTES_MAX, TWIN_ORDERS_MAX, TWIN_SLOTS_MAX, TWIN_STEP_BYTES};
@@ -21,7 +22,6 @@ use crate::wire::columns::Columns;
 const RECORD_BYTES: usize = 256;
 /// Bytes of memory that a byte of a tablet may take, with its tables.
 const HELD_FOR_BYTE: usize = 2;
-const ALL_TIMES: (i64, i64) = (i64::MIN, i64::MAX);
 
 /// Which file is made: of which group, of which of its orders of devices, and which slot of their series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,7 +49,7 @@ pub(super) struct Pass<D: Disk> {
 
 /// ```text
 ///  Seeking --> Gathering --all in the arena, written--> Seeking
-///                `--the arena was full--> Plain or Aligned --> Seeking
+///                `--the arena was full--> Plain, Aligned or Lone --> Seeking
 /// ```
 #[derive(Debug)]
 enum Stage {
@@ -60,6 +60,7 @@ enum Stage {
     /// It is merged.
     Plain(Box<WidePlain>, Slots),
     Aligned(Box<WideAligned>),
+    Lone(Box<LoneAligned>),
 }
 
 impl<D: Disk> Pass<D> {
@@ -104,6 +105,7 @@ impl<D: Disk> Pass<D> {
                 Stage::Gathering(was_full) => self.gather(parts, was_full)?,
                 Stage::Plain(wide, slots) => self.merge_plain(parts, wide, slots)?,
                 Stage::Aligned(wide) => self.merge_aligned(parts, wide)?,
+                Stage::Lone(lone) => self.merge_lone(parts, lone)?,
             };
         }
         Ok(true)
@@ -363,30 +365,62 @@ impl<D: Disk> Pass<D> {
             self.stage = Stage::Plain(Box::default(), Slots::new(usize::MAX, usize::MAX));
             return Ok(());
         }
-        let mut slots = Slots::new(parts.budget.columns, TWIN_NAMES_BYTES_MAX);
-        let (mut walk, mut columns) = (SeriesWalk::default(), Vec::new());
-        let (mut times, mut slices) = (Vec::new(), Vec::new());
-        loop {
-            match walk.next(parts, ALL_TIMES, &mut slices)? {
-                Shown::End => break,
-                Shown::Times => times.append(&mut slices),
-                Shown::Series(name, data_type) => {
-                    let is_wanted = self.is_wanted(&mut slots, (&name, data_type), id, parts);
-                    columns.extend(is_wanted.then_some((name, data_type)));
-                }
-            }
-            if slots.count() > TWIN_SLOTS_MAX {
-                // Half a run needs less.
-                let (what, max) = ("files for one device", TWIN_SLOTS_MAX as u64);
-                return Err(TwinError::TooMany { sequence: parts.middle, what, max });
-            }
+        let seen = Seen::of(parts, self.which.slot, id)?;
+        match LoneAligned::of(parts, seen, self.which.slot)? {
+            Ok(lone) => self.stage = Stage::Lone(Box::new(lone)),
+            Err(seen) => self.begin_wide(parts, id, seen)?,
         }
-        if columns.is_empty() {
+        Ok(())
+    }
+
+    fn begin_wide<S: Source>(
+        &mut self,
+        parts: &mut Parts<D, S>,
+        id: &DeviceId,
+        seen: Seen,
+    ) -> Result<(), TwinError> {
+        if seen.slots > TWIN_SLOTS_MAX {
+            // Half a run needs less.
+            let (what, max) = ("files for one device", TWIN_SLOTS_MAX as u64);
+            return Err(TwinError::TooMany { sequence: parts.middle, what, max });
+        }
+        self.has_more_slots |= seen.has_more_slots;
+        if seen.columns.is_empty() {
             return self.end_merge(parts);
         }
-        self.open(parts)?.begin_aligned(id, &columns)?;
-        self.stage = Stage::Aligned(Box::new(WideAligned::new(columns, times, parts.budget.rows)));
+        self.open(parts)?.begin_aligned(id, &seen.columns)?;
+        let wide = WideAligned::new(seen.columns, seen.times, parts.budget.rows);
+        self.stage = Stage::Aligned(Box::new(wide));
         Ok(())
+    }
+
+    fn merge_lone<S: Source>(
+        &mut self,
+        parts: &mut Parts<D, S>,
+        mut lone: Box<LoneAligned>,
+    ) -> Result<usize, TwinError> {
+        match lone.step(parts, self.file.as_mut())? {
+            LoneNext::Worked(bytes) => {
+                self.stage = Stage::Lone(lone);
+                return Ok(bytes);
+            }
+            LoneNext::Several => {
+                let id = self.id(parts);
+                self.begin_wide(parts, &id, lone.seen)?;
+            }
+            LoneNext::OneGroup(page_ends) => {
+                self.has_more_slots |= lone.seen.has_more_types;
+                if !lone.seen.has_type {
+                    self.end_merge(parts)?;
+                    return Ok(RECORD_BYTES);
+                }
+                let id = self.id(parts);
+                lone.begin(&id, page_ends, self.open(parts)?)?;
+                self.stage = Stage::Lone(lone);
+            }
+            LoneNext::End => self.end_merge(parts)?,
+        }
+        Ok(RECORD_BYTES)
     }
 
     fn end_merge<S: Source>(&mut self, parts: &mut Parts<D, S>) -> Result<(), TwinError> {

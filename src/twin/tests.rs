@@ -359,6 +359,20 @@ fn wide_run(is_aligned: bool) -> Vec<(u8, u64, Tablet)> {
     (0..20).map(|number| (1, u64::from(number), tablet(number))).collect()
 }
 
+#[test]
+fn an_aligned_device_wider_than_a_slot_is_one_file_if_its_rows_are_one_group() {
+    let tablets: Vec<_> = wide_run(true).into_iter().take(3).collect();
+    let entries = entries(&tablets);
+    for (rows, files) in [(120, 1), (50, 2)] {
+        let disk = SimDisk::new(1, 1 << 30);
+        let mut maker = Maker::new(disk.clone(), entries.clone(), settings());
+        maker.set_budget(Budget { arena_bytes: 8000, rows, columns: 15, ..Budget::default() });
+        let made = make(&mut maker, entries.run()).expect("sound");
+        assert_eq!(made.twins.len(), files, "{rows} rows");
+        assert_eq!(held(&disk, &made), model(&tablets));
+    }
+}
+
 fn small_budget() -> Budget {
     Budget { arena_bytes: 20_000, rows: 100, columns: 15, ..Budget::default() }
 }

@@ -22,6 +22,8 @@ pub(super) struct Aligned {
     has_rows: bool,
     /// The last row of all groups.
     last_time: Option<i64>,
+    /// There is one group only, and of the columns the one in hand.
+    is_lone: bool,
 }
 
 impl<W: io::Write, S: Scratch> Writer<W, S> {
@@ -38,20 +40,52 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         {
             return Err(WriteError::Order { what: "series", name: column.name.clone() });
         }
-        let columns = columns.into_iter().map(|column| {
-            let record = Record::new(Some(column.data_type));
-            (column, record)
-        });
-        self.state = State::Aligned(Box::new(Aligned {
-            columns: columns.collect(),
-            times: Record::new(None),
-            rows: Vec::new(),
-            page_ends: Vec::new(),
-            open: 0,
-            row: 0,
-            has_rows: false,
-            last_time: None,
-        }));
+        let columns = columns.into_iter().map(Aligned::column);
+        self.state = State::Aligned(Box::new(Aligned::new(columns.collect(), false)));
+        Ok(())
+    }
+
+    /// Begins an aligned device of one group, with the times of its rows, in pages as [`Self::rows_in_pages`] has them.
+    /// Its columns follow one after the other, each by [`Self::lone_column`]: so nothing is held for each of them, and
+    /// there may be any number.
+    ///
+    /// # Errors
+    /// [`WriteError`]: also if the device does not come after the one before, or times do not ascend.
+    pub fn lone_rows(
+        &mut self,
+        id: &DeviceId,
+        times: &[i64],
+        page_ends: Vec<usize>,
+    ) -> Result<(), WriteError> {
+        self.next_device(id)?;
+        self.state = State::Aligned(Box::new(Aligned::new(Vec::new(), true)));
+        self.rows_in_pages(times, page_ends)?;
+        let State::Aligned(aligned) = &self.state else { return Ok(()) };
+        self.metadata.series(("", None, true), &aligned.times, &self.nodes)
+    }
+
+    /// Begins the next column of such a device; its values are added by [`Self::column`], as those of column 0.
+    ///
+    /// # Errors
+    /// [`WriteError`]: also if it does not come after the one before.
+    pub fn lone_column(&mut self, column: Column) -> Result<(), WriteError> {
+        let State::Aligned(aligned) = &self.state else {
+            return Err(WriteError::Misuse("a column needs an aligned device"));
+        };
+        if !aligned.is_lone || !aligned.has_rows {
+            return Err(WriteError::Misuse("a column of its own needs a device of one group"));
+        }
+        if let Some((before, _)) = aligned.columns.first()
+            && compare_names(&before.name, &column.name).is_ge()
+        {
+            return Err(WriteError::Order { what: "series", name: column.name });
+        }
+        self.end_rows()?;
+        if let State::Aligned(aligned) = &mut self.state {
+            aligned.columns = vec![Aligned::column(column)];
+            aligned.open = 0;
+        }
+        self.start_column();
         Ok(())
     }
 
@@ -146,6 +180,9 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         let State::Aligned(aligned) = &mut self.state else {
             return Err(WriteError::Misuse("rows need an aligned device"));
         };
+        if aligned.is_lone && aligned.has_rows {
+            return Err(WriteError::Misuse("a device of one group has no other"));
+        }
         if aligned.last_time.is_some_and(|before| before >= first) {
             return Err(WriteError::Time { series: String::new(), time: first });
         }
@@ -198,9 +235,23 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
                 record.add(done.offset, &done.statistics, &mut self.nodes)?;
             }
             aligned.open += 1;
+            if aligned.is_lone {
+                self.end_lone_column()?;
+            }
         }
         self.start_column();
         Ok(())
+    }
+
+    /// Keeps the record of the column whose chunk was written.
+    fn end_lone_column(&mut self) -> Result<(), WriteError> {
+        let State::Aligned(aligned) = &self.state else { return Ok(()) };
+        if let Some((column, record)) = aligned.columns.first() {
+            let series = (&*column.name, Some(column.data_type), true);
+            self.metadata.series(series, record, &self.nodes)?;
+            self.written.series += 1;
+        }
+        Ok(self.clear_records()?)
     }
 
     /// Ends a group: columns that have no value in it get empty chunks.
@@ -216,6 +267,30 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
 }
 
 impl Aligned {
+    fn new(columns: Vec<(Column, Record)>, is_lone: bool) -> Self {
+        Self {
+            columns,
+            times: Record::new(None),
+            rows: Vec::new(),
+            page_ends: Vec::new(),
+            open: 0,
+            row: 0,
+            has_rows: false,
+            last_time: None,
+            is_lone,
+        }
+    }
+
+    const fn column(column: Column) -> (Column, Record) {
+        let record = Record::new(Some(column.data_type));
+        (column, record)
+    }
+
+    /// Whether records of series are kept for the end of the device.
+    pub(super) const fn has_records(&self) -> bool {
+        !self.is_lone && self.times.chunks > 0
+    }
+
     /// Rows of the page in hand.
     fn page_rows(&self) -> &[i64] {
         let page = self.page_ends.partition_point(|end| *end <= self.row);

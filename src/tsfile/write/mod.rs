@@ -9,6 +9,10 @@
 //!    rows(times)            time chunk        the times of one group lie in memory, and one page and
 //!    column(n, ..)          value chunk n     chunk of one column
 //!
+//!  lone_rows(id, times)   chunk group         the same, of a device of one group: any number of columns
+//!    lone_column(column)
+//!      column(0, ..)        value chunk
+//!
 //!  end()                  metadata zone, end            records wait in a scratch file (metadata.rs, ending.rs)
 //! ```
 //!
@@ -430,7 +434,7 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         self.end_series()?;
         self.end_rows()?;
         if let State::Aligned(aligned) = &self.state
-            && aligned.times.chunks > 0
+            && aligned.has_records()
         {
             self.metadata.series(("", None, true), &aligned.times, &self.nodes)?;
             for (column, record) in &aligned.columns {
