@@ -26,6 +26,9 @@ pub const FILE_PREFIX_BYTES: usize = 57;
 const ORIGIN_DIGITS: usize = 32;
 const SEQUENCE_DIGITS: usize = 20;
 const TAG: &[u8; 2] = b"P1";
+/// Marks origins of parts.
+const PART_TAG: &[u8; 2] = b"PT";
+const PART_TAG_END: usize = 12;
 
 /// Number of an entry in the spool of its origin; the first is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -57,6 +60,47 @@ impl OriginId {
             *pair = [hex_digit(byte >> 4), hex_digit(byte & 0x0f)];
         }
         Ascii(text)
+    }
+
+    /// The origin of parts of this one's entries, as a filter cuts them: a part is not its entry, and two filters cut
+    /// different ones. `filter` tells filters apart.
+    ///
+    /// ```text
+    ///  BLAKE3 of the origin: 10 bytes | "PT" | filter: 4 bytes        of a part that is cut again: both filters
+    /// ```
+    #[must_use]
+    pub fn of_parts(self, filter: u32) -> Self {
+        let (mut id, filter) = match self.0.split_at(PART_TAG_END) {
+            (known, before) if known.ends_with(PART_TAG) => {
+                let both = [before, &filter.to_be_bytes()[..]].concat();
+                (self.0, crc32fast::hash(&both))
+            }
+            _ => (self.head_of_parts(), filter),
+        };
+        for (to, from) in id.iter_mut().skip(PART_TAG_END).zip(filter.to_be_bytes()) {
+            *to = from;
+        }
+        Self(id)
+    }
+
+    /// Whether this is the origin of parts of `origin`'s entries.
+    pub fn is_of_parts_of(self, origin: Self) -> bool {
+        let is_tagged = self.0.get(..PART_TAG_END).is_some_and(|head| head.ends_with(PART_TAG));
+        if !is_tagged {
+            return false;
+        }
+        let head = origin.head_of_parts();
+        self.0.iter().zip(head).take(PART_TAG_END).all(|(own, other)| *own == other)
+    }
+
+    fn head_of_parts(self) -> [u8; 16] {
+        let mut id = [0; 16];
+        let hash = blake3::hash(&self.0);
+        let bytes = hash.as_bytes().iter().take(PART_TAG_END - PART_TAG.len()).chain(PART_TAG);
+        for (to, from) in id.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        id
     }
 
     /// The id that 32 hex digits in lower case stand for; `None` for any other text.
@@ -257,5 +301,20 @@ mod tests {
             text[at] ^= 1 << bit;
             prop_assert_ne!(Identity::parse_plan_node_id(&text), Some(sample()));
         }
+    }
+
+    #[test]
+    fn parts_have_an_origin_by_filter_that_their_own_origin_knows() {
+        let (origin, other) = (OriginId([7; 16]), OriginId([8; 16]));
+        let part = origin.of_parts(1);
+        assert_eq!(part, origin.of_parts(1));
+        assert_ne!(part, origin.of_parts(2));
+        assert_ne!(part, other.of_parts(1));
+        let again = part.of_parts(2);
+        assert!(again != part && again != origin.of_parts(2));
+        for id in [part, again] {
+            assert!(id.is_of_parts_of(origin) && !id.is_of_parts_of(other) && id != origin);
+        }
+        assert!(!origin.is_of_parts_of(origin));
     }
 }

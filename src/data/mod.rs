@@ -9,13 +9,17 @@
 pub mod compressor;
 mod data_type;
 pub mod identity;
+mod matcher;
 pub mod path;
+mod pattern;
 mod precision;
 mod read_at;
 mod time_range;
 
 pub use data_type::DataType;
 pub use identity::{Identity, OriginId, Sequence};
+pub use matcher::{Matcher, Series, Tests};
+pub use pattern::Pattern;
 pub use precision::Precision;
 pub use read_at::{Buffered, ReadAt};
 pub use time_range::TimeRange;

@@ -59,7 +59,7 @@ pub fn may_match_below(pattern: &str, device: &str) -> bool {
     false
 }
 
-fn node_matches(pattern: &str, node: &str) -> bool {
+pub(super) fn node_matches(pattern: &str, node: &str) -> bool {
     if !pattern.contains('*') {
         return pattern == node;
     }

@@ -86,7 +86,7 @@ impl Keeper {
         let entry = NewEntry {
             kind: part.kind,
             source: source(part.from, part.identity, part.hash, part.part, part.last),
-            hops: hops(part.identity),
+            hops: hops(part.from),
             precision: Some(part.from.precision),
             time_range: part.time_range,
             payload,
@@ -311,7 +311,7 @@ impl Keeper {
         spool.confirm(from.link);
         let entry = NewFileEntry {
             source: source(from, identity, short_hash(&whole.finalize()), 0, true),
-            hops: hops(identity),
+            hops: hops(from),
             precision: Some(from.precision),
             time_range: None,
             request_type: seal.request_type.code().cast_unsigned(),
@@ -403,9 +403,9 @@ pub(super) fn source(
     identity.map_or(Source::Stock { request, link: from.link, part, last }, Source::Peer)
 }
 
-/// The wire does not say how many nodes a thing has passed: one at least, if it has an identity.
-const fn hops(identity: Option<Identity>) -> u8 {
-    identity.is_some() as u8
+/// The wire does not say how many nodes a thing has passed: one at least, unless its peer's data counts as written here.
+pub(super) const fn hops(from: Provenance) -> u8 {
+    !from.local as u8
 }
 
 fn plain_name(name: &str) -> &str {

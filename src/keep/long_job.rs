@@ -15,7 +15,7 @@ use std::io;
 use std::ops::Range;
 
 use super::inflate;
-use super::keeper::{Keeper, Kept, file_refused, refused, source, unreadable};
+use super::keeper::{Keeper, Kept, file_refused, hops, refused, source, unreadable};
 use super::stage::PartHeader;
 use crate::data::ReadAt;
 use crate::limits;
@@ -380,7 +380,7 @@ impl<F: DiskFile> Run<F> {
         };
         let entry = NewFileEntry {
             source: place.source,
-            hops: u8::from(matches!(place.source, Source::Peer(_))),
+            hops: hops(self.from),
             precision: Some(self.from.precision),
             time_range: None,
             request_type: code.cast_unsigned(),

@@ -17,7 +17,7 @@ fn text_at(time: EpochMillis, offset_seconds: i64) -> String {
 
 /// What the system's zone is ahead of UTC at that time: `TZ`, or `/etc/localtime`. 0 if it cannot be known.
 #[expect(unsafe_code, reason = "a call of the C library with two places of our own")]
-fn offset_seconds(time: EpochMillis) -> i64 {
+pub fn offset_seconds(time: EpochMillis) -> i64 {
     let seconds: libc::time_t = time.0.div_euclid(1000);
     let mut broken_down = std::mem::MaybeUninit::<libc::tm>::zeroed();
     // SAFETY: both pointers are valid for the call. The variable `TZ` is read, which nobody in this program sets.

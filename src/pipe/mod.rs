@@ -22,6 +22,7 @@
 //! | `registry.rs` | the verbs: what each statement makes of the pipes |
 //! | `reconcile.rs` | the same for the stanzas of the configuration file |
 //! | `answer.rs` | what a statement is answered with |
+//! | `source` | what of the spool a pipe sends |
 //!
 //! A verb changes nothing: it returns the pipe as it is to become, which is kept by the [`Store`] before the
 //! [`Registry`] is told. What was answered is on the disk.
@@ -30,6 +31,7 @@ mod answer;
 mod reconcile;
 mod record;
 mod registry;
+pub mod source;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -87,7 +87,7 @@ pub struct NewEntry<'a> {
     pub kind: Kind,
     /// Where it comes from.
     pub source: Source,
-    /// Penstock nodes that it has passed before this one.
+    /// Nodes that it has passed before this one: 0 for what was written here, or counts as such.
     pub hops: u8,
     /// Unit of its times, if known.
     pub precision: Option<Precision>,
@@ -112,7 +112,7 @@ pub struct EntryHeader {
     pub kind: Kind,
     /// Where it came from.
     pub source: Source,
-    /// Penstock nodes that it had passed before.
+    /// Nodes that it had passed before: 0 for what was written here, or counts as such.
     pub hops: u8,
     /// Unit of its times.
     pub precision: Option<Precision>,

@@ -70,7 +70,7 @@
 //!      41      1  source: 0 own, 1 a Penstock peer, 2 a stock peer
 //!      42      2  flags: 1 clock was trusted, 2 time range is known, 4 last part of its request
 //!      44      1  precision: 0 ms, 1 us, 2 ns, 255 unknown
-//!      45      1  hops behind it: 0 for what was taken in here first
+//!      45      1  hops behind it: 0 for what was written here, or counts as such
 //!      46      2  lane, 0
 //!      48     16  origin id          identity; it travels with the data and is never rewritten
 //!      64      8  origin sequence

@@ -14,7 +14,7 @@
 use std::io::{self, IoSlice};
 use std::path::Path;
 
-use crate::data::OriginId;
+use crate::data::{Identity, OriginId};
 use crate::spool::{Disk, DiskFile, Fatal, OpenMode, SpoolError, read_full_at, write_all_at};
 
 const PATH: &str = "origin";
@@ -107,4 +107,9 @@ fn checked(line: &[u8], count: usize) -> Option<&[u8]> {
     let (digits, rest) = line.split_at_checked(count)?;
     let crc = std::str::from_utf8(rest.get(1..9)?).ok()?;
     (u32::from_str_radix(crc, 16).ok()? == crc32fast::hash(digits)).then_some(digits)
+}
+
+/// Whether something comes back that a filter cut out of an entry of this node: all of it is here.
+pub(super) fn is_part_of_own(identity: Identity, own: OriginId, next: u64) -> bool {
+    identity.sequence.0 < next && identity.origin.is_of_parts_of(own)
 }

@@ -13,6 +13,7 @@ use crate::spool::disk::is_full;
 use crate::spool::entry::{ENTRY_HEADER_BYTES, device_of, entry_bytes};
 use crate::spool::index::{Segment, Shared};
 use crate::spool::log::Log;
+use crate::spool::origin::is_part_of_own;
 use crate::spool::partials::Partials;
 use crate::spool::quarantine::Quarantine;
 use crate::spool::quota::Room;
@@ -182,6 +183,9 @@ impl<D: Disk> Spool<D> {
         digest: impl FnOnce() -> Option<u32>,
     ) -> Result<Option<Outcome>, AppendError> {
         let taken = match source {
+            Source::Peer(identity) if is_part_of_own(identity, self.origin, self.log.next) => {
+                Some(identity.sequence.0)
+            }
             Source::Peer(identity) if identity.origin == self.origin => {
                 if identity.sequence.0 >= self.log.next {
                     return Err(AppendError::Cloned(identity.sequence));

@@ -5,8 +5,10 @@
 pub struct Changes(u32);
 
 impl Changes {
-    /// New data only, which is what a pipe sends if nothing is said.
+    /// New data only.
     pub const INSERTS: Self = Self(1);
+    /// Every kind.
+    pub const ALL: Self = Self((1 << LEAVES.len()) - 1);
 
     /// Reads `data.insert,schema`; none if one of them is no kind of change. An empty text is no kind.
     pub fn parse(text: &str) -> Option<Self> {
@@ -48,6 +50,19 @@ impl Changes {
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
+    }
+
+    /// Whether every kind is among them.
+    pub const fn is_all(self) -> bool {
+        self.0 == Self::ALL.0
+    }
+
+    /// Whether some kinds of one part, `schema` or `auth`, are among them and others are not.
+    pub fn parts(self, part: &str) -> bool {
+        let mut of_part =
+            LEAVES.iter().filter(|leaf| leaf.starts_with(part)).map(|leaf| self.contains(leaf));
+        let first = of_part.next();
+        of_part.any(|is_in| Some(is_in) != first)
     }
 
     /// Whether there is none.
@@ -117,6 +132,21 @@ mod tests {
             assert_eq!(leaves(wrong), None, "{wrong}");
         }
         assert_eq!(Changes::parse("data.insert"), Some(Changes::INSERTS));
+    }
+
+    #[test]
+    fn a_part_may_be_parted() {
+        let set = |text: &str| Changes::parse(text).expect(text);
+        assert!(set("all").is_all() && !set("data,schema").is_all());
+        assert_eq!(set("all"), Changes::ALL);
+        for (text, schema, auth) in [
+            ("all", false, false),
+            ("data.insert", false, false),
+            ("schema.ttl", true, false),
+            ("schema,auth.user", false, true),
+        ] {
+            assert_eq!((set(text).parts("schema"), set(text).parts("auth")), (schema, auth));
+        }
     }
 
     #[test]

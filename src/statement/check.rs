@@ -6,8 +6,9 @@ use super::known::{self, Here, Kind, Plugin, Row, Wording};
 use super::moment::Moment;
 use super::name::PluginName;
 use super::nearest;
-use super::pattern::{self, Pattern};
+use super::pattern;
 use super::remark::{Remark, Weight};
+use crate::data::Pattern;
 use crate::data::compressor::Compressor;
 use crate::limits::{PATTERNS_MAX, WRAPPERS_MAX};
 
@@ -255,8 +256,8 @@ fn fault(side: Side, row: &Row, value: &str) -> Result<(), (String, String)> {
             compressors(value).map(drop).map_err(|message| (message, String::new()))
         }
         Kind::Changes => changes_fault(row.key, value),
-        Kind::Prefixes => patterns(value, Pattern::prefix).map(drop),
-        Kind::Paths => patterns(value, Pattern::path).map(drop),
+        Kind::Prefixes => patterns(value, pattern::prefix).map(drop),
+        Kind::Paths => patterns(value, pattern::path).map(drop),
         Kind::Time if Moment::parse(value).is_some() => Ok(()),
         Kind::Time => time_fault(value),
         Kind::Loose if loose(value).is_some() => Ok(()),

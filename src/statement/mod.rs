@@ -59,7 +59,6 @@ pub use name::{
 };
 pub use node_urls::{NodeUrl, NodeUrlError, NodeUrls};
 pub use parser::parse;
-pub use pattern::Pattern;
 pub use place::{Place, columns, excerpt};
 pub use plugin::PluginError;
 pub use print::{Cell, Revealed};

@@ -1,49 +1,31 @@
-//! Patterns of paths: `pattern` is a prefix of the text, `path` has wildcards (`PrefixPipePattern`,
+//! Patterns of paths as texts: `pattern` is a prefix of the text, `path` has wildcards (`PrefixPipePattern`,
 //! `IoTDBPipePattern`).
 
 use super::name::is_name_letter;
+use crate::data::Pattern;
 use crate::data::path::nodes;
 
-/// Which series a pipe sends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pattern {
-    /// All whose path begins with this text, whether or not a node ends there.
-    Prefix(String),
-    /// All that match this path with wildcards.
-    Path(String),
+/// Reads a prefix.
+///
+/// # Errors
+/// What is wrong, in stock's words.
+pub(super) fn prefix(text: &str) -> Result<Pattern, String> {
+    if is_prefix(text) {
+        Ok(Pattern::Prefix(text.to_owned()))
+    } else {
+        Err(format!("Pattern \"PrefixPipePattern{{pattern='{text}'}}\" is illegal."))
+    }
 }
 
-impl Pattern {
-    /// Reads a prefix; the error says it in stock's words.
-    pub(super) fn prefix(text: &str) -> Result<Self, String> {
-        if is_prefix(text) {
-            Ok(Self::Prefix(text.to_owned()))
-        } else {
-            Err(format!("Pattern \"PrefixPipePattern{{pattern='{text}'}}\" is illegal."))
-        }
-    }
-
-    /// Reads a path with wildcards; the error says it in stock's words.
-    pub(super) fn path(text: &str) -> Result<Self, String> {
-        if is_path(text) {
-            Ok(Self::Path(text.to_owned()))
-        } else {
-            Err(format!("Pattern \"IoTDBPipePattern{{pattern='{text}'}}\" is illegal."))
-        }
-    }
-
-    /// Whether every series that `other` takes is taken by this one, as far as the texts show it.
-    pub fn covers(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Path(all), _) if all == "root.**" => true,
-            (Self::Prefix(prefix), Self::Prefix(longer)) => longer.starts_with(prefix.as_str()),
-            (Self::Prefix(prefix), Self::Path(path)) => {
-                let fixed = path.split('*').next().unwrap_or_default();
-                fixed.starts_with(prefix.as_str())
-            }
-            (Self::Path(path), Self::Path(other)) => path == other,
-            (Self::Path(_), Self::Prefix(_)) => false,
-        }
+/// Reads a path with wildcards.
+///
+/// # Errors
+/// What is wrong, in stock's words.
+pub(super) fn path(text: &str) -> Result<Pattern, String> {
+    if is_path(text) {
+        Ok(Pattern::Path(text.to_owned()))
+    } else {
+        Err(format!("Pattern \"IoTDBPipePattern{{pattern='{text}'}}\" is illegal."))
     }
 }
 
@@ -104,39 +86,28 @@ mod tests {
             "root.`a.b`.c",
             "root.\u{7ba1}.x",
         ] {
-            assert_eq!(Pattern::prefix(text), Ok(Pattern::Prefix(text.to_owned())));
+            assert_eq!(prefix(text), Ok(Pattern::Prefix(text.to_owned())));
         }
         for text in
             ["sg", "", "roo", "rootx", "root..a", "root.1.a", "root.a b", "root.``.a", "root.*"]
         {
             let message = format!("Pattern \"PrefixPipePattern{{pattern='{text}'}}\" is illegal.");
-            assert_eq!(Pattern::prefix(text), Err(message));
+            assert_eq!(prefix(text), Err(message));
         }
     }
 
     #[test]
     fn a_path_has_wildcards_for_nodes_or_in_them() {
         for text in ["root", "root.**", "root.*.d*.s1", "root.**.*x*", "root.`a.b`.*", "root.a"] {
-            assert_eq!(Pattern::path(text), Ok(Pattern::Path(text.to_owned())));
+            assert_eq!(path(text), Ok(Pattern::Path(text.to_owned())));
         }
         for text in ["sg.**", "root.", "root.a.", "root.a**", "root.1", "root.*.1", "**"] {
-            assert!(Pattern::path(text).is_err(), "{text}");
+            assert!(path(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn commas_in_back_quotes_part_nothing() {
         assert_eq!(list("root.a, root.`b,c`").collect::<Vec<_>>(), ["root.a", "root.`b,c`"]);
-    }
-
-    #[test]
-    fn an_exclusion_may_cover_what_is_included() {
-        let (prefix, path) =
-            (|t: &str| Pattern::prefix(t).unwrap(), |t: &str| Pattern::path(t).unwrap());
-        assert!(path("root.**").covers(&prefix("root.a")));
-        assert!(prefix("root.a").covers(&prefix("root.ab.c")));
-        assert!(prefix("root.a").covers(&path("root.a.*")));
-        assert!(!prefix("root.a.b").covers(&path("root.a.*")));
-        assert!(!path("root.a.**").covers(&path("root.**")));
     }
 }

@@ -10,10 +10,10 @@ use super::check::Part;
 use super::moment::Bounds;
 use super::name::PluginName;
 use super::node_urls::NodeUrls;
-use super::pattern::Pattern;
 use super::remark::{Remark, Weight};
 use super::secret::Secret;
 use super::{AlterPipe, Change, Definition, processor, sink, source};
+use crate::data::Pattern;
 use crate::data::compressor::Compressor;
 use crate::limits::WRAPPERS_MAX;
 
@@ -56,8 +56,8 @@ pub struct Source {
     pub include: Vec<Pattern>,
     /// And none of these.
     pub exclude: Vec<Pattern>,
-    /// Kinds of changes.
-    pub changes: Changes,
+    /// Kinds of changes; none if nothing is said: everything that the intake lets in.
+    pub changes: Option<Changes>,
     /// Whether it takes what arrived before it was created.
     pub history: bool,
     /// Whether it takes what arrives afterwards.

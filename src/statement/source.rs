@@ -6,9 +6,9 @@ use super::changes::Changes;
 use super::check::{Part, loose, patterns};
 use super::known::Plugin;
 use super::moment::{Bounds, Clock, Moment};
-use super::pattern::Pattern;
+use super::pattern;
 use super::settings::{Loose, RealtimeMode, Source};
-use crate::data::Precision;
+use crate::data::{Pattern, Precision};
 
 pub(super) fn read(part: &mut Part<'_>) -> Source {
     let (include, exclude) = read_patterns(part);
@@ -47,7 +47,7 @@ fn has_only_flags(part: &Part<'_>) -> bool {
 fn read_patterns(part: &mut Part<'_>) -> (Vec<Pattern>, Vec<Pattern>) {
     let is_path = part.text("pattern.format").eq_ignore_ascii_case("iotdb");
     let list = |text: &str, is_path: bool| {
-        patterns(text, if is_path { Pattern::path } else { Pattern::prefix })
+        patterns(text, if is_path { pattern::path } else { pattern::prefix })
     };
     let mut include = Vec::new();
     for (key, is_path) in [("pattern", is_path), ("path", true), ("pattern.inclusion", true)] {
@@ -68,16 +68,26 @@ fn read_patterns(part: &mut Part<'_>) -> (Vec<Pattern>, Vec<Pattern>) {
     (include, exclude)
 }
 
-fn read_changes(part: &mut Part<'_>) -> Changes {
-    let read = |key| Changes::parse(part.text(key)).unwrap_or(Changes::INSERTS);
-    let included = read("inclusion");
+/// Unlike stock, a pipe that names no kinds sends all that the intake lets in: what was answered is not kept back.
+fn read_changes(part: &mut Part<'_>) -> Option<Changes> {
+    let read = |part: &Part<'_>, key| Changes::parse(part.text(key)).unwrap_or(Changes::INSERTS);
+    let (inclusion, exclusion) = (part.find("inclusion"), part.find("inclusion.exclusion"));
+    let included = read(part, "inclusion");
     let excluded = Changes::parse(part.text("inclusion.exclusion")).unwrap_or_default();
-    let changes = included.without(excluded);
-    if changes.is_empty() {
-        let at = part.find("inclusion.exclusion").or_else(|| part.find("inclusion"));
-        part.error(at, "The pipe inclusion content can't be empty.", "");
+    if included.without(excluded).is_empty() {
+        let message = "The pipe inclusion content can't be empty.";
+        part.error(exclusion.or(inclusion), message, "");
     }
-    changes
+    let included = if inclusion.is_some() { included } else { Changes::ALL };
+    let changes = included.without(excluded);
+    for side in ["schema", "auth"] {
+        if changes.parts(side) {
+            let message = format!("kinds within {side} are not told apart in this build");
+            let hint = format!("name {side} as a whole, or not at all");
+            part.not_in_build(inclusion.or(exclusion), message, hint);
+        }
+    }
+    (!changes.is_all()).then_some(changes)
 }
 
 /// The bounds of all data, and those of the history.

@@ -30,6 +30,7 @@ pub mod handshake;
 pub mod node;
 pub mod pairs;
 pub mod piece;
+pub mod plan;
 pub mod request;
 pub mod row;
 #[cfg(feature = "simulation")]
@@ -38,6 +39,8 @@ pub mod seal;
 pub mod slice;
 pub mod split;
 pub mod tablet;
+pub mod trim;
+pub mod trim_row;
 pub mod values;
 pub mod wal;
 

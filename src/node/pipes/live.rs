@@ -27,8 +27,10 @@ use crate::limits::{PIPE_RETRY_FIRST, PIPE_RETRY_MAX, PIPE_STOP_MAX, STOP_ANSWER
 use crate::link::backoff::Backoff;
 use crate::node::NodeError;
 use crate::ops::board::{PipeRow, PipeState, Report, SpoolState, TroubleKind};
-use crate::ops::clock;
+use crate::ops::clock::{self, EpochMillis};
 use crate::ops::stamp::{Loop, Operation};
+use crate::ops::zone::offset_seconds;
+use crate::pipe::source::{Birthplace, Filter};
 use crate::pipe::{Birth, Desired, Pipe};
 use crate::spool::{ConsumerId, Disk};
 use crate::statement::{Definition, PipeName};
@@ -222,9 +224,11 @@ impl<D: Disk> Pipes<D> {
             backoff,
         };
         let position = place.cursor.position;
-        let trouble = match (pipe.desired, plan.sink) {
-            (Desired::Running, Ok(sink)) => {
-                match start(name, &sink, place, Arc::clone(&row), self.around.clone()) {
+        let trouble = match (pipe.desired, plan.run) {
+            (Desired::Running, Ok((source, sink))) => {
+                let filter = Filter::new(&source, self.birthplace(pipe));
+                let through = (filter, &*sink);
+                match start(name, through, place, Arc::clone(&row), self.around.clone()) {
                     Ok(running) => {
                         one.running = Some(running);
                         None
@@ -265,6 +269,17 @@ impl<D: Disk> Pipes<D> {
             }
         }
         self.list.push(one);
+    }
+
+    /// What the times of a pipe's source mean: they stay what they were when it was created or altered.
+    fn birthplace(&self, pipe: &Pipe) -> Birthplace {
+        let offset = offset_seconds(EpochMillis(pipe.created_ms));
+        Birthplace {
+            border: pipe.border,
+            created_ms: pipe.created_ms,
+            offset_seconds: i32::try_from(offset).unwrap_or_default(),
+            precision: self.around.precision,
+        }
     }
 
     /// When the first pipe that an error has stopped is tried again.

@@ -39,8 +39,9 @@ use crate::ops::board::{Board, PipeRow, PipeState, Report, TroubleKind};
 use crate::ops::stamp::{Loop, Operation};
 use crate::ops::{clock, secret};
 use crate::pipe::Pipe;
+use crate::pipe::source::Filter;
 use crate::sink::air_gap::{
-    self, AirGapSettings, AirGapSink, Done, Named, Orders, Parts, SpoolFeed,
+    self, AirGapSettings, AirGapSink, Done, Filtered, Named, Orders, Parts, SpoolFeed,
 };
 use crate::spool::{ConsumerId, Cursor, Disk, Reader, Spool, Start};
 
@@ -110,13 +111,13 @@ struct Running {
     stop: watch::Sender<bool>,
 }
 
-/// Starts the task of a pipe, whose row is `row`.
+/// Starts the task of a pipe, whose row is `row`: what the filter takes goes to the sink.
 ///
 /// # Errors
 /// If its password cannot be had.
 fn start<D: Disk>(
     name: &str,
-    sink: &Settings,
+    (filter, sink): (Filter, &Settings),
     place: Place<D>,
     row: Arc<PipeRow>,
     around: Surroundings<D>,
@@ -131,7 +132,7 @@ fn start<D: Disk>(
     let synced = spool.synced();
     let put_aside = dead_letters(&disk, name, &board);
     let feed = SpoolFeed::new(reader, cursor, synced, orders(spool, consumer), (disk, name));
-    let feed = Named::new(feed, Arc::clone(&board));
+    let feed = Filtered::new(Named::new(feed, Arc::clone(&board)), filter);
     let (stop, stopped) = watch::channel(false);
     let pipe = name.to_owned();
     let parts = Parts { pipe, settings, board, row, put_aside, seed: seed(), stop: stopped };

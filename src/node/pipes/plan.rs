@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::AirGapSink;
-use crate::statement::{Definition, PipeSettings, Sink, Surroundings, Weight};
+use crate::statement::{Definition, PipeSettings, Sink, Source, Surroundings, Weight};
 
 /// What running the pipe means.
 #[derive(Debug)]
@@ -12,8 +12,8 @@ pub(super) struct Plan {
     pub(super) target: String,
     /// Whether it takes what arrived before it was created.
     pub(super) has_history: bool,
-    /// Its sink, or why it cannot run.
-    pub(super) sink: Result<Box<AirGapSink>, String>,
+    /// What it takes, and its sink; or why it cannot run.
+    pub(super) run: Result<(Source, Box<AirGapSink>), String>,
 }
 
 impl Plan {
@@ -25,18 +25,19 @@ impl Plan {
         let hindrance = hindrance.max_by_key(|remark| remark.weight).map(ToString::to_string);
         let Some(PipeSettings { source, sink, .. }) = checked.settings else {
             let why = hindrance.unwrap_or_default();
-            return Self { target: String::new(), has_history: true, sink: Err(why) };
+            return Self { target: String::new(), has_history: true, run: Err(why) };
         };
         let target = match &sink {
             Sink::AirGap(sink) => sink.targets.to_string(),
             Sink::Thrift(sink) => sink.targets.to_string(),
             Sink::DoNothing | Sink::External(_) => String::new(),
         };
-        let sink = match (hindrance, sink) {
+        let has_history = source.history;
+        let run = match (hindrance, sink) {
             (Some(why), _) => Err(why),
-            (None, Sink::AirGap(sink)) => Ok(sink),
+            (None, Sink::AirGap(sink)) => Ok((source, sink)),
             (None, _) => Err("this sink is not in this build".to_owned()),
         };
-        Self { target, has_history: source.history, sink }
+        Self { target, has_history, run }
     }
 }

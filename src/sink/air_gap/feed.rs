@@ -27,11 +27,24 @@ pub trait Feed: Send {
     /// If the disk fails, or there are fewer bytes.
     fn read_payload(&mut self, into: &mut [u8]) -> Result<(), ReadError>;
 
+    /// Fills `into` with the first bytes of that payload.
+    ///
+    /// # Errors
+    /// As [`Feed::read_payload`].
+    fn read_start(&mut self, into: &mut [u8]) -> Result<(), ReadError>;
+
     /// Opens the files of the entry that was returned last.
     ///
     /// # Errors
     /// If one is not there as the entry says, or the disk fails.
     fn open_files(&mut self) -> Result<StoredFiles<Self::File>, ReadError>;
+
+    /// Nothing of the entry that was returned last is sent. Others hear of it with [`Feed::tell_passed`], or with the
+    /// next [`Feed::advance`].
+    fn pass_over(&mut self, header: &EntryHeader);
+
+    /// Tells how far everything was delivered or gone past.
+    fn tell_passed(&mut self);
 
     /// The far side has everything up to and with this entry.
     fn advance(&mut self, header: &EntryHeader);

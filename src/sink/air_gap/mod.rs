@@ -20,6 +20,7 @@ mod builder;
 mod checking;
 mod dead_letters;
 mod feed;
+mod filtered;
 mod frame_buffer;
 mod line;
 #[cfg(feature = "simulation")]
@@ -43,6 +44,7 @@ use self::builder::{Builder, transfer_of};
 use self::checking::Checking;
 pub use self::dead_letters::count as count_dead_letters;
 pub use self::feed::{Feed, StoredFile, StoredFiles};
+pub use self::filtered::Filtered;
 use self::frame_buffer::{BuildError, FrameBuffer};
 use self::line::Line;
 #[cfg(feature = "simulation")]

@@ -52,6 +52,11 @@ impl<F: Feed> Feed for Named<F> {
         self.feed.read_payload(into)
     }
 
+    fn read_start(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
+        let _within = within(&self.board, Operation::Read);
+        self.feed.read_start(into)
+    }
+
     fn open_files(&mut self) -> Result<StoredFiles<Self::File>, ReadError> {
         let _within = within(&self.board, Operation::Read);
         let StoredFiles { request_type, files, parameters } = self.feed.open_files()?;
@@ -62,6 +67,14 @@ impl<F: Feed> Feed for Named<F> {
             file: one.file.map(|file| NamedFile { file, board: Arc::clone(&self.board) }),
         });
         Ok(StoredFiles { request_type, files: files.collect(), parameters })
+    }
+
+    fn pass_over(&mut self, header: &EntryHeader) {
+        self.feed.pass_over(header);
+    }
+
+    fn tell_passed(&mut self) {
+        self.feed.tell_passed();
     }
 
     fn advance(&mut self, header: &EntryHeader) {
@@ -151,6 +164,15 @@ mod tests {
             self.look(Operation::Read);
             Ok(())
         }
+
+        fn read_start(&mut self, _: &mut [u8]) -> Result<(), ReadError> {
+            self.look(Operation::Read);
+            Ok(())
+        }
+
+        fn pass_over(&mut self, _: &EntryHeader) {}
+
+        fn tell_passed(&mut self) {}
 
         fn open_files(&mut self) -> Result<StoredFiles<Self>, ReadError> {
             self.look(Operation::Read);

@@ -151,6 +151,10 @@ impl<D: Disk> Feed for SpoolFeed<D> {
         }
     }
 
+    fn read_start(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
+        self.read_payload(into)
+    }
+
     fn open_files(&mut self) -> Result<StoredFiles<Self::File>, ReadError> {
         let entry = self.entry()?;
         self.read_list(&entry)?;
@@ -173,12 +177,20 @@ impl<D: Disk> Feed for SpoolFeed<D> {
         Ok(StoredFiles { request_type: list.request_type, files, parameters })
     }
 
-    fn advance(&mut self, header: &EntryHeader) {
+    fn pass_over(&mut self, header: &EntryHeader) {
         self.entry = None;
         self.cursor.position = self.cursor.position.max(header.sequence.next());
         let position = self.cursor.position;
         self.cursor.finished.retain(|(_, last)| *last >= position);
+    }
+
+    fn tell_passed(&mut self) {
         (self.orders.advance)(&self.cursor);
+    }
+
+    fn advance(&mut self, header: &EntryHeader) {
+        self.pass_over(header);
+        self.tell_passed();
     }
 
     async fn quarantine(&mut self, header: &EntryHeader, why: &str) -> bool {

@@ -102,3 +102,22 @@ fn a_file_without_a_digest_is_never_something_else() {
     assert!(take(b"one", None));
     assert!(!take(b"two", Some(crc32fast::hash(b"two"))) && !take(b"two", None));
 }
+
+#[test]
+fn a_part_of_an_entry_is_its_own_thing_but_for_the_node_that_took_the_entry_in() {
+    let (_, mut spool) = fresh(29);
+    append(&mut spool, b"whole");
+    let own = spool.origin();
+    let mut is_new = |origin: OriginId, sequence| {
+        let source = Source::Peer(Identity { origin, sequence: Sequence(sequence) });
+        matches!(spool.append(opaque(b"part", source), ARRIVAL).unwrap(), Outcome::Appended(_))
+    };
+    let other = OriginId([9; 16]);
+    for filter in [1, 2] {
+        assert!(is_new(other.of_parts(filter), 1));
+        assert!(!is_new(other.of_parts(filter), 1));
+    }
+    assert!(is_new(other, 1));
+    assert!(!is_new(own.of_parts(7), 1), "it comes back");
+    assert!(is_new(own.of_parts(7), 99), "of a number that was never given");
+}

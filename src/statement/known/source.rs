@@ -4,18 +4,22 @@ use super::{Here, INERT, Kind, Row, Wording};
 use crate::statement::known::Plugin;
 
 const OURS: &[Plugin] = &[Plugin::IotdbSource];
-const FILTER: &str = "filters are not in this build: a pipe sends everything that was taken in";
+const MODEL: &str = "tables are not told apart in this build: what belongs to them goes as a whole";
 const MODE: &str = "this mode is not in this build: entries are sent as they come";
 const ONE_SHOT: &str = "pipes that end by themselves are not in this build";
 
-/// A filter, with the texts that keep nothing back.
-const fn filter(
+const fn filter(key: &'static str, kind: Kind, default: &'static str) -> Row {
+    Row { key, aliases: &[], of: OURS, kind, default, here: Here::Honoured }
+}
+
+/// A filter of tables, with the texts that keep nothing back.
+const fn of_tables(
     key: &'static str,
     kind: Kind,
     default: &'static str,
     everything: &'static [&'static str],
 ) -> Row {
-    Row { key, aliases: &[], of: OURS, kind, default, here: Here::Missing(everything, FILTER) }
+    Row { key, aliases: &[], of: OURS, kind, default, here: Here::Missing(everything, MODEL) }
 }
 
 const fn inert(
@@ -40,8 +44,8 @@ pub(super) const ROWS: &[Row] = &[
         default: "iotdb-source",
         here: Here::Honoured,
     },
-    filter("pattern", Kind::Prefixes, "root", &["root", ""]),
-    filter("path", Kind::Paths, "root.**", &["root.**"]),
+    filter("pattern", Kind::Prefixes, "root"),
+    filter("path", Kind::Paths, "root.**"),
     Row {
         key: "pattern.format",
         aliases: &[],
@@ -50,18 +54,18 @@ pub(super) const ROWS: &[Row] = &[
         default: "prefix",
         here: Here::Honoured,
     },
-    filter("pattern.inclusion", Kind::Paths, "", &["root.**"]),
-    filter("path.exclusion", Kind::Paths, "", &[""]),
-    filter("pattern.exclusion", Kind::Prefixes, "", &[""]),
-    filter("inclusion", Kind::Changes, "data.insert", &["all"]),
-    filter("inclusion.exclusion", Kind::Changes, "", &[""]),
-    filter("start-time", Kind::Time, "", &[]),
-    filter("end-time", Kind::Time, "", &[]),
-    filter("history.enable", Kind::StrictFlag, "true", &["true"]),
-    filter("history.start-time", Kind::Time, "", &[]),
-    filter("history.end-time", Kind::Time, "", &[]),
+    filter("pattern.inclusion", Kind::Paths, ""),
+    filter("path.exclusion", Kind::Paths, ""),
+    filter("pattern.exclusion", Kind::Prefixes, ""),
+    filter("inclusion", Kind::Changes, "data.insert"),
+    filter("inclusion.exclusion", Kind::Changes, ""),
+    filter("start-time", Kind::Time, ""),
+    filter("end-time", Kind::Time, ""),
+    filter("history.enable", Kind::StrictFlag, "true"),
+    filter("history.start-time", Kind::Time, ""),
+    filter("history.end-time", Kind::Time, ""),
     inert("history.loose-range", Kind::Loose, "", &[""]),
-    filter("realtime.enable", Kind::StrictFlag, "true", &["true"]),
+    filter("realtime.enable", Kind::StrictFlag, "true"),
     Row {
         key: "realtime.mode",
         aliases: &[],
@@ -75,7 +79,7 @@ pub(super) const ROWS: &[Row] = &[
         here: Here::Missing(&["stream", "hybrid", "log", "forced-log"], MODE),
     },
     inert("realtime.loose-range", Kind::Loose, "", &[""]),
-    filter("forwarding-pipe-requests", Kind::Flag, "true", &["true"]),
+    filter("forwarding-pipe-requests", Kind::Flag, "true"),
     also(&["mods"], inert("mods.enable", Kind::Flag, "false", &["true"])),
     Row {
         key: "mode",
@@ -102,7 +106,7 @@ pub(super) const ROWS: &[Row] = &[
         here: Here::Missing(&["true"], MODE),
     },
     inert("mode.strict", Kind::Flag, "true", &["true"]),
-    filter("mode.double-living", Kind::Flag, "false", &["false"]),
+    filter("mode.double-living", Kind::Flag, "false"),
     also(
         &["watermark.interval-ms"],
         inert(
@@ -112,10 +116,10 @@ pub(super) const ROWS: &[Row] = &[
             &["-1"],
         ),
     ),
-    filter("capture.tree", Kind::Flag, "true", &["true"]),
-    filter("capture.table", Kind::Flag, "true", &["true"]),
-    also(&["database"], filter("database-name", Kind::Text, ".*", &[".*"])),
-    also(&["table"], filter("table-name", Kind::Text, ".*", &[".*"])),
+    of_tables("capture.tree", Kind::Flag, "true", &["true"]),
+    of_tables("capture.table", Kind::Flag, "true", &["true"]),
+    also(&["database"], of_tables("database-name", Kind::Text, ".*", &[".*"])),
+    also(&["table"], of_tables("table-name", Kind::Text, ".*", &[".*"])),
     also(&["user"], inert("username", Kind::Text, "", &[])),
     inert("password", Kind::Secret, "", &[]),
     inert("skipif", Kind::Word(&["no-privileges", ""], Wording::Invalid), "", &[""]),

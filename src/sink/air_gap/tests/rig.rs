@@ -39,6 +39,7 @@ pub(super) struct Shelf {
     /// What files are said to hash to; their own hash, if nothing else is said.
     pub(super) hashes: HashMap<&'static str, [u8; 32]>,
     pub(super) failing_reads: u32,
+    passed: u64,
     next: u64,
 }
 
@@ -134,6 +135,27 @@ impl Feed for Shelves {
         };
         into.copy_from_slice(payload);
         Ok(())
+    }
+
+    fn read_start(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
+        let shelf = self.shelf.lock().unwrap();
+        let Some((_, Content::Payload(payload))) = shelf.entries.front() else {
+            return Err(disk_error());
+        };
+        into.copy_from_slice(payload.get(..into.len()).ok_or_else(disk_error)?);
+        Ok(())
+    }
+
+    fn pass_over(&mut self, header: &EntryHeader) {
+        let mut shelf = self.shelf.lock().unwrap();
+        shelf.entries.pop_front();
+        shelf.passed = header.sequence.0;
+    }
+
+    fn tell_passed(&mut self) {
+        let mut shelf = self.shelf.lock().unwrap();
+        let passed = shelf.passed;
+        shelf.advanced.push(passed);
     }
 
     fn open_files(&mut self) -> Result<StoredFiles<&'static [u8]>, ReadError> {
