@@ -154,6 +154,7 @@ pub fn spool_settings(config: &Config) -> Settings {
         quarantine_max_bytes: config.quarantine_max_bytes,
     }
 }
+        proved: None,
 
 fn max_frame_bytes(config: &Config) -> u32 {
     u32::try_from(config.gate.max_frame_bytes).unwrap_or(u32::MAX)

@@ -159,6 +159,19 @@ pub enum ReadError {
     },
 }
 
+impl ReadError {
+    /// Whether it is about what lies on the disk: not about rights to read it, or about a later version's format.
+    pub(super) fn is_of_the_medium(&self) -> bool {
+        match self {
+            Self::Disk { source, .. } => !matches!(
+                source.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
+            ),
+            Self::File { .. } => false,
+        }
+    }
+}
+
 /// Why the spool could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {

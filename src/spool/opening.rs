@@ -84,7 +84,9 @@ impl<D: Disk> Spool<D> {
         let failing = failing::verdict(&disk, wall_ms);
         let mode = if failing.is_some() { OpenMode::Read } else { OpenMode::Write };
         let known = if mode == OpenMode::Write { prepare(&disk)? } else { read_known(&disk)? };
-        let proved = known.state.synced.max(known.consumers.furthest().0);
+        let written = settings.proved.filter(|(origin, _)| *origin == known.origin);
+        let written = written.map_or(0, |(_, Sequence(below))| below);
+        let proved = known.state.synced.max(known.consumers.furthest().0).max(written);
         let mut survey = recovery::look(&disk, proved, mode)?;
         survey.dedup.forget_all(now);
         let mut recovery = Recovery {

@@ -4,11 +4,14 @@
 //!  quarantine/000001          the bytes
 //!  quarantine/000001.why      why they are here, one fact a line
 //!  quarantine/000002-x.tsfile a file that had a name
+//!  quarantine/segment-<20 digits>-<offset>-<8 hex>   a flawed place of the log of the node whose identity begins so;
+//!                                                    earlier versions had no digits of it
 //! ```
 
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 
+use crate::data::OriginId;
 use crate::spool::disk::is_full;
 use crate::spool::{Disk, DiskFile, Fatal, Full, OpenMode, PartialError, write_all_at};
 
@@ -17,6 +20,9 @@ pub(super) const DIR: &str = "quarantine";
 const WHY: &str = ".why";
 /// More than any node ever counts to, and the next one is a number, too.
 const NUMBER_DIGITS_MAX: usize = 15;
+
+/// Of the node's identity, in the name of a place.
+const NODE_DIGITS: usize = 8;
 
 /// The quarantine's table of contents: numbers only.
 #[derive(Debug)]
@@ -80,14 +86,15 @@ impl Quarantine {
     pub(super) fn put_place<D: Disk>(
         &mut self,
         disk: &D,
-        place: (u64, u64),
+        (node, segment, offset): (OriginId, u64, u64),
         bytes: u64,
         why: &str,
         fill: &mut dyn FnMut(u64, &mut [u8]) -> io::Result<usize>,
     ) -> Result<bool, PartialError> {
-        let (segment, offset) = place;
-        let path = PathBuf::from(format!("{DIR}/segment-{segment:020}-{offset}"));
-        let reason = PathBuf::from(format!("{DIR}/segment-{segment:020}-{offset}{WHY}"));
+        // A spool that was removed counts from 1 again, under another identity.
+        let node: String = node.to_string().chars().take(NODE_DIGITS).collect();
+        let path = format!("{DIR}/segment-{segment:020}-{offset}-{node}");
+        let (reason, path) = (PathBuf::from(format!("{path}{WHY}")), PathBuf::from(path));
         if disk.file_bytes(&reason).is_ok() {
             return Ok(false);
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::data::{ReadAt, Sequence};
 use crate::spool::files::file_path;
 use crate::spool::index::Shared;
-use crate::spool::segment::{self, Found, SegmentHeader, Step, Walk, new_buffer};
+use crate::spool::segment::{self, Flaw, Found, SegmentHeader, Step, Walk, new_buffer};
 use crate::spool::{
     Disk, DiskFile, EntryHeader, FileList, Kind, OpenMode, ReadError, SpoolError, read_full_at,
     recovery,
@@ -32,6 +32,8 @@ pub struct Reader<D: Disk> {
     /// The index was made by looking at the disk: nobody takes out what is released.
     only_looks: bool,
     corrupt: u64,
+    /// The next read steps over what the disk does not give back.
+    forgives: bool,
 }
 
 /// Segments that a reader has open for reading by place: a run of tablets lies in a few of them.
@@ -76,6 +78,7 @@ impl<D: Disk> Reader<D> {
             open,
             only_looks: false,
             corrupt: 0,
+            forgives: false,
         }
     }
 
@@ -131,21 +134,35 @@ impl<D: Disk> Reader<D> {
         self.position = to.0.max(1);
     }
 
+    /// Lets the next read step over what the disk does not give back, once, as over any flaw: what lies behind it is
+    /// found by its header. For who has tried long enough. If nothing at all can be read, there or in the segment behind
+    /// it, the disk may be away: that stays an error.
+    pub const fn forgive(&mut self) {
+        self.forgives = true;
+    }
+
     /// The next synced entry at or after the position, or `None` when there is none yet. Header and payload are
     /// verified; flawed and void entries are stepped over.
     ///
     /// # Errors
     /// If the disk fails.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, ReadError> {
+        let mut forgives = std::mem::take(&mut self.forgives);
         loop {
             let synced = self.shared.synced();
             if self.position >= synced {
                 return Ok(None);
             }
-            let Some(stop) = self.enter_segment(synced)? else { continue };
-            let Some(walk) = &mut self.walk else { continue };
-            let first = walk.first();
-            let step = walk.step(stop).map_err(|error| trouble("read", first, error))?;
+            let (segment, stop, step) = match self.step(synced, forgives) {
+                Ok(Some(taken)) => taken,
+                Ok(None) => continue,
+                Err(error) if forgives => {
+                    self.leave_unreadable(error)?;
+                    forgives = false;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             match step {
                 Step::Entry { header, .. }
                     if header.end() <= self.position || header.kind == Kind::Void =>
@@ -154,16 +171,57 @@ impl<D: Disk> Reader<D> {
                 }
                 Step::Entry { header, payload } => {
                     self.position = header.end();
-                    return Ok(Some(Entry { header, segment: first, payload }));
+                    return Ok(Some(Entry { header, segment, payload }));
                 }
                 Step::Flaw(flaw) => {
-                    self.corrupt += flaw.entries;
-                    self.shared.report(flaw);
-                    self.position = self.position.max(walk.expected);
+                    forgives &= !flaw.lost;
+                    self.pass(flaw);
                 }
                 Step::End => self.position = self.position.max(stop),
             }
         }
+    }
+
+    /// One step of the walk: of which segment, and where it has to stop. `None` if the segment was released.
+    fn step(&mut self, synced: u64, forgives: bool) -> Result<Option<(u64, u64, Step)>, ReadError> {
+        let Some(stop) = self.enter_segment(synced, forgives)? else { return Ok(None) };
+        let Some(walk) = &mut self.walk else { return Ok(None) };
+        let first = walk.first();
+        walk.forgive(forgives);
+        let step = walk.step(stop).map_err(|error| trouble("read", first, error))?;
+        Ok(Some((first, stop, step)))
+    }
+
+    /// Steps over a flaw, and reports it.
+    fn pass(&mut self, flaw: Flaw) {
+        self.corrupt += flaw.entries;
+        self.shared.report(flaw);
+        self.position = self.position.max(flaw.first.saturating_add(flaw.entries));
+    }
+
+    /// Steps over the rest of a segment of which nothing can be read, if the one behind it can be.
+    fn leave_unreadable(&mut self, error: ReadError) -> Result<(), ReadError> {
+        let located = self.shared.index().locate(self.position);
+        let Some((found, Some(end))) = located.filter(|_| error.is_of_the_medium()) else {
+            return Err(error);
+        };
+        let behind = self.disk.open(&segment::path(end), OpenMode::Read);
+        if behind.and_then(|file| SegmentHeader::read(&file)).is_err() {
+            return Err(error);
+        }
+        self.leave_segment();
+        let first = self.position.max(found.first);
+        let (segment, entries) = (found.first, end.saturating_sub(first));
+        self.pass(Flaw {
+            segment,
+            offset: 0,
+            bytes: 0,
+            first,
+            entries,
+            searched: true,
+            lost: true,
+        });
+        Ok(())
     }
 
     /// Reads payload bytes of an entry; returns the bytes read, less than asked only at the payload's end. Cheap for
@@ -276,7 +334,7 @@ impl<D: Disk> Reader<D> {
 
     /// Makes the walk stand in the position's segment, before or at the position. Returns the sequence at which this
     /// walk has to stop, or `None` if the segment was released meanwhile.
-    fn enter_segment(&mut self, synced: u64) -> Result<Option<u64>, ReadError> {
+    fn enter_segment(&mut self, synced: u64, forgives: bool) -> Result<Option<u64>, ReadError> {
         // After `synced`: the index then has every segment that is needed to get there.
         let located = self.shared.index().locate(self.position);
         let Some((found, end)) = located else {
@@ -299,30 +357,48 @@ impl<D: Disk> Reader<D> {
                 Err(error) => return Err(trouble("open", found.first, error)),
             }
         }
-        self.approach(stop)?;
+        self.approach(stop, forgives)?;
         Ok(Some(stop))
     }
 
-    /// Steps over the entries before the position, without their payloads.
-    fn approach(&mut self, stop: u64) -> Result<(), ReadError> {
-        let Some(walk) = &mut self.walk else { return Ok(()) };
+    /// Steps over the entries before the position, without their payloads. What cannot be read there is not wanted, unless
+    /// it reaches beyond.
+    fn approach(&mut self, stop: u64, forgives: bool) -> Result<(), ReadError> {
+        let position = self.position;
+        let Some(walk) = self.walk.as_mut().filter(|walk| walk.expected < position.min(stop))
+        else {
+            return Ok(());
+        };
         let first = walk.first();
-        while walk.expected < self.position.min(stop) {
+        let mut beyond = None;
+        walk.forgive(true);
+        while walk.expected < position.min(stop) {
             let skipped = walk.skip(stop).map_err(|error| trouble("read", first, error))?;
             if !skipped {
                 // A flaw: `step` knows how to get over it.
-                walk.step(stop).map_err(|error| trouble("read", first, error))?;
+                let step = walk.step(stop).map_err(|error| trouble("read", first, error))?;
+                beyond = step.flaw();
             }
+        }
+        let lost = walk.forgive(false);
+        match (lost, beyond.filter(|flaw| flaw.lost && flaw.covers(position))) {
+            (Some(_), Some(flaw)) if forgives => self.pass(flaw),
+            (Some(error), Some(_)) => {
+                self.leave_segment();
+                return Err(trouble("read", first, error));
+            }
+            _ => {}
         }
         Ok(())
     }
 
     fn open_segment(&mut self, first: u64) -> io::Result<Walk<D::File>> {
         let file = self.disk.open(&segment::path(first), OpenMode::Read)?;
-        let id = match SegmentHeader::read(&file)? {
-            Found::Header(header) => Some(header.id),
-            Found::Damaged => None,
-            Found::Later(_) => return Err(io::ErrorKind::Unsupported.into()),
+        let id = match SegmentHeader::read(&file) {
+            Ok(Found::Header(header)) => Some(header.id),
+            // The entries tell.
+            Ok(Found::Damaged) | Err(_) => None,
+            Ok(Found::Later(_)) => return Err(io::ErrorKind::Unsupported.into()),
         };
         Ok(Walk::new(file, id, first, self.buffer.take().unwrap_or_else(new_buffer)))
     }

@@ -229,6 +229,7 @@ const fn join(one: Flaw, next: Flaw) -> Flaw {
         bytes: next.offset + next.bytes - one.offset,
         entries: next.first + next.entries - one.first,
         searched: one.searched || next.searched,
+        lost: one.lost || next.lost,
         ..one
     }
 }
@@ -246,6 +247,7 @@ impl<F: DiskFile> Last<F> {
             first: self.end,
             entries: proved - self.end,
             searched: true,
+            lost: false,
         })
     }
 

@@ -21,6 +21,8 @@ pub(super) const VERSION: u16 = 1;
 const HEADER_BYTES: usize = 64;
 const MAGIC: &[u8; 8] = b"PENSTOCK";
 const SUFFIX: &str = ".seg";
+/// What a medium loses at one time: a page of the system's memory, or less.
+const BLOCK_BYTES: u64 = 4096;
 
 /// Path of the segment that begins with this sequence.
 pub(super) fn path(first: u64) -> PathBuf {
@@ -103,6 +105,13 @@ pub(super) enum Step {
     End,
 }
 
+impl Step {
+    /// The flaw, if it is one.
+    pub(super) const fn flaw(self) -> Option<Flaw> {
+        if let Self::Flaw(flaw) = self { Some(flaw) } else { None }
+    }
+}
+
 /// A place that cannot be read as entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Flaw {
@@ -118,6 +127,8 @@ pub(super) struct Flaw {
     pub(super) entries: u64,
     /// Not even the header of its first entry could be read.
     pub(super) searched: bool,
+    /// The disk did not give some of it back.
+    pub(super) lost: bool,
 }
 
 impl Flaw {
@@ -154,7 +165,7 @@ pub(super) struct Walk<F> {
 impl<F: DiskFile> Walk<F> {
     /// Begins at the segment's first entry. The buffer of an earlier walk is used again.
     pub(super) fn new(file: F, id: Option<u64>, first: u64, buffer: Box<[u8]>) -> Self {
-        let window = Window { buffer, start: 0, filled: 0 };
+        let window = Window::new(buffer);
         let offset = SEGMENT_HEADER_BYTES;
         Self { file, id, first, offset, expected: first, window, current_below: 0 }
     }
@@ -167,6 +178,17 @@ impl<F: DiskFile> Walk<F> {
     /// The segment's id, once known.
     pub(super) const fn id(&self) -> Option<u64> {
         self.id
+    }
+
+    /// From now on the walk goes over what the disk does not give back as over any flaw, or not any more. Returns what
+    /// the disk said of the last such place before.
+    pub(super) fn forgive(&mut self, forgives: bool) -> Option<io::Error> {
+        let lost = self.window.lost.take();
+        if lost.is_some() {
+            self.window.forget();
+        }
+        (self.window.forgives, self.window.is_alive) = (forgives, false);
+        lost
     }
 
     pub(super) fn into_buffer(self) -> Box<[u8]> {
@@ -300,6 +322,10 @@ impl<F: DiskFile> Walk<F> {
         if stop == u64::MAX {
             return Ok(Step::End);
         }
+        if self.window.lost.is_some() && !self.window.is_alive {
+            // If it gives nothing at all, it may be away, and come back.
+            SegmentHeader::read(&self.file)?;
+        }
         // The offset stays: in an open segment later entries will follow somewhere behind it.
         self.expected = stop;
         let rest = bytes.saturating_sub(offset);
@@ -324,7 +350,8 @@ impl<F: DiskFile> Walk<F> {
     }
 
     fn flaw(&self, offset: u64, bytes: u64, first: u64, entries: u64, searched: bool) -> Step {
-        Step::Flaw(Flaw { segment: self.first, offset, bytes, first, entries, searched })
+        let lost = self.window.lost.is_some();
+        Step::Flaw(Flaw { segment: self.first, offset, bytes, first, entries, searched, lost })
     }
 }
 
@@ -339,9 +366,19 @@ struct Window {
     buffer: Box<[u8]>,
     start: u64,
     filled: usize,
+    /// What the disk does not give back is taken for zeros.
+    forgives: bool,
+    /// What it said of the last such bytes.
+    lost: Option<io::Error>,
+    /// It gave something since it was forgiven.
+    is_alive: bool,
 }
 
 impl Window {
+    const fn new(buffer: Box<[u8]>) -> Self {
+        Self { buffer, start: 0, filled: 0, forgives: false, lost: None, is_alive: false }
+    }
+
     fn forget(&mut self) {
         self.filled = 0;
     }
@@ -349,11 +386,36 @@ impl Window {
     /// All bytes in memory from `offset` on; at least `wanted` unless the file ends.
     fn view<F: DiskFile>(&mut self, file: &F, offset: u64, wanted: usize) -> io::Result<&[u8]> {
         if self.cached(offset, wanted).is_none() {
-            self.filled = 0;
-            self.start = offset;
-            self.filled = read_full_at(file, offset, &mut self.buffer)?;
+            (self.start, self.filled) = (offset, 0);
+            self.fill(file, wanted).inspect_err(|_| self.forget())?;
         }
         Ok(self.from(offset).unwrap_or_default())
+    }
+
+    /// Reads until the buffer is full or the file ends. It is an error only if the disk does not give back what is
+    /// wanted: a bad place costs what lies there, and nothing that lies before.
+    fn fill<F: DiskFile>(&mut self, file: &F, wanted: usize) -> io::Result<()> {
+        while let Some(into) = self.buffer.get_mut(self.filled..).filter(|into| !into.is_empty()) {
+            let at = self.start + self.filled as u64;
+            match file.read_at(at, into) {
+                Ok(0) => break,
+                Ok(count) => {
+                    self.filled += count;
+                    self.is_alive = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) if self.filled >= wanted => break,
+                Err(error) if self.forgives => {
+                    let block = BLOCK_BYTES - at % BLOCK_BYTES;
+                    let count = into.len().min(usize::try_from(block).unwrap_or(usize::MAX));
+                    into.iter_mut().take(count).for_each(|byte| *byte = 0);
+                    self.filled += count;
+                    self.lost = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn cached(&self, offset: u64, bytes: usize) -> Option<&[u8]> {

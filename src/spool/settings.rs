@@ -33,6 +33,9 @@ pub struct Settings {
     pub retain: Duration,
     /// Bytes that the quarantine may hold.
     pub quarantine_max_bytes: u64,
+    /// What somebody else has written down: the node of this identity had durable entries below this sequence. They are
+    /// not given again, whatever the log has lost.
+    pub proved: Option<(OriginId, Sequence)>,
 }
 
 impl Default for Settings {
@@ -47,6 +50,7 @@ impl Default for Settings {
             retain_bytes: 0,
             retain: Duration::ZERO,
             quarantine_max_bytes: 256 * mib,
+            proved: None,
         }
     }
 }

@@ -9,6 +9,7 @@
 //! Everything random comes from the seed. Clones share the disk; handles from before a crash are dead.
 
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -145,6 +146,18 @@ impl SimDisk {
                 *byte ^= 1 << (bit % 8);
             }
         }
+    }
+
+    /// The medium does not give these bytes of a file back any more.
+    pub fn spoil(&self, path: &Path, bytes: Range<u64>) {
+        let mut state = self.lock_state();
+        let Some(number) = state.names.get(&normal(path)).copied() else { return };
+        state.unreadable.push((number, bytes));
+    }
+
+    /// All bytes of all files can be read again.
+    pub fn mend(&self) {
+        self.lock_state().unreadable.clear();
     }
 
     fn lock_state(&self) -> MutexGuard<'_, State> {
@@ -322,6 +335,7 @@ impl DiskFile for SimFile {
         if fault == Some(Fault::Short) && count > 1 {
             count /= 2;
         }
+        count = state.readable(self.inode, offset, count)?;
         if let (Some(to), Some(from)) = (into.get_mut(..count), rest.get(..count)) {
             to.copy_from_slice(from);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ pub(super) struct State {
     pub(super) pending_names: Vec<NameChange>,
     pub(super) locks: BTreeSet<PathBuf>,
     pub(super) denied: Vec<(PathBuf, Denied)>,
+    /// Bytes of inodes that the medium does not give back.
+    pub(super) unreadable: Vec<(u64, Range<u64>)>,
     pub(super) capacity: u64,
     pub(super) calls: Calls,
     pub(super) fault: Option<(u64, Fault, bool)>,
@@ -120,6 +123,7 @@ impl State {
             pending_names: Vec::new(),
             locks: BTreeSet::new(),
             denied: Vec::new(),
+            unreadable: Vec::new(),
             capacity,
             calls: Calls::default(),
             fault: None,
@@ -249,6 +253,17 @@ impl State {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         Ok(())
+    }
+
+    /// How many of `count` bytes can be read from `offset` on: up to the first that the medium does not give back.
+    pub(super) fn readable(&self, inode: u64, offset: u64, count: usize) -> io::Result<usize> {
+        let mut bad = self.unreadable.iter().filter(|(number, _)| *number == inode);
+        if count > 0 && bad.clone().any(|(_, bytes)| bytes.contains(&offset)) {
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
+        let before = |(_, bytes): &(u64, Range<u64>)| bytes.start.checked_sub(offset);
+        let first = bad.by_ref().filter_map(before).min().unwrap_or(u64::MAX);
+        Ok(count.min(usize::try_from(first).unwrap_or(usize::MAX)))
     }
 
     pub(super) fn kill(&mut self) {

@@ -172,6 +172,27 @@ fn a_lost_tail_never_gives_its_sequences_again() {
 }
 
 #[test]
+fn what_somebody_else_has_written_down_is_not_given_again() {
+    let (disk, mut spool) = fresh(2);
+    let origin = spool.origin();
+    append(&mut spool, b"one");
+    spool.sync().unwrap();
+    drop(spool);
+    disk.crash();
+    let open = |disk: &SimDisk, origin| {
+        let settings = Settings { proved: Some((origin, Sequence(7))), ..settings() };
+        Spool::open(disk.clone(), settings, beginning(), ARRIVAL.wall_ms).unwrap().0
+    };
+    let mut other = open(&disk.fork(), OriginId([9; 16]));
+    assert_eq!(append(&mut other, b"two"), Sequence(2), "another node's ledger says nothing");
+    let mut spool = open(&disk, origin);
+    assert_eq!(spool.stats().corrupt_entries, 5);
+    assert_eq!(append(&mut spool, b"two"), Sequence(7));
+    spool.sync().unwrap();
+    assert_eq!(read(&spool), [(1, b"one".to_vec()), (7, b"two".to_vec())]);
+}
+
+#[test]
 fn a_version_of_the_future_is_left_alone() {
     let (disk, _) = build();
     let path = Path::new("spool").join(&segments(&disk)[2]);

@@ -9,6 +9,7 @@ mod restarts;
 mod reused;
 mod room;
 mod starts;
+mod unreadable;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -121,3 +121,28 @@ fn a_part_of_an_entry_is_its_own_thing_but_for_the_node_that_took_the_entry_in()
     assert!(!is_new(own.of_parts(7), 1), "it comes back");
     assert!(is_new(own.of_parts(7), 99), "of a number that was never given");
 }
+
+#[test]
+fn a_flawed_place_of_an_earlier_spool_is_not_replaced() {
+    let path = Path::new("quarantine");
+    let flaw_first = |disk: &SimDisk| {
+        let (mut spool, _) = open(disk);
+        append(&mut spool, b"one");
+        append(&mut spool, b"two");
+        spool.sync().unwrap();
+        disk.flip(&Path::new("spool").join(&segments(disk)[0]), (64 + 160 + 1) * 8);
+        assert_eq!(read(&spool).len(), 1);
+        spool.maintain(beginning()).unwrap();
+        names_in(disk, "quarantine")
+    };
+    let disk = SimDisk::new(5, DISK_BYTES);
+    let first = flaw_first(&disk);
+    let before = disk.contents(&path.join(&first[0])).unwrap();
+    disk.kill();
+    for (file, _) in disk.files().into_iter().filter(|(file, _)| file.starts_with("spool")) {
+        disk.remove(&file).unwrap();
+    }
+    let second = flaw_first(&disk);
+    assert_eq!((first.len(), second.len()), (2, 4), "{second:?}");
+    assert_eq!(disk.contents(&path.join(&first[0])).unwrap(), before);
+}

@@ -1,0 +1,109 @@
+//! Places of the log that the disk does not give back.
+
+use super::*;
+
+/// Bytes of an entry: its header, and what it holds.
+const ENTRY: u64 = 160 + PAYLOAD as u64;
+const PAYLOAD: usize = 1000;
+const BLOCK: u64 = 4096;
+
+/// A spool of 40 entries, the path of its first segment, and how many entries lie there.
+fn filled() -> (SimDisk, Spool<SimDisk>, std::path::PathBuf, u64) {
+    let (disk, mut spool) = fresh(3);
+    for index in 0..40 {
+        append(&mut spool, &[index; PAYLOAD]);
+    }
+    spool.sync().unwrap();
+    let names = segments(&disk);
+    let second = names[1].split('.').next().unwrap().parse::<u64>().unwrap();
+    let first = Path::new("spool").join(&names[0]);
+    (disk, spool, first, second - 1)
+}
+
+/// Where an entry of the first segment begins.
+fn begin(sequence: u64) -> u64 {
+    64 + (sequence - 1) * ENTRY
+}
+
+/// Reads everything, and tries as landing does where that fails. Returns what was read, and how often it failed.
+fn read_patiently(reader: &mut Reader<SimDisk>) -> (Vec<u64>, u32) {
+    let (mut all, mut failed) = (Vec::new(), 0);
+    loop {
+        match reader.next_entry() {
+            Ok(None) => return (all, failed),
+            Ok(Some(entry)) => all.push(entry.header.sequence.0),
+            Err(_) => {
+                failed += 1;
+                assert!(failed < 100, "it goes on for ever");
+                if failed % 3 == 0 {
+                    reader.forgive();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_header_or_payload_that_cannot_be_read_is_stepped_over_and_nothing_else() {
+    for at in [begin(3), begin(3) + 200] {
+        let (disk, mut spool, path, _) = filled();
+        disk.spoil(&path, at..at + 512);
+        let (all, failed) = read_patiently(&mut spool.reader(Sequence(1)));
+        // What lies in the same block is lost with it: the rest of that block begins with entry 4's header.
+        assert!(begin(4) < BLOCK && begin(5) > BLOCK);
+        let rest: Vec<u64> = [1, 2].into_iter().chain(5..=40).collect();
+        assert_eq!((all, failed), (rest, 3), "{at}");
+        spool.maintain(beginning()).unwrap();
+        let kept = names_in(&disk, "quarantine");
+        let why = kept.iter().find(|name| name.contains(".why")).expect("it is told");
+        let why = disk.contents(&Path::new("quarantine").join(why)).unwrap();
+        let why = String::from_utf8(why).unwrap();
+        assert!(why.contains("first sequence: 3\nentries: 2\nthe disk did not give"), "{why}");
+        assert_eq!(spool.stats().corrupt_entries, 2);
+        // Whoever comes to what lies behind is not held up; whoever wants it is.
+        let mut behind = spool.reader(Sequence(5));
+        assert_eq!(behind.next_entry().unwrap().unwrap().header.sequence, Sequence(5));
+        let wanted = if at == begin(3) { 3..=4 } else { 3..=3 };
+        for position in wanted {
+            spool.reader(Sequence(position)).next_entry().unwrap_err();
+        }
+        // It was a loose plug: everything is there again.
+        disk.mend();
+        assert_eq!(read(&spool).len(), 40);
+    }
+}
+
+#[test]
+fn a_bad_place_costs_nothing_that_lies_before_it() {
+    let (disk, spool, path, _) = filled();
+    let mut reader = spool.reader(Sequence(1));
+    // The first reading takes more into memory than it wants.
+    disk.spoil(&path, begin(3)..begin(3) + 1);
+    for sequence in [1, 2] {
+        assert_eq!(reader.next_entry().unwrap().unwrap().header.sequence, Sequence(sequence));
+    }
+    reader.next_entry().unwrap_err();
+}
+
+#[test]
+fn the_end_of_a_segment_and_a_whole_one_are_stepped_over_as_long_as_the_disk_gives_anything() {
+    let (disk, spool, path, entries) = filled();
+    disk.spoil(&path, begin(entries)..u64::MAX);
+    let (all, _) = read_patiently(&mut spool.reader(Sequence(1)));
+    let rest: Vec<u64> = (1..=40).filter(|sequence| *sequence != entries).collect();
+    assert_eq!(all, rest);
+    disk.spoil(&path, 0..u64::MAX);
+    let mut reader = spool.reader(Sequence(1));
+    assert_eq!(read_patiently(&mut reader).0, (entries + 1..=40).collect::<Vec<_>>());
+    assert_eq!(reader.corrupt_entries(), entries);
+    for name in segments(&disk) {
+        disk.spoil(&Path::new("spool").join(name), 0..u64::MAX);
+    }
+    let mut reader = spool.reader(Sequence(1));
+    for _ in 0..10 {
+        reader.forgive();
+        reader.next_entry().unwrap_err();
+    }
+    disk.mend();
+    assert_eq!(read_all(&mut reader).len(), 40, "nothing was stepped over while the disk was away");
+}
