@@ -9,6 +9,7 @@
 pub mod compressor;
 mod data_type;
 pub mod identity;
+pub mod legal;
 mod matcher;
 pub mod path;
 mod pattern;

@@ -61,6 +61,15 @@ pub enum Unfit {
     /// Its payload is not what the format says.
     #[error(transparent)]
     Malformed(#[from] WireError),
+    /// A name that no IoTDB takes ([`legal`](crate::data::legal)): it would refuse the file, and everybody else's points
+    /// with it.
+    #[error("{what} {name:?} is no name that an IoTDB takes")]
+    Name {
+        /// What has it.
+        what: &'static str,
+        /// The name, or its beginning.
+        name: String,
+    },
     /// A column of large objects, which lie beside files of their own.
     #[error("a column of objects")]
     Object,

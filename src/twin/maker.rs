@@ -10,7 +10,7 @@ use super::pass::{Pass, Which};
 use super::slots::Conflicts;
 use super::sorter::Sorter;
 use super::{Found, Made, Run, Settings, Source, Step, TwinError, Unfit};
-use crate::data::Sequence;
+use crate::data::{Sequence, legal};
 use crate::limits::{
     ENTRY_BYTES_MAX, NAME_BYTES_MAX, TWIN_LOTS_MAX, TWIN_RUN_BYTES_MAX, TWIN_RUN_ENTRIES_MAX,
     TWIN_SCAN_BYTES, TWIN_STEP_BYTES,
@@ -18,6 +18,7 @@ use crate::limits::{
 use crate::spool::{Disk, Kind};
 use crate::tsfile::write::Version;
 use crate::wire::columns::Columns;
+use crate::wire::cursor::{Cursor, ReadError};
 
 /// Names of the scratches.
 const TABLETS: &str = "tablets";
@@ -189,9 +190,11 @@ impl<D: Disk, S: Source> Maker<D, S> {
     fn index(&mut self, run: Run) -> Result<(), TwinError> {
         let mut bytes = 0;
         let mut columns = Columns::new();
+        let Run { mut first, last } = run;
         while bytes < TWIN_STEP_BYTES {
-            let found = self.parts.source.next()?;
-            let Some(found) = found.filter(|found| found.header.sequence <= run.last) else {
+            // What lies behind the run is not read: that may be what the disk does not give back.
+            let found = if first <= last { self.parts.source.next()? } else { None };
+            let Some(found) = found.filter(|found| found.header.sequence <= last) else {
                 // From here on it is read by places.
                 self.parts.source.rest();
                 let tablets = &mut self.parts.tablets;
@@ -200,11 +203,41 @@ impl<D: Disk, S: Source> Maker<D, S> {
                 return Ok(());
             };
             bytes += self.file(&found, &mut columns)?;
+            first = found.header.sequence.next();
         }
-        self.work = Work::Indexing(run);
+        self.work = Work::Indexing(Run { first, last });
         Ok(())
     }
 }
+
+/// Why the names of a tablet are not to be in a file.
+enum Checked {
+    Unfit(Unfit),
+    Failed(ReadError),
+}
+
+/// Looks for names that would make others refuse the whole file.
+fn check_names(cursor: &mut Cursor<'_>, device: &str, columns: &Columns) -> Result<(), Checked> {
+    let illegal = |what, name: &str| {
+        let name = name.chars().take(NAME_SHOWN_MAX).collect();
+        Err(Checked::Unfit(Unfit::Name { what, name }))
+    };
+    if !legal::is_device(device) {
+        return illegal("device", device);
+    }
+    for column in columns.iter() {
+        cursor.seek(column.name_at as usize + 4);
+        let name = cursor.peek(column.name_bytes.into(), "measurement").map_err(Checked::Failed)?;
+        match std::str::from_utf8(name) {
+            Ok(name) if legal::is_measurement(name) => {}
+            _ => return illegal("series", &String::from_utf8_lossy(name)),
+        }
+    }
+    Ok(())
+}
+
+/// Characters of a name that are told.
+const NAME_SHOWN_MAX: usize = 100;
 
 /// The first reading, and the turn from file to file.
 impl<D: Disk, S: Source> Maker<D, S> {
@@ -238,6 +271,11 @@ impl<D: Disk, S: Source> Maker<D, S> {
             cursor.seek(layout.device_at + 4);
             let device = cursor.peek(layout.device_bytes, "device");
             let device = String::from_utf8_lossy(device.map_err(|error| lying.failed(error))?);
+            let device = device.into_owned();
+            check_names(&mut cursor, &device, columns).map_err(|error| match error {
+                Checked::Unfit(why) => unfit(why),
+                Checked::Failed(error) => lying.failed(error),
+            })?;
             let tablet = (&*device, &layout);
             groups.record(header, *place, tablet, settings.writer.version, &mut self.record)?;
             let pushed = tablets.push(&self.record);

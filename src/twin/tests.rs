@@ -463,6 +463,42 @@ fn what_cannot_be_in_a_file_is_named() {
 }
 
 #[test]
+fn a_name_that_no_iotdb_takes_is_kept_out_of_everybodys_file() {
+    let tablet = |device: &str, name: &str| Tablet {
+        device: device.to_owned(),
+        is_aligned: false,
+        times: vec![1],
+        columns: vec![Col {
+            name: name.to_owned(),
+            data_type: DataType::Int32,
+            seeds: vec![Some(1)],
+        }],
+    };
+    for (device, name, is_legal) in [
+        ("root.`a.*`.d", "`s.1`", true),
+        ("", "s", false),
+        ("x", "s", false),
+        ("root..b", "s", false),
+        ("root.**", "s", false),
+        ("root.a\0", "s", false),
+        ("root.d", "", false),
+        ("root.d", "*", false),
+    ] {
+        let tablets = [(1, 1, tablet("root.sg.d", "s")), (1, 2, tablet(device, name))];
+        let entries = entries(&tablets);
+        let made = make(&mut maker_on(&SimDisk::new(1, 1 << 30), &entries), entries.run());
+        if is_legal {
+            made.expect("sound");
+            continue;
+        }
+        let Err(TwinError::Unfit { sequence, why: Unfit::Name { .. } }) = made else {
+            panic!("{device:?} {name:?}: {made:?}");
+        };
+        assert_eq!(sequence, Sequence(2));
+    }
+}
+
+#[test]
 fn conflicts_are_told_and_kept_apart() {
     let tablet = |data_type| Tablet {
         device: "root.sg.x.d".to_owned(),

@@ -310,6 +310,23 @@ impl<'r> Cursor<'r> {
         Ok(bytes)
     }
 
+    /// Goes over a name as [`Cursor::skip_name`] does, which has to be UTF-8: two names must not become one.
+    ///
+    /// # Errors
+    /// [`WireError::Text`] if it is not; else as [`Cursor::skip_name`].
+    pub fn check_name(&mut self, what: &'static str) -> Result<usize, ReadError> {
+        let bytes = self.count(NAME_BYTES_MAX, what)?;
+        let at = self.at;
+        let name = self.peek(bytes, what)?;
+        if let Err(error) = std::str::from_utf8(name) {
+            let valid = error.valid_up_to();
+            let got = name.get(valid).copied().unwrap_or_default();
+            return Err(WireError::Text { what, offset: at + valid, got }.into());
+        }
+        self.at += bytes;
+        Ok(bytes)
+    }
+
     /// Goes over a string that may be null (length -1), and returns its length, 0 for null.
     ///
     /// # Errors

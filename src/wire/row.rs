@@ -98,7 +98,7 @@ pub fn scan(
     let at = cursor.at();
     let time = cursor.i64("time")?;
     let device_at = cursor.at();
-    let device_bytes = cursor.skip_name("device")?;
+    let device_bytes = cursor.check_name("device")?;
     names(cursor, form, columns)?;
     let cells_at = cursor.at();
     let mut has_raw = false;

@@ -109,7 +109,7 @@ pub fn scan(
 ) -> Result<Layout, ReadError> {
     columns.clear();
     let device_at = cursor.at();
-    let device_bytes = cursor.skip_name("device")?;
+    let device_bytes = cursor.check_name("device")?;
     let rows = match form {
         Form::RawV1 | Form::RawV2 => raw_head(cursor, form, columns)?,
         Form::Node | Form::Row => node_head(cursor, columns)?,
@@ -173,7 +173,7 @@ fn columns_of(
 /// A column of which only the name stands here.
 pub(super) fn name(cursor: &mut Cursor<'_>) -> Result<Column, ReadError> {
     let name_at = offset(cursor.at());
-    let name_bytes = u16::try_from(cursor.skip_name("measurement")?).unwrap_or_default();
+    let name_bytes = u16::try_from(cursor.check_name("measurement")?).unwrap_or_default();
     let (data_type, is_absent) = (None, false);
     Ok(Column { name_at, values_at: 0, bitmap_at: 0, name_bytes, data_type, is_absent })
 }
