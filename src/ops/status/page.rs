@@ -239,13 +239,17 @@ impl Page {
         self.row("quarantine", &text)?;
         let (files, points, waiting) =
             (self.word("files"), self.word("points"), self.word("waiting"));
-        let text = format!(
+        let mut text = format!(
             "{} {files}, {}, {} {points}, {} {waiting}",
             landing.files,
             Bytes(landing.bytes),
             landing.points,
             landing.pending_entries
         );
+        if landing.removed_files > 0 {
+            let (count, bytes) = (landing.removed_files, Bytes(landing.removed_bytes));
+            write!(text, ", {count} {files} ({bytes}) {}", self.word("removed"))?;
+        }
         self.row("landing", &text)?;
         let peak = self.word("peak");
         let memory =
@@ -358,6 +362,7 @@ mod tests {
         );
         let crossing = board.crossings.begin("to_zone_3", "a&b.tsfile", Some(200), now);
         crossing.progress(100, now);
+        board.landing.removed_files.set(17);
         let status = Status::of(&board, now);
         [Language::English, Language::Chinese].map(|language| render(&status, language))
     }
@@ -384,6 +389,7 @@ mod tests {
             assert!(english.contains(text), "{text}");
         }
         assert!(english.contains(TroubleKind::NoAnswer.remedy()));
+        assert!(english.contains("17 files (0 B) removed"), "{english}");
         assert!(chinese.contains("lang=\"zh-CN\"") && chinese.contains("50 %"));
         assert!(!chinese.contains("Needs a person"));
         assert!(!chinese.contains(TroubleKind::NoAnswer.remedy()));
