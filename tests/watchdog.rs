@@ -47,6 +47,7 @@ fn main() -> ExitCode {
             ("spool", "spool"),
             ("worker", "worker"),
             ("landing", "worker"),
+            ("inbox", "worker"),
             ("main", "main"),
         ] {
             scope.spawn(move || a_loop_that_stands_still_starves_the_watchdog(stands, name));
@@ -68,6 +69,7 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         let stands = directory.path().join("stands");
         let node = NodeSettings::receiver(&directory.path().join("data"))
+            .set("inbox.dir", &directory.path().join("inbox").display().to_string())
             .executable(&env::current_exe().unwrap())
             .environment(NODE, "1")
             .environment(STAND_STILL, &stands.display().to_string())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::named::{NamedDisk, named};
+use super::named::{Name, NamedDisk};
 use super::{Next, Parts, TROUBLE_PAUSE};
 use crate::config::{LandingConfig, LandingWhenFull};
 use crate::data::Sequence;
@@ -13,6 +13,7 @@ use crate::limits::TURN_PERIOD_MAX;
 use crate::ops::board::{Report, TroubleKind};
 use crate::ops::clock;
 use crate::ops::log::Repeating;
+use crate::ops::stamp::Operation;
 use crate::sink::landing::{
     Landed, Landing, LandingError, Limits, Removed, Settings, SpoolSource, Step, Totals, What,
     WhenFull, check_dir,
@@ -122,7 +123,7 @@ impl<D: Disk> Lander<D> {
             let cursor = spool.cursor(consumer).cloned().unwrap_or_default();
             (spool.reader(cursor.position), cursor, spool.next_sequence())
         };
-        let known = named(&self.parts.board, || self.parts.spool.call_blocking(ask));
+        let known = self.name().around(|| self.parts.spool.call_blocking(ask));
         let (reader, cursor, next_sequence) = known.map_err(|Ended| NotOpened::Ended)?;
         self.make_dir().map_err(NotOpened::Failed)?;
         let dir = self.config.dir.clone();
@@ -134,7 +135,7 @@ impl<D: Disk> Lander<D> {
             max_delay: self.config.max_delay,
             limits: limits(&self.config),
         };
-        let disk = NamedDisk::new(self.parts.disk.clone(), Arc::clone(&self.parts.board));
+        let disk = NamedDisk::new(self.parts.disk.clone(), self.name());
         let source = SpoolSource::new(reader.on(disk.clone()));
         Landing::open(disk, settings, source, cursor).map_err(NotOpened::Failed)
     }
@@ -147,7 +148,7 @@ impl<D: Disk> Lander<D> {
 
     fn make_dir(&self) -> Result<(), LandingError> {
         let path = &self.config.dir;
-        named(&self.parts.board, || {
+        self.name().around(|| {
             // Nothing is made below a mount point.
             check_dir(&self.parts.disk, path)?;
             shared_dir::make(path, LANDING_MODE).map_err(|source| LandingError::Disk {
@@ -173,6 +174,10 @@ impl<D: Disk> Lander<D> {
                 let now = clock::now();
                 let due = self.landing.as_ref().and_then(Landing::due);
                 return Next::At(due.unwrap_or(now + TURN_PERIOD_MAX).min(now + TURN_PERIOD_MAX));
+    fn name(&self) -> Name {
+        Name::new(&self.parts.board, Operation::Land)
+    }
+
             }
             Step::Worked | Step::Unfit { .. } => {}
             Step::Landed(landed) => self.tell(&landed),
@@ -247,7 +252,7 @@ impl<D: Disk> Lander<D> {
     fn put_aside(&mut self, sequence: Sequence, why: &str) -> Next {
         let reason = why.to_owned();
         let put = move |spool: &mut Spool<D>| spool.quarantine_entry(sequence, &reason);
-        let put = named(&self.parts.board, || self.parts.spool.call_blocking(put));
+        let put = self.name().around(|| self.parts.spool.call_blocking(put));
         match put {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {

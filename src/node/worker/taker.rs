@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::named::{Name, NamedDisk, NamedStore};
 use super::patience::Patience;
 use super::{Next, Parts, TROUBLE_PAUSE};
 use crate::config::InboxConfig;
@@ -14,7 +15,7 @@ use crate::keep::spool_handle::{Ended, SpoolHandle};
 use crate::ops::board::{IntakeKind, Report, TroubleKind};
 use crate::ops::clock;
 use crate::ops::log::Repeating;
-use crate::ops::stamp::{Loop, Operation};
+use crate::ops::stamp::Operation;
 use crate::spool::{Disk, Full, Spool};
 
 /// Where copies into the spool are made: on its file system, out of everybody's way.
@@ -29,13 +30,16 @@ const INBOX: &str = "inbox";
 /// What trouble about mods without their `TsFile` is about: no file's name.
 const ORPHANS: &str = "mods";
 
+/// The inbox on a disk, and in front of a spool, whose calls are named.
+type OnDisk<D> = Inbox<NamedDisk<D>, NamedStore<SpoolStore<SpoolHandle<D>>>>;
+
 /// Takes the inbox in, and tells the board.
 #[derive(Debug)]
 pub(super) struct Taker<D: Disk> {
     parts: Parts<D>,
     settings: Settings,
     /// None until the directory could be opened.
-    inbox: Option<Inbox<D, SpoolStore<SpoolHandle<D>>>>,
+    inbox: Option<OnDisk<D>>,
     failures: Repeating,
     /// With a spool that has no room for the next file, though it may have some for less.
     patience: Patience,
@@ -52,8 +56,8 @@ impl<D: Disk> Taker<D> {
 
     /// One step.
     pub(super) fn turn(&mut self) -> Next {
-        let board = Arc::clone(&self.parts.board);
-        let _within = board.stamps.of(Loop::Worker).within(Operation::Copy);
+        #[cfg(feature = "simulation")]
+        crate::ops::fault::stand_still("inbox");
         if let Some(inbox) = &mut self.inbox {
             let step = inbox.step(clock::now());
             return self.settle(step);
@@ -70,15 +74,14 @@ impl<D: Disk> Taker<D> {
         }
     }
 
-    fn open(&self) -> Result<Inbox<D, SpoolStore<SpoolHandle<D>>>, InboxError> {
+    fn open(&self) -> Result<OnDisk<D>, InboxError> {
         let Parts { disk, spool, .. } = &self.parts;
         let dir = &self.settings.dir;
-        shared_dir::make(dir, INBOX_MODE).map_err(|source| InboxError::Disk {
-            operation: "make",
-            path: dir.clone(),
-            source,
-        })?;
-        Inbox::open(disk.clone(), SpoolStore::new(spool.clone()), self.settings.clone())
+        let name = Name::new(&self.parts.board, Operation::Copy);
+        let made = name.around(|| shared_dir::make(dir, INBOX_MODE));
+        made.map_err(|source| InboxError::Disk { operation: "make", path: dir.clone(), source })?;
+        let store = NamedStore::new(SpoolStore::new(spool.clone()), name.clone());
+        Inbox::open(NamedDisk::new(disk.clone(), name), store, self.settings.clone())
     }
 
     fn settle(&mut self, step: Step) -> Next {
