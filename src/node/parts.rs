@@ -17,6 +17,7 @@ use crate::node::{NodeError, remembered};
 use crate::ops::board::{Board, Report, TroubleKind};
 use crate::ops::{clock, secret};
 use crate::pipe::{Birth, Pipe};
+use crate::sink::landing::landed_below;
 use crate::spool::{ConsumerId, Disk, Fatal, Recovery, Settings, Spool, Start, WhenFull};
 
 /// Name of the landing directory's consumer.
@@ -52,7 +53,8 @@ pub(super) fn build<D: Disk>(
     disk: D,
     board: &Arc<Board>,
 ) -> Result<Built<D>, NodeError> {
-    let settings = spool_settings(config);
+    let landed = config.landing.enabled.then(|| landed_below(&disk, &config.landing.dir)).flatten();
+    let settings = Settings { proved: landed, ..spool_settings(config) };
     let (mut spool, recovery) = Spool::open(disk.clone(), settings, clock::now(), clock::wall().0)?;
     board.troubles.remember(remembered::seen(&disk));
     show_recovery(&recovery, board);
@@ -152,9 +154,9 @@ pub fn spool_settings(config: &Config) -> Settings {
         retain_bytes: spool.retain_bytes,
         retain: std::time::Duration::from_secs(spool.retain_hours.saturating_mul(3600)),
         quarantine_max_bytes: config.quarantine_max_bytes,
+        proved: None,
     }
 }
-        proved: None,
 
 fn max_frame_bytes(config: &Config) -> u32 {
     u32::try_from(config.gate.max_frame_bytes).unwrap_or(u32::MAX)

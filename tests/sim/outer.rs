@@ -239,9 +239,9 @@ impl Outer {
         node.handle.advance(node.landing_consumer, node.landing.cursor());
         match step {
             // After an error it tries again.
-            Ok(Step::Idle | Step::Full { .. } | Step::TooLarge { .. }) | Err(_) => false,
+            Ok(Step::Idle | Step::Full { .. }) | Err(_) => false,
             Ok(Step::Worked | Step::Landed(_)) => true,
-            Ok(Step::Unfit { sequence, why }) => panic!("entry {sequence} was taken in: {why}"),
+            Ok(Step::Unfit { sequence, why, .. }) => panic!("entry {sequence} was taken in: {why}"),
         }
     }
 

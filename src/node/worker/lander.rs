@@ -31,6 +31,21 @@ const ODD_REMEDY: &str = "the .bin file is the request that brought them, as an 
 const UNFIT_REMEDY: &str = "have the source send them again, if it still has them; the quarantine has what is left, \
                             with a .why each, and landing.jsonl their sequences; then: ack landing-failed";
 
+/// What a person can do about full ledgers that leave no room.
+const LEDGERS_REMEDY: &str =
+    "fetch and remove the full ledgers, landing.jsonl.1 and on: without them there is room";
+/// What trouble about a ledger that the disk does not give back is about.
+const LEDGER: &str = "ledger";
+/// What a person can do about it.
+const LEDGER_REMEDY: &str = "look after the disk; fetch what that ledger names and remove the ledger, since the node neither \
+                             counts nor removes these files; then: ack landing-failed";
+
+/// What trouble about a log that gives numbers once more is about.
+const GIVEN_AGAIN: &str = "sequences";
+/// What a person can do about it.
+const GIVEN_AGAIN_REMEDY: &str = "look after the disk of the data directory: what was answered and had not landed may be lost; what \
+                                  comes lands under names of its own; then: ack landing-failed";
+
 /// What a person can do about a mount that is away.
 const AWAY_REMEDY: &str = "mount it again: landing goes on by itself; if files are to land in this directory from now on, \
                            remove the file landing-dir in the data directory";
@@ -91,6 +106,7 @@ impl<D: Disk> Lander<D> {
             Some(landing) => landing.step(clock::now(), clock::wall()),
             None => match self.open() {
                 Ok(landing) => {
+                    self.tell_given_again(&landing);
                     self.landing = Some(landing);
                     Ok(Step::Worked)
                 }
@@ -99,7 +115,7 @@ impl<D: Disk> Lander<D> {
             },
         };
         match step {
-            Ok(Step::Unfit { sequence, why }) => self.put_aside(sequence, &why),
+            Ok(Step::Unfit { sequence, why, needed }) => self.put_aside(sequence, &why, needed),
             Ok(step) => self.settle(step),
             Err(error) => {
                 let is_removed = matches!(error, LandingError::Removed { .. });
@@ -140,10 +156,26 @@ impl<D: Disk> Lander<D> {
         Landing::open(disk, settings, source, cursor).map_err(NotOpened::Failed)
     }
 
+    /// The log has lost its end, though what lay there has landed.
+    fn tell_given_again(&self, landing: &OnDisk<D>) {
+        let Some(last) = landing.given_again() else { return };
+        log::error!("event=sequences_given_again landed_through={last}");
+        let what = format!(
+            "landing.jsonl has entries of this node up to {last}, and the spool gives such numbers once more: the end of \
+             its log was lost"
+        );
+        let report = Report::new(TroubleKind::LandingFailed, what).about(GIVEN_AGAIN);
+        self.parts.board.raise(report.remedy(GIVEN_AGAIN_REMEDY), clock::wall());
+    }
+
     /// Goes on in the directory that has the name now.
     fn reopen(&mut self) -> Result<(), LandingError> {
         self.make_dir()?;
         self.landing.as_mut().map_or(Ok(()), Landing::reopen)
+    }
+
+    fn name(&self) -> Name {
+        Name::new(&self.parts.board, Operation::Land)
     }
 
     fn make_dir(&self) -> Result<(), LandingError> {
@@ -161,6 +193,10 @@ impl<D: Disk> Lander<D> {
 
     fn settle(&mut self, step: Step) -> Next {
         let board = Arc::clone(&self.parts.board);
+        if let Some(error) = self.landing.as_mut().and_then(Landing::take_unread_ledger) {
+            let report = Report::new(TroubleKind::LandingFailed, error).about(LEDGER);
+            board.raise(report.remedy(LEDGER_REMEDY), clock::wall());
+        }
         // A part that worked says nothing yet: what fills the disk fails in the middle.
         if !matches!(step, Step::Worked) {
             self.recovered();
@@ -174,31 +210,24 @@ impl<D: Disk> Lander<D> {
                 let now = clock::now();
                 let due = self.landing.as_ref().and_then(Landing::due);
                 return Next::At(due.unwrap_or(now + TURN_PERIOD_MAX).min(now + TURN_PERIOD_MAX));
-    fn name(&self) -> Name {
-        Name::new(&self.parts.board, Operation::Land)
-    }
-
             }
             Step::Worked | Step::Unfit { .. } => {}
             Step::Landed(landed) => self.tell(&landed),
-            Step::Full { needed, present, ledgers, max_bytes } => {
-                let ledgers = match ledgers {
+            Step::Full { needed, present, ledgers: full, max_bytes } => {
+                let ledgers = match full {
                     0 => String::new(),
                     bytes => format!(" ({bytes} of them full ledgers, landing.jsonl.N)"),
                 };
                 let what = format!(
                     "{present} bytes{ledgers} of at most {max_bytes} lie there, {needed} more wait"
                 );
-                return self.wait_for_room(Report::new(TroubleKind::LandingFull, what));
-            }
-            Step::TooLarge { needed, max_bytes } => {
-                let what = format!(
-                    "what is to land next has {needed} bytes, of at most {max_bytes} that may lie there in all"
-                );
-                let remedy =
-                    format!("raise [landing] max_bytes above {needed}: no file that goes can help");
-                let report = Report::new(TroubleKind::LandingFull, what).remedy(remedy);
-                return self.wait_for_room(report);
+                let report = Report::new(TroubleKind::LandingFull, what);
+                let is_theirs = full.saturating_add(needed) > max_bytes;
+                return self.wait_for_room(if is_theirs {
+                    report.remedy(LEDGERS_REMEDY)
+                } else {
+                    report
+                });
             }
         }
         self.advance();
@@ -249,7 +278,7 @@ impl<D: Disk> Lander<D> {
     }
 
     /// Has the spool put the files of an entry into quarantine, and tells people.
-    fn put_aside(&mut self, sequence: Sequence, why: &str) -> Next {
+    fn put_aside(&mut self, sequence: Sequence, why: &str, needed: Option<u64>) -> Next {
         let reason = why.to_owned();
         let put = move |spool: &mut Spool<D>| spool.quarantine_entry(sequence, &reason);
         let put = self.name().around(|| self.parts.spool.call_blocking(put));
@@ -271,7 +300,8 @@ impl<D: Disk> Lander<D> {
         let what =
             format!("entry {sequence} was not landed, {} since the start: {why}", self.unfit);
         let report = Report::new(TroubleKind::LandingFailed, what).about(UNFIT).count(self.unfit);
-        self.parts.board.raise(report.remedy(UNFIT_REMEDY), clock::wall());
+        let remedy = needed.map_or_else(|| UNFIT_REMEDY.to_owned(), too_large_remedy);
+        self.parts.board.raise(report.remedy(remedy), clock::wall());
         Next::Now
     }
 
@@ -310,6 +340,14 @@ impl<D: Disk> Lander<D> {
             self.parts.board.clear(TroubleKind::LandingFailed, "");
         }
     }
+}
+
+/// What a person can do about what never fits into the directory.
+fn too_large_remedy(needed: u64) -> String {
+    format!(
+        "raise [landing] max_bytes above {needed} for what comes; this one lies whole in the quarantine: fetch it there; \
+         then: ack landing-failed"
+    )
 }
 
 fn kind_of(error: &LandingError) -> TroubleKind {

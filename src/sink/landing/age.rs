@@ -89,7 +89,7 @@ fn load<D: Disk>(disk: &D, dir: &Path) -> Option<EpochMillis> {
 }
 
 /// The first moment of a `YYYY-MM-DD` in UTC; `None` for any other name.
-fn start_of(date: &str) -> Option<EpochMillis> {
+pub(super) fn start_of(date: &str) -> Option<EpochMillis> {
     let mut parts = date.split('-').map(str::parse::<i64>);
     let (year, month, day) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
     if parts.next().is_some() || !(0..=9999).contains(&year) {

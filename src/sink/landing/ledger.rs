@@ -6,8 +6,9 @@
 //!  ...
 //! ```
 //!
-//! For a deletion a line is all that there is, so no line is ever removed here: full ones are as much to be fetched as
-//! the files, and count against `max_bytes` as these do. Those from `.2` on are of no more use to the node than
+//! For a deletion a line is all that there is, so no ledger goes by itself: full ones are as much to be fetched as
+//! the files, and count against `max_bytes` as these do; which of them go under `delete-oldest` and `keep_days` is in
+//! `fulls.rs`. Those from `.2` on are of no more use to the node than
 //! to find landed files for `max_bytes` and `keep_days`; `.1` may have the last set.
 //!
 //! What a line says is in `line.rs`.
@@ -33,7 +34,7 @@ const NAME: &str = "landing.jsonl";
 /// A ledger that reached this size is put aside.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Full ledgers with a higher number are not looked for, so that a name that somebody gave costs no time.
-const AGE_MAX: usize = 9999;
+pub(super) const AGE_MAX: usize = 9999;
 /// Bytes looked at for lines at one time; a line has less than that.
 const WINDOW_BYTES: usize = 64 * 1024;
 /// Bytes looked at for the last set; a set has less than that.
@@ -49,6 +50,26 @@ pub(super) struct Spot {
 /// Where the oldest line that is kept may be.
 pub(super) const OLDEST: Spot = Spot { age: usize::MAX, offset: 0 };
 
+impl Spot {
+    /// Age of its file.
+    pub(super) const fn age(self) -> usize {
+        self.age
+    }
+
+    /// Where the next newer file begins.
+    fn newer(self) -> Option<Self> {
+        self.age.checked_sub(1).map(|age| Self { age, offset: 0 })
+    }
+}
+
+/// Lines that the disk does not give back.
+#[derive(Debug)]
+pub(super) struct Unread {
+    pub(super) error: LandingError,
+    /// Where to read on: in the same file, even if nothing of it can be read.
+    pub(super) behind: Spot,
+}
+
 /// The open ledger.
 #[derive(Debug)]
 pub(super) struct Ledger<D: Disk> {
@@ -60,9 +81,13 @@ pub(super) struct Ledger<D: Disk> {
     suspect: bool,
     /// Everything up to here was recorded.
     through: Option<Sequence>,
+    /// The last entry of this node's that was recorded, if the log does not know it.
+    given_again: Option<Sequence>,
     landed: Totals,
     /// Age of the oldest file, or more.
     oldest: usize,
+    /// Age of the file that has the last set.
+    last_set: usize,
     /// Counts changes of what the files' names stand for.
     rotations: u64,
 }
@@ -84,8 +109,10 @@ impl<D: Disk> Ledger<D> {
             bytes: 0,
             suspect: false,
             through: None,
+            given_again: None,
             landed: Totals::default(),
             oldest: 0,
+            last_set: 0,
             rotations: 0,
         };
         ledger.find_oldest()?;
@@ -94,12 +121,19 @@ impl<D: Disk> Ledger<D> {
         while set.is_empty() && age <= ledger.oldest {
             if let Some(file) = ledger.open_file(age)? {
                 set = last_set(&file).map_err(ledger.failed("read", age))?.0;
+                ledger.last_set = age;
             }
             age += 1;
+        }
+        if set.is_empty() {
+            ledger.last_set = 0;
         }
         ledger.landed = set.last().and_then(|line| line.landed).unwrap_or_default();
         let is_ours = |line: &Line| line.node == node.to_string() && line.sequences.1 < next.0;
         let is_known = set.iter().all(is_ours);
+        let last = set.iter().filter(|line| line.node == node.to_string());
+        ledger.given_again =
+            last.map(|line| Sequence(line.sequences.1)).max().filter(|last| *last >= next);
         if !is_known {
             log::warn!("event=ledger_of_another_spool dir={} next={next}", dir.display());
         }
@@ -122,8 +156,24 @@ impl<D: Disk> Ledger<D> {
 
     /// Bytes of the ledgers that are full.
     pub(super) fn full_bytes(&self) -> u64 {
-        let full = 1..=self.oldest;
-        full.filter_map(|age| self.disk.file_bytes(&self.path(age)).ok()).sum()
+        (1..=self.oldest).map(|age| self.bytes_of(age)).sum()
+    }
+
+    fn bytes_of(&self, age: usize) -> u64 {
+        self.disk.file_bytes(&self.path(age)).unwrap_or_default()
+    }
+
+    /// Age of the ledger that has the last set: it and newer ones stay.
+    pub(super) const fn last_set(&self) -> usize {
+        self.last_set
+    }
+
+    /// Removes a full ledger; returns its name and the bytes that became free.
+    pub(super) fn remove_full(&mut self, age: usize) -> Result<(String, u64), LandingError> {
+        let (path, bytes) = (self.path(age), self.bytes_of(age));
+        self.disk.remove(&path).map_err(self.failed("remove", age))?;
+        self.find_oldest()?;
+        Ok((path.display().to_string(), bytes))
     }
 
     fn open_newest(&mut self) -> Result<Vec<Line>, LandingError> {
@@ -149,6 +199,11 @@ impl<D: Disk> Ledger<D> {
     /// Every entry up to this one was recorded.
     pub(super) const fn through(&self) -> Option<Sequence> {
         self.through
+    }
+
+    /// The last entry of this node's that was recorded, if the log gives its number again.
+    pub(super) const fn given_again(&self) -> Option<Sequence> {
+        self.given_again
     }
 
     /// What has landed.
@@ -197,7 +252,7 @@ impl<D: Disk> Ledger<D> {
         }
         self.file = Some(file);
         self.bytes += text.len() as u64;
-        (self.through, self.landed) = (Some(through), landed);
+        (self.through, self.landed, self.last_set) = (Some(through), landed, 0);
         Ok(())
     }
 
@@ -230,6 +285,7 @@ impl<D: Disk> Ledger<D> {
             return Ok(());
         }
         self.rotations += 1;
+        self.last_set = self.last_set.max(1);
         (self.file, self.bytes) = (None, 0);
         self.open_newest().map(drop)
     }
@@ -251,6 +307,7 @@ impl<D: Disk> Ledger<D> {
             free += 1;
         }
         self.oldest = self.oldest.max(free);
+        self.last_set += usize::from(self.last_set < free);
         for age in (0..free).rev() {
             let renamed = self.disk.rename(&self.path(age), &self.path(age + 1));
             renamed.map_err(self.failed("rename", age))?;
@@ -271,34 +328,42 @@ impl<D: Disk> Ledger<D> {
         self.disk.sync_dir(&self.dir).map_err(LandingError::disk("sync", &self.dir))
     }
 
-    /// Reads up to a window of whole lines at or behind a spot, from the oldest file to the newest; `None` at
-    /// the end. Returns the spot behind them. Lines that cannot be read are left out.
+    /// Reads up to a window of whole lines at or behind a spot, from the oldest file to the newest, without files that
+    /// are not `wanted`; `None` at the end. Returns the spot behind them. Lines that cannot be read are left out.
+    ///
+    /// # Errors
+    /// [`Unread`]: the rest can be read on.
     pub(super) fn next_lines<L: DeserializeOwned>(
         &self,
         mut spot: Spot,
-    ) -> Result<Option<(Vec<L>, Spot)>, LandingError> {
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<Option<(Vec<L>, Spot)>, Unread> {
         if spot.age > self.oldest {
             spot = Spot { age: self.oldest, offset: 0 };
         }
         loop {
-            if let Some((lines, offset)) = self.lines_at(spot)? {
+            if wanted(spot.age)
+                && let Some((lines, offset)) = self.lines_at(spot)?
+            {
                 return Ok(Some((lines, Spot { offset, ..spot })));
             }
-            match spot.age.checked_sub(1) {
-                Some(age) => spot = Spot { age, offset: 0 },
+            match spot.newer() {
+                Some(newer) => spot = newer,
                 None => return Ok(None),
             }
         }
     }
 
     /// The same within one file; `None` if there is no such file, too.
-    fn lines_at<L: DeserializeOwned>(
-        &self,
-        Spot { age, offset }: Spot,
-    ) -> Result<Option<(Vec<L>, u64)>, LandingError> {
-        let Some(file) = self.open_file(age)? else { return Ok(None) };
+    fn lines_at<L: DeserializeOwned>(&self, spot: Spot) -> Result<Option<(Vec<L>, u64)>, Unread> {
+        let Spot { age, offset } = spot;
+        let unread = |offset| move |error| Unread { error, behind: Spot { age, offset } };
+        let opened = if offset == u64::MAX { Ok(None) } else { self.open_file(age) };
+        let Some(file) = opened.map_err(unread(u64::MAX))? else { return Ok(None) };
         let mut window = vec![0; WINDOW_BYTES];
-        let count = read_full_at(&file, offset, &mut window).map_err(self.failed("read", age))?;
+        let count = read_full_at(&file, offset, &mut window)
+            .map_err(self.failed("read", age))
+            .map_err(unread(offset.saturating_add(WINDOW_BYTES as u64)))?;
         window.truncate(count);
         let Some(end) = window.iter().rposition(|byte| *byte == b'\n') else { return Ok(None) };
         let lines = window.split(|byte| *byte == b'\n');
@@ -329,6 +394,20 @@ impl<D: Disk> Ledger<D> {
     ) -> impl FnOnce(std::io::Error) -> LandingError + use<D> {
         LandingError::disk(operation, self.path(age))
     }
+}
+
+/// The node whose entries the ledger in `dir` has recorded last, and the sequence below which they are; nothing is
+/// changed. `None` if there is no ledger, or it cannot be read.
+pub fn landed_below<D: Disk>(disk: &D, dir: &Path) -> Option<(OriginId, Sequence)> {
+    // The disk takes relative paths as those of the data directory.
+    let dir = std::path::absolute(dir).ok()?;
+    let set_of = |name: String| {
+        let file = disk.open(&dir.join(name), OpenMode::Read).ok()?;
+        last_set(&file).ok().map(|(set, _)| set).filter(|set| !set.is_empty())
+    };
+    let set = set_of(NAME.to_owned()).or_else(|| set_of(format!("{NAME}.1")))?;
+    let line = set.last()?;
+    Some((OriginId::parse(line.node.as_bytes())?, Sequence(line.through?).next()))
 }
 
 /// Whether a write of ours that did not come to its end leaves what stands from `end` on: some lines of one set from its
@@ -494,10 +573,25 @@ mod tests {
         assert_eq!((set.len(), ledger.through()), (300, Some(Sequence(301))));
     }
 
+    #[test]
+    fn what_this_node_has_landed_is_known_before_its_log_is_opened() {
+        let dir = Path::new("/land");
+        assert_eq!(landed_below(&SimDisk::new(1, 1 << 30), dir), None);
+        let disk = filled(3);
+        assert_eq!(landed_below(&disk, dir), Some((NODE, Sequence(5))));
+        let opened = |node, next| {
+            let (ledger, _) = Ledger::open(disk.clone(), dir, node, Sequence(next)).expect("opens");
+            (ledger.given_again(), ledger.through())
+        };
+        assert_eq!(opened(NODE, 5), (None, Some(Sequence(4))));
+        assert_eq!(opened(NODE, 4), (Some(Sequence(4)), None));
+        assert_eq!(opened(OriginId([8; 16]), 4), (None, None));
+    }
+
     /// Sequences of all lines, in order.
     fn sequences(ledger: &Ledger<SimDisk>) -> Vec<u64> {
         let (mut spot, mut sequences) = (OLDEST, Vec::new());
-        while let Some((lines, next)) = ledger.next_lines::<Line>(spot).expect("read") {
+        while let Some((lines, next)) = ledger.next_lines::<Line>(spot, |_| true).expect("read") {
             sequences.extend(lines.iter().map(|line| line.sequences.0));
             spot = next;
         }

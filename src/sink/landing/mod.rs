@@ -15,8 +15,10 @@
 //! | a deletion (`DeleteDataNode` in a request of type 100) | a line of the ledger; a request if it names too much for one |
 //! | another request that is not data: schema and configuration plans and snapshots, rows of the table model; a tablet that is larger than an entry, or that no `TsFile` can hold | lands as it came (`job.rs`) |
 //! | a file that is flawed, cut short, lost, not what was taken in, or that the disk does not give back in 5 tries | goes to the quarantine as far as it is there; a line says so |
+//! | what has more bytes than `max_bytes` lets lie there in all | the same, with the bytes that it needs: what comes behind it goes on; a run is made in halves before, and its last tablet as it came |
 //! | an entry that `drop-oldest` took away while it waited for room here | a line and trouble say so |
 //! | a tablet or a request that the disk does not give back in 40 tries, ten minutes | a line and trouble say so: it stays in the spool's log as long as its segment does |
+//! | a place of the spool's log of which not even that is known, after as many tries | goes to the quarantine as any flaw of the log; no line |
 //!
 //! A run ends at anything that is no tablet, at `max_file_bytes`, or when its first entry was met `max_delay` ago.
 //!
@@ -47,10 +49,12 @@
 //! [`Landing`] is driven by [`Landing::step`], each of which does a bounded amount of work, on the worker
 //! thread. It owns a copy buffer, and the memory of [`crate::twin`] while a run is made; nothing that grows.
 
+mod admit;
 mod age;
 mod copying;
 mod delete;
 mod error;
+mod fulls;
 mod job;
 mod ledger;
 mod line;
@@ -70,7 +74,7 @@ use std::time::{Duration, Instant};
 use crate::data::{OriginId, Sequence};
 use crate::limits;
 use crate::ops::clock::EpochMillis;
-use crate::spool::{Cursor, Disk, Kind, is_dir_locked, lock_dir};
+use crate::spool::{Cursor, Disk, Kind, ReadError, is_dir_locked, lock_dir};
 use crate::twin::Maker;
 use crate::wire::request::RequestType;
 use copying::Copy;
@@ -78,11 +82,12 @@ use delete::Deletion;
 pub use error::LandingError;
 use job::Job;
 use ledger::Ledger;
+pub use ledger::landed_below;
 use line::Line;
 pub use line::{Totals, What};
 pub use place::check_dir;
 use resume::Again;
-use room::{Admission, Room};
+use room::Room;
 pub use room::{Limits, Removed, WhenFull};
 use run::Gathered;
 use set::Set;
@@ -122,6 +127,8 @@ pub struct Landing<D: Disk, S: Source> {
     room: Room,
     max_bytes: u64,
     run_bytes_max: u64,
+    /// Bytes of the next run: fewer behind one that had to be made in parts, then more again.
+    run_bytes: u64,
     max_delay: Duration,
     /// Everything below its position has landed.
     cursor: Cursor,
@@ -130,6 +137,8 @@ pub struct Landing<D: Disk, S: Source> {
     run: Option<Gathered>,
     /// A tablet that can be in no run, and why.
     odd: Option<(Sequence, String)>,
+    /// How often the next entry could not be read.
+    unread: u32,
     chunk: Box<[u8]>,
     /// Held as long as the directory is used.
     lock: Option<D::File>,
@@ -188,18 +197,21 @@ impl<D: Disk, S: Source> Landing<D, S> {
             cursor.raise(again.as_ref().map_or_else(|| through.next(), |again| again.first));
         }
         source.seek(cursor.position);
+        let run_bytes_max = run_bytes_max(max_file_bytes, limits.max_bytes);
         Ok(Self {
             node,
             source,
             ledger,
             room: Room::open(&disk, limits, &dir),
             max_bytes: limits.max_bytes,
-            run_bytes_max: run_bytes_max(max_file_bytes, limits.max_bytes),
+            run_bytes_max,
+            run_bytes: run_bytes_max,
             max_delay,
             cursor,
             work: again.map_or(Work::Next, Work::Again),
             run: None,
             odd: None,
+            unread: 0,
             chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
             dir,
             disk,
@@ -285,6 +297,12 @@ impl<D: Disk, S: Source> Landing<D, S> {
         &self.cursor
     }
 
+    /// The last entry of this node that the ledger has recorded, if the log gives its number once more: the log has lost
+    /// its end. What comes gets names of its own.
+    pub const fn given_again(&self) -> Option<Sequence> {
+        self.ledger.given_again()
+    }
+
     /// What has landed since the ledger was begun.
     pub const fn landed(&self) -> Totals {
         self.ledger.landed()
@@ -295,13 +313,19 @@ impl<D: Disk, S: Source> Landing<D, S> {
         self.room.removed()
     }
 
+    /// What the disk said of a ledger that it does not give back, once: files that it names are not counted, and not
+    /// removed.
+    pub fn take_unread_ledger(&mut self) -> Option<String> {
+        self.room.take_unread()
+    }
+
     /// Does the next bounded part: some entries are looked at, or about 1 MiB is copied or made, or 64 KiB of the
     /// ledger read. `wall` is for `keep_days`.
     ///
     /// # Errors
     /// [`LandingError`]; the next call tries the same again, so wait before it.
     pub fn step(&mut self, now: Instant, wall: EpochMillis) -> Result<Step, LandingError> {
-        if self.room.step(&self.disk, &self.ledger, now, wall)? {
+        if self.room.step(&self.disk, &mut self.ledger, now, wall)? {
             return Ok(Step::Worked);
         }
         self.leave_dropped();
@@ -346,14 +370,16 @@ impl<D: Disk, S: Source> Landing<D, S> {
             Work::Next => self.take_next(now),
             Work::Again(again) => self.find_again(again, now),
             Work::Looking(item, unread) => self.take(item, unread),
-            Work::Waiting(job) => self.wait(job),
+            Work::Waiting(job) => Ok(self.wait(job)),
             Work::Copying(job, copy) => self.copy(job, copy),
             Work::Making(maker, run) => self.make(maker, run),
             Work::Placing(set) => self.place(set),
             Work::Recording(set) => self.record(set),
             Work::Naming(set) => self.name(set),
             Work::Unfit(job, why) => {
-                let step = Step::Unfit { sequence: job.sequence(), why: why.to_string() };
+                let needed =
+                    if let Unfit::TooLarge { needed, .. } = why { Some(needed) } else { None };
+                let step = Step::Unfit { sequence: job.sequence(), why: why.to_string(), needed };
                 self.work = Work::Unfit(job, why);
                 Ok(step)
             }
@@ -372,6 +398,22 @@ impl<D: Disk, S: Source> Landing<D, S> {
         } else {
             work
         };
+    }
+
+    /// The spool's next entry. What its disk does not give back, again and again, is stepped over in the end: the spool's
+    /// owner puts that place into quarantine, and what lies behind it does not wait for good.
+    fn next_item(&mut self) -> Result<Option<Item>, ReadError> {
+        let item = self.source.next();
+        self.unread = if item.is_err() { self.unread + 1 } else { 0 };
+        match item {
+            Err(error) if self.unread >= limits::LANDING_LOG_READS_MAX => {
+                self.unread = 0;
+                log::error!("event=log_unreadable stepped_over=true error=\"{error}\"");
+                self.source.forgive();
+                self.source.next()
+            }
+            item => item,
+        }
     }
 
     /// Takes on an entry that belongs to no run.
@@ -401,7 +443,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
             return Ok(Step::Worked);
         }
         job.why = self.odd.take().filter(|(odd, _)| *odd == sequence).map(|(_, why)| why);
-        self.wait(job)
+        Ok(self.wait(job))
     }
 
     /// What the entry says if it is a deletion that a line has room for.
@@ -413,32 +455,6 @@ impl<D: Disk, S: Source> Landing<D, S> {
         let payload = self.source.open(Part::Payload)?;
         let entry = format!("entry {} of the spool", item.header.sequence);
         delete::read(&payload, &mut self.chunk).map_err(LandingError::disk("read", entry))
-    }
-
-    /// Goes on with a job as soon as there is room for it.
-    fn wait(&mut self, job: Job) -> Result<Step, LandingError> {
-        match self.admit(job.bytes()) {
-            Ok(None) => {
-                self.work = Work::Copying(job, None);
-                Ok(Step::Worked)
-            }
-            other => {
-                self.work = Work::Waiting(job);
-                other.map(|step| step.unwrap_or(Step::Worked))
-            }
-        }
-    }
-
-    /// `None` if so many bytes may be added; else what to tell.
-    fn admit(&mut self, needed: u64) -> Result<Option<Step>, LandingError> {
-        Ok(match self.room.admit(&self.disk, &self.ledger, needed)? {
-            Admission::Yes => None,
-            Admission::Later => Some(Step::Worked),
-            Admission::Full { present, ledgers } => {
-                Some(Step::Full { needed, present, ledgers, max_bytes: self.max_bytes })
-            }
-            Admission::Never => Some(Step::TooLarge { needed, max_bytes: self.max_bytes }),
-        })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use super::admit::NeverFits;
 use super::error::LandingError;
 use super::names::{WHOLE, hidden, marked, marks, whole, work_dir};
 use super::set::{Of, Set};
@@ -31,7 +32,10 @@ impl<D: Disk, S: Source> Landing<D, S> {
                 self.work = Work::Placing(set);
                 return Ok(step);
             }
-            Err(error) => Err(error),
+            Err(NeverFits { needed }) => {
+                self.divide(set, needed);
+                return Ok(Step::Worked);
+            }
         };
         match moved {
             Ok(true) => self.work = Work::Recording(set),
@@ -42,6 +46,17 @@ impl<D: Disk, S: Source> Landing<D, S> {
             }
         }
         Ok(Step::Worked)
+    }
+
+    /// What can never fit is made smaller, or put aside.
+    fn divide(&mut self, set: Set, needed: u64) {
+        match set.of {
+            Of::Entry(job) => self.work = self.too_large(*job, needed),
+            Of::Run(made) => {
+                let why = format!("{needed} bytes of TsFiles, and [landing] max_bytes is less");
+                self.halve(made.run, why);
+            }
+        }
     }
 
     /// Marks the names of a set that is not recorded until none is taken: what lies there under one of them is of another
@@ -193,6 +208,10 @@ impl<D: Disk, S: Source> Landing<D, S> {
         }
         self.cursor.raise(set.last().next());
         self.room.add(set.bytes());
+        if matches!(set.of, Of::Run(_)) {
+            let more = self.run_bytes.saturating_add(self.run_bytes / 4 + 1);
+            self.run_bytes = more.min(self.run_bytes_max);
+        }
         Ok(Step::Landed(Box::new(set.into_landed())))
     }
 }

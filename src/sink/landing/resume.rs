@@ -21,6 +21,8 @@ use crate::spool::Disk;
 pub(super) struct Again {
     pub(super) first: Sequence,
     last: Sequence,
+    /// Their lines.
+    set: Vec<Line>,
     what: What,
     /// What their names have behind the sequences.
     mark: Option<String>,
@@ -46,7 +48,7 @@ pub(super) fn lost<D: Disk>(
     if is_lost && position <= last {
         let first = set.iter().map(|line| line.sequences.0).min().map_or(last, Sequence);
         let mark = line.names().last().and_then(|name| mark_of(name, node));
-        return Ok(Some(Again { first, last, what: line.what, mark }));
+        return Ok(Some(Again { first, last, set: set.to_vec(), what: line.what, mark }));
     }
     let work = work_dir(dir);
     disk.create_dir(&work).map_err(LandingError::disk("make", work))?;
@@ -66,7 +68,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
     pub(super) fn find_again(&mut self, again: Again, now: Instant) -> Result<Step, LandingError> {
         let (first, last) = (again.first, again.last);
         self.source.seek(first);
-        let item = match self.source.next() {
+        let item = match self.next_item() {
             Ok(item) => item.filter(|item| item.header.sequence <= last),
             Err(error) => {
                 self.work = Work::Again(again);
@@ -77,7 +79,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
         match item {
             Some(item) if again.what == What::Tablets => {
                 self.source.seek(last.next());
-                let run = Gathered::again(&item.header, last, again.mark, now);
+                let run = Gathered::again(&item.header, (again.set, last), again.mark, now);
                 self.work = Work::Making(None, run);
             }
             Some(item) => {

@@ -1,20 +1,21 @@
 //! How much lies in the landing directory, and what has to go.
 //!
 //! Scripts fetch files whenever they like, so what lies there is found by asking for each file that the
-//! ledger names, a window of lines a step. Full ledgers are counted, too, and never removed: for a deletion they
-//! are all that there is. Nothing else in the directory is counted or touched.
+//! ledger names, a window of lines a step; a full ledger none of whose files is there any more is not read again.
+//! Full ledgers are counted, too; which of them may go is in `fulls.rs`. Nothing else in the directory is counted or
+//! touched: what is being made lies in `.penstock` beside all this, and counts once it is finished.
 //!
 //! Between two counts it is only known what was added. So before a file is removed for another one, and before
 //! anybody is told that the directory is full, everything is counted anew:
 //!
 //! ```text
-//!  does it fit by what is known? -- yes --> it lands
+//!  is it larger than the limit?  -- yes --> made smaller, or put aside: nothing is removed for what can never fit
 //!       | no
-//!  is it larger than the limit?  -- yes --> told: nothing is removed for what can never fit
+//!  does it fit by what is known? -- yes --> it lands
 //!       | no
 //!  is the count fresh?           -- no ---> count, ask again
 //!       | yes
-//!  delete-oldest, and files can make room? -- no --> told
+//!  delete-oldest: full ledgers go that may; is there room for it beside the others? -- no --> told
 //!       | yes
 //!  the files of the oldest lines go until it fits, each with a line in the log
 //! ```
@@ -22,9 +23,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::age::Age;
+use super::age::{Age, start_of};
 use super::error::LandingError;
-use super::ledger::{Ledger, OLDEST, Spot};
+use super::fulls::{Fulls, Known, Needed};
+use super::ledger::{Ledger, OLDEST, Spot, Unread};
 use super::line::Line;
 use super::names::date;
 use crate::ops::clock::EpochMillis;
@@ -102,6 +104,8 @@ struct Count {
     begun: Instant,
     /// How far it has come.
     spot: Spot,
+    /// What was found in the ledger of the spot so far.
+    known: Known,
     /// Bytes so far.
     bytes: u64,
     /// The oldest date of a file that lies there; empty without one.
@@ -110,7 +114,7 @@ struct Count {
 
 impl Count {
     const fn new(begun: Instant) -> Self {
-        Self { begun, spot: OLDEST, bytes: 0, oldest: String::new() }
+        Self { begun, spot: OLDEST, known: Known::COUNTED, bytes: 0, oldest: String::new() }
     }
 }
 
@@ -137,6 +141,8 @@ pub(super) struct Room {
     /// Everything before was removed.
     oldest: Spot,
     rotations: u64,
+    fulls: Fulls,
+    unread: Unreadable,
 }
 
 impl Room {
@@ -156,6 +162,8 @@ impl Room {
             removed: Removed::default(),
             oldest: OLDEST,
             rotations: 0,
+            fulls: Fulls::default(),
+            unread: Unreadable::default(),
         }
     }
 
@@ -174,7 +182,7 @@ impl Room {
     pub(super) fn step<D: Disk>(
         &mut self,
         disk: &D,
-        ledger: &Ledger<D>,
+        ledger: &mut Ledger<D>,
         now: Instant,
         wall: EpochMillis,
     ) -> Result<bool, LandingError> {
@@ -190,23 +198,84 @@ impl Room {
             return Ok(false);
         }
         let mut count = self.count.take().unwrap_or_else(|| Count::new(now));
-        let Some((lines, next)) = ledger.next_lines::<Line>(count.spot)? else {
+        let Some((lines, next)) = self.read(ledger, count.spot) else {
+            self.fulls.note(count.spot.age(), count.known);
+            self.remove_old_ledgers(ledger);
             self.counted(&count, ledger.full_bytes(), now, wall);
             if self.limits.keep_days > 0 {
                 self.age.store(disk).map_err(LandingError::disk("note the date in", &self.dir))?;
             }
             return Ok(false);
         };
-        for line in &lines {
+        if next.age() != count.spot.age() {
+            let known = std::mem::replace(&mut count.known, Known::COUNTED);
+            self.fulls.note(count.spot.age(), known);
+        }
+        if lines.is_none() {
+            count.known.is_unread();
+        }
+        for line in lines.iter().flatten() {
             let bytes = self.count_line(disk, line);
             let date = date_of(line);
             if bytes > 0 && (count.oldest.is_empty() || date < count.oldest.as_str()) {
                 date.clone_into(&mut count.oldest);
             }
+            count.known.add(line, date, bytes > 0);
             count.bytes += bytes;
         }
         self.count = Some(Count { spot: next, ..count });
         Ok(true)
+    }
+
+    /// Lines of ledgers of which not everything was fetched, and the spot behind them; `None` in place of lines that cannot
+    /// be read: they are told once, and stepped over.
+    fn read<D: Disk>(
+        &mut self,
+        ledger: &Ledger<D>,
+        spot: Spot,
+    ) -> Option<(Option<Vec<Line>>, Spot)> {
+        let wanted = |age| !self.fulls.is_fetched(age);
+        match ledger.next_lines::<Line>(spot, wanted) {
+            Ok(found) => found.map(|(lines, next)| (Some(lines), next)),
+            Err(Unread { error, behind }) => {
+                self.unread.met(&error);
+                Some((None, behind))
+            }
+        }
+    }
+
+    /// What the disk said of a ledger that it does not give back, once.
+    pub(super) fn take_unread(&mut self) -> Option<String> {
+        self.unread.untold.take()
+    }
+
+    /// The start of the day from which on everything is kept; `None` if that is not known, or nobody asked for it.
+    fn kept(&self) -> Option<EpochMillis> {
+        let days = self.limits.keep_days;
+        let earliest = self.age.earliest_kept(days).filter(|_| days > 0)?;
+        start_of(&date(earliest))
+    }
+
+    /// Removes what `keep_days` does not keep.
+    fn remove_old_ledgers<D: Disk>(&mut self, ledger: &mut Ledger<D>) {
+        while self.remove_ledger(ledger, None, Reason::KeepDays) > 0 {}
+    }
+
+    /// Removes the oldest full ledger that may go; returns the bytes that became free. One that cannot be removed stays.
+    fn remove_ledger<D: Disk>(
+        &mut self,
+        ledger: &mut Ledger<D>,
+        needed: Option<Needed>,
+        reason: Reason,
+    ) -> u64 {
+        let Some(age) = self.fulls.removable(ledger.last_set(), self.kept(), needed) else {
+            return 0;
+        };
+        // Whatever becomes of it, it is not met again before the next count.
+        self.fulls.note(age, Known::default());
+        let Ok((name, bytes)) = ledger.remove_full(age) else { return 0 };
+        log::warn!("event=ledger_removed name={name:?} bytes={bytes} why={}", reason.key());
+        bytes
     }
 
     /// A count has come to its end.
@@ -234,42 +303,51 @@ impl Room {
     pub(super) fn admit<D: Disk>(
         &mut self,
         disk: &D,
-        ledger: &Ledger<D>,
+        ledger: &mut Ledger<D>,
         needed: u64,
-    ) -> Result<Admission, LandingError> {
+    ) -> Admission {
         if self.limits.max_bytes == 0 {
-            return Ok(Admission::Yes);
+            return Admission::Yes;
         }
         self.note_rotation(ledger);
-        let Some(present) = self.present else { return Ok(Admission::Later) };
+        let Some(present) = self.present else { return Admission::Later };
+        if needed > self.limits.max_bytes {
+            return Admission::Never;
+        }
         self.is_full = present.saturating_add(needed) > self.limits.max_bytes;
         if !self.is_full {
-            return Ok(Admission::Yes);
-        }
-        if needed > self.limits.max_bytes {
-            return Ok(Admission::Never);
+            return Admission::Yes;
         }
         if !self.is_fresh() {
             self.is_wanted = true;
-            return Ok(Admission::Later);
+            return Admission::Later;
+        }
+        let target = self.limits.max_bytes - needed;
+        if self.limits.when_full == WhenFull::DeleteOldest {
+            let kept = self.limits.keep_days > 0;
+            let needed = if kept { Needed::WithoutDeletes } else { Needed::WithDeletes };
+            let freed = self.remove_ledger(ledger, Some(needed), Reason::MaxBytes);
+            if freed > 0 {
+                self.present = Some(present.saturating_sub(freed));
+                return Admission::Later;
+            }
         }
         let ledgers = ledger.full_bytes();
-        let target = self.limits.max_bytes - needed;
         if self.limits.when_full == WhenFull::Block || ledgers > target {
-            return Ok(Admission::Full { present, ledgers });
+            return Admission::Full { present, ledgers };
         }
-        let Some((lines, next)) = ledger.next_lines::<Line>(self.oldest)? else {
-            return Ok(Admission::Full { present, ledgers });
+        let Some((lines, next)) = self.read(ledger, self.oldest) else {
+            return Admission::Full { present, ledgers };
         };
-        for line in &lines {
+        for line in lines.iter().flatten() {
             if self.present.is_some_and(|present| present <= target) {
-                return Ok(Admission::Later);
+                return Admission::Later;
             }
             let freed = self.remove_line(disk, line, Reason::MaxBytes);
             self.present = self.present.map(|present| present.saturating_sub(freed));
         }
         self.oldest = next;
-        Ok(Admission::Later)
+        Admission::Later
     }
 
     /// So many bytes were landed.
@@ -281,6 +359,7 @@ impl Room {
     fn note_rotation<D: Disk>(&mut self, ledger: &Ledger<D>) {
         if self.rotations != ledger.rotations() {
             (self.rotations, self.oldest) = (ledger.rotations(), OLDEST);
+            self.fulls.forget();
             self.count = self.count.take().map(|count| Count::new(count.begun));
         }
     }
@@ -320,6 +399,24 @@ impl Room {
 
     fn paths<'l>(&'l self, line: &'l Line) -> impl Iterator<Item = PathBuf> + 'l {
         line.names().map(|name| self.dir.join(name))
+    }
+}
+
+/// Lines that could not be read.
+#[derive(Debug, Default)]
+struct Unreadable {
+    /// What the disk said, until it is told.
+    untold: Option<String>,
+    is_met: bool,
+}
+
+impl Unreadable {
+    /// Only the first is told.
+    fn met(&mut self, error: &LandingError) {
+        if !std::mem::replace(&mut self.is_met, true) {
+            log::error!("event=ledger_unreadable error=\"{error}\"");
+            self.untold = Some(error.to_string());
+        }
     }
 }
 

@@ -19,6 +19,8 @@ use crate::twin::{self, Maker, Run, Twin, TwinError};
 const SET_LINES_MAX: usize = SET_WINDOW_BYTES / TABLETS_LINE_BYTES_MAX;
 /// Bytes of a line about tablets: names and numbers only, nothing that somebody else chose.
 const TABLETS_LINE_BYTES_MAX: usize = KIB;
+/// Runs become no smaller by themselves: of the size of an entry.
+const RUN_BYTES_MIN: u64 = 256 * KIB as u64;
 /// Entries that are gathered in one step.
 const GATHERED_A_STEP: usize = 64;
 
@@ -38,6 +40,8 @@ pub(super) struct Gathered {
     unread: u32,
     /// Its lines are on disk.
     pub(super) recorded: bool,
+    /// These, as a start found them; empty if this run wrote them.
+    before: Vec<Line>,
     /// Names of its files were taken: what they have instead.
     pub(super) mark: Option<String>,
 }
@@ -53,6 +57,7 @@ impl Gathered {
             arrival: header.arrival,
             unread: 0,
             recorded: false,
+            before: Vec::new(),
             mark: None,
         }
     }
@@ -60,11 +65,18 @@ impl Gathered {
     /// A run that is in the ledger, and is made once more.
     pub(super) fn again(
         first: &EntryHeader,
-        last: Sequence,
+        (before, last): (Vec<Line>, Sequence),
         mark: Option<String>,
         now: Instant,
     ) -> Self {
-        Self { last, recorded: true, mark, ..Self::new(first, now) }
+        Self { last, recorded: true, before, mark, ..Self::new(first, now) }
+    }
+
+    /// Whether the lines of these files are on disk. Another version of the program may have made other files of the same
+    /// tablets: then they get lines of their own, and free names.
+    pub(super) fn is_recorded(&self, lines: &[Line]) -> bool {
+        let before = self.before.iter().flat_map(Line::files);
+        self.recorded && (self.before.is_empty() || before.eq(lines.iter().flat_map(Line::files)))
     }
 
     /// Takes one more entry, if there is room for it.
@@ -135,7 +147,12 @@ impl<D: Disk, S: Source> Landing<D, S> {
             if self.due().is_some_and(|due| due <= now) {
                 return Ok(self.end_run());
             }
-            let Some(item) = self.source.next()? else { return Ok(Step::Idle) };
+            let item = match self.next_item() {
+                // What lies before the bad place is made without it.
+                Err(_) if self.run.is_some() => return Ok(self.end_run()),
+                item => item?,
+            };
+            let Some(item) = item else { return Ok(Step::Idle) };
             if self.gather(&item, now) {
                 continue;
             }
@@ -157,7 +174,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
             return false;
         }
         if let Some(run) = &mut self.run {
-            return run.add(header, self.run_bytes_max);
+            return run.add(header, self.run_bytes);
         }
         self.run = Some(Gathered::new(header, now));
         true
@@ -192,8 +209,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
             Ok((_, twin::Step::Done(made)))
                 if made.twins.len() > SET_LINES_MAX && run.first < run.last =>
             {
-                let at = middle(&run);
-                self.end_before(run, at);
+                self.halve(run, String::new());
             }
             Ok((_, twin::Step::Done(made))) => {
                 self.work = Work::Placing(Set::of_run(run, made, self.node));
@@ -240,9 +256,28 @@ impl<D: Disk, S: Source> Landing<D, S> {
         };
         if is_odd {
             self.odd = Some((at, error.to_string()));
+        } else {
+            self.shrink(&run);
         }
         self.end_before(run, at);
         Ok(Step::Worked)
+    }
+
+    /// Makes a run in two; a tablet that is one alone lands as it came.
+    pub(super) fn halve(&mut self, run: Gathered, why: String) {
+        let at = middle(&run);
+        if run.first == run.last {
+            self.odd = Some((at, why));
+        } else {
+            self.shrink(&run);
+        }
+        self.end_before(run, at);
+    }
+
+    /// The runs behind one that was too large begin with half its bytes, so that most of them are read once.
+    fn shrink(&mut self, run: &Gathered) {
+        let least = RUN_BYTES_MIN.min(self.run_bytes_max);
+        self.run_bytes = self.run_bytes.min(run.bytes / 2).max(least);
     }
 
     /// Makes what of the run lies before an entry, and goes on with that entry then.
@@ -250,6 +285,8 @@ impl<D: Disk, S: Source> Landing<D, S> {
         self.source.seek(at);
         if at > run.first {
             run.last = Sequence(at.0 - 1);
+            // If it was, then as a whole.
+            run.recorded = false;
             self.work = Work::Making(None, run);
         }
     }

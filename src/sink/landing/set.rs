@@ -50,7 +50,7 @@ impl Set {
         let lines = run.lines(&made.twins, node);
         let files = made.twins.into_iter().map(|twin| twin.file).collect();
         let (conflicts, conflict_count) = (made.conflicts, made.conflict_count);
-        let recorded = run.recorded;
+        let recorded = run.is_recorded(&lines);
         let of = Of::Run(Box::new(MadeRun { run, files, conflicts, conflict_count }));
         Self { lines, of, recorded, naming: false }
     }

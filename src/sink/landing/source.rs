@@ -29,6 +29,10 @@ pub trait Source {
     /// If the spool cannot be read.
     fn next(&mut self) -> Result<Option<Item>, ReadError>;
 
+    /// Lets the next `next` step over what the disk does not give back, as over a flawed entry, which the spool's owner
+    /// is told of.
+    fn forgive(&mut self);
+
     /// Opens a part of the entry that `next` returned last.
     ///
     /// # Errors
@@ -157,6 +161,10 @@ impl<D: Disk> Source for SpoolSource<D> {
             item.files = list.files().map(ItemFile::from).take(limits::SEAL_FILES_MAX).collect();
         }
         Ok(Some(item))
+    }
+
+    fn forgive(&mut self) {
+        self.reader.forgive();
     }
 
     fn open(&mut self, part: Part) -> Result<Self::File, ReadError> {

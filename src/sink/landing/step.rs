@@ -25,6 +25,8 @@ pub enum Step {
         sequence: Sequence,
         /// The file and its flaw.
         why: String,
+        /// It has no flaw, but so many bytes, which the directory's limit never admits.
+        needed: Option<u64>,
     },
     /// The directory's limit is reached: nothing happens before files were fetched.
     Full {
@@ -34,14 +36,6 @@ pub enum Step {
         present: u64,
         /// So many of them are ledgers that are full, which nobody but their reader removes.
         ledgers: u64,
-        /// The limit.
-        max_bytes: u64,
-    },
-    /// What waits is larger than the directory's limit: nothing happens before that is raised, and nothing is removed
-    /// for it.
-    TooLarge {
-        /// Bytes of what waits.
-        needed: u64,
         /// The limit.
         max_bytes: u64,
     },
@@ -108,6 +102,16 @@ pub(super) enum Unfit {
         name: String,
         /// What the disk said last.
         error: io::Error,
+    },
+    /// It is larger than all that may lie in the directory.
+    #[error("{name}: {needed} bytes, and [landing] max_bytes is {max_bytes}")]
+    TooLarge {
+        /// The file, or the last of several.
+        name: String,
+        /// Bytes of all of them.
+        needed: u64,
+        /// What may lie there.
+        max_bytes: u64,
     },
     /// The spool has dropped the entry, which waited to be landed.
     #[error("dropped from the spool before it was landed (drop-oldest)")]

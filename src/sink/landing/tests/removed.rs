@@ -33,7 +33,7 @@ fn landed_around(after: usize) -> Option<(usize, Vec<String>)> {
                 return before.map(|before| (before, names));
             }
             Step::Landed(_) => count += 1,
-            Step::Worked | Step::Unfit { .. } | Step::Full { .. } | Step::TooLarge { .. } => {}
+            Step::Worked | Step::Unfit { .. } | Step::Full { .. } => {}
         }
     }
     panic!("it does not come to rest after {after} steps");

@@ -125,7 +125,7 @@ fn land(
             Step::Idle if landing.due().is_some() => now += DELAY,
             Step::Idle => return Ok(()),
             Step::Worked | Step::Landed(_) => {}
-            step @ (Step::Full { .. } | Step::TooLarge { .. } | Step::Unfit { .. }) => {
+            step @ (Step::Full { .. } | Step::Unfit { .. }) => {
                 panic!("{step:?}")
             }
         }

@@ -16,7 +16,7 @@ fn what_is_no_sound_file_is_put_aside_and_leaves_a_line() {
     let mut landing = open(&disk, &entries, 1, Limits::default()).expect("opens");
     let steps = run(&mut landing, start()).expect("lands");
     let told = steps.iter().filter_map(|step| {
-        let Step::Unfit { sequence, why } = step else { return None };
+        let Step::Unfit { sequence, why, .. } = step else { return None };
         Some((sequence.0, why.as_str()))
     });
     let told: Vec<_> = told.collect();
@@ -133,12 +133,8 @@ fn an_entry_of_the_log_that_the_disk_does_not_give_back_is_stepped_over_with_a_l
         let (errors, steps) = run_over(&mut landing);
         assert!(errors >= limits::LANDING_LOG_READS_MAX - 1, "{errors}");
         let unfit = steps.iter().filter_map(|step| match step {
-            Step::Unfit { sequence, why } => Some((sequence.0, why.contains("cannot be read"))),
-            Step::Idle
-            | Step::Worked
-            | Step::Landed(_)
-            | Step::Full { .. }
-            | Step::TooLarge { .. } => None,
+            Step::Unfit { sequence, why, .. } => Some((sequence.0, why.contains("cannot be read"))),
+            Step::Idle | Step::Worked | Step::Landed(_) | Step::Full { .. } => None,
         });
         assert_eq!(unfit.collect::<Vec<_>>(), [(unreadable, true)]);
         let lines = ledger(&disk);
@@ -147,6 +143,29 @@ fn an_entry_of_the_log_that_the_disk_does_not_give_back_is_stepped_over_with_a_l
         let of = |what| lines.iter().filter(|line| line.what == what).count();
         assert_eq!((of(What::Unfit), of(What::Delete)), (1, usize::from(unreadable == 2)));
     }
+}
+
+#[test]
+fn a_place_of_the_log_that_the_disk_does_not_give_back_holds_nothing_up_that_lies_around_it() {
+    let mut entries = Entries::default();
+    for sequence in 1..=6_u64 {
+        let time = 1000 * sequence.cast_signed();
+        let tablet = Sample::plain(&mut Rng::new(sequence), "root.d", time, 10, 12);
+        entries.push_tablet(sequence, &tablet);
+    }
+    entries.lost.extend([3, 4]);
+    let disk = disk();
+    let mut landing = open(&disk, &entries, 1, Limits::default()).expect("opens");
+    let (mut errors, mut now) = (0, start());
+    while landing.cursor().position < Sequence(7) {
+        now += DELAY;
+        errors += u32::from(run(&mut landing, now).is_err());
+        assert!(errors < 1000, "it goes on for ever");
+    }
+    // One more ended the run before it.
+    assert_eq!(errors, limits::LANDING_LOG_READS_MAX - 2);
+    let sequences: Vec<_> = ledger(&disk).iter().map(|line| line.sequences).collect();
+    assert_eq!(sequences, [(1, 2), (5, 6)]);
 }
 
 #[test]
@@ -189,7 +208,7 @@ fn a_request_that_is_dropped_while_it_waits_for_room_holds_nothing_up() {
     landing.source.oldest = Sequence(3);
     fetch(&disk, "/land/2026-11-22/1-1-a.tsfile");
     let steps = run(&mut landing, start() + Duration::from_hours(1)).expect("goes on");
-    let Some(Step::Unfit { sequence, why }) = steps.first() else { panic!("{steps:?}") };
+    let Some(Step::Unfit { sequence, why, .. }) = steps.first() else { panic!("{steps:?}") };
     assert!(sequence.0 == 2 && why.contains("dropped"), "{why}");
     assert_eq!(landed(&disk), ["/land/2026-11-22/3-3-c.tsfile"]);
     assert_eq!(landing.cursor(), &Cursor::at(Sequence(4)));
