@@ -46,6 +46,10 @@ pub const NAME_BYTES_MAX: usize = 4 * KIB;
 pub const FILE_NAME_BYTES_MAX: usize = 200;
 /// Columns of one tablet: IoTDB's practical maximum, and 17 bytes of memory each while splitting.
 pub const COLUMNS_MAX: usize = 16 * KIB;
+/// Series of one pipe that are sampled, 64 to 128 bytes each; points of others all stay. Memory grows with the series.
+pub const SAMPLED_SERIES_MAX: usize = 16 * KIB;
+/// Dead letters that a replay notes at one time, 16 bytes each; it lists the directory once for so many.
+pub const LETTERS_LISTED_MAX: usize = 256;
 /// Properties of one measurement's schema; stock peers send none or one.
 pub const SCHEMA_PROPERTIES_MAX: usize = 64;
 /// Paths of one deletion; stock peers send as many as the statement names.

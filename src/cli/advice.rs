@@ -11,12 +11,13 @@ pub(super) fn print(config: &Config, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "\nIF A STOCK IOTDB SENDS TO THIS GATE")?;
         FOR_SENDERS.iter().try_for_each(|(advice, why)| item(advice, why, out))?;
     }
-    if !config.pipes.is_empty() {
+    let mut gates = config.pipes.iter().filter_map(|pipe| pipe.sink.as_ref()).peekable();
+    if gates.peek().is_some() {
         writeln!(out, "\nIF A STOCK IOTDB RECEIVES FROM A PIPE")?;
         FOR_RECEIVERS.iter().try_for_each(|(advice, why)| item(advice, why, out))?;
     }
     let large = |bytes: usize| bytes > PIECE_BYTES_DEFAULT;
-    if config.pipes.iter().any(|pipe| large(pipe.sink.piece_bytes)) {
+    if gates.any(|sink| large(sink.piece_bytes)) {
         let advice = "leave air-gap.piece-bytes at 1 MiB";
         item(advice, "its receiver refuses frames above 1/64 of its heap", out)?;
     }

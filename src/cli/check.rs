@@ -101,9 +101,13 @@ fn what_runs(config: &Config, running: Option<&Status>, out: &mut impl Write) ->
         writeln!(out, "  landing   {}", config.landing.dir.display())?;
     }
     for pipe in &config.pipes {
-        let targets: Vec<String> = pipe.sink.targets.iter().map(ToString::to_string).collect();
+        let Some(sink) = &pipe.sink else {
+            writeln!(out, "  pipe      {} -> nowhere", pipe.name)?;
+            continue;
+        };
+        let targets: Vec<String> = sink.targets.iter().map(ToString::to_string).collect();
         let (name, targets, piece) =
-            (&pipe.name, targets.join(", "), Bytes(pipe.sink.piece_bytes as u64));
+            (&pipe.name, targets.join(", "), Bytes(sink.piece_bytes as u64));
         writeln!(out, "  pipe      {name} -> {targets}, pieces of {piece}")?;
     }
     match config.status_listen {

@@ -153,8 +153,9 @@ impl Look<'_> {
             self.secret(&credentials.password, "gate.password".to_owned(), place);
         }
         for (index, pipe) in config.pipes.iter().enumerate() {
+            let Some(sink) = &pipe.sink else { continue };
             let (key, place) = config.places.of_attribute(index, "password");
-            self.secret(&pipe.sink.password, key, place);
+            self.secret(&sink.password, key, place);
         }
     }
 

@@ -28,9 +28,10 @@ pub(super) fn all(config: &Config, out: &mut impl Write) -> Result<(), CliError>
     writeln!(out, "\nTARGETS")?;
     let (mut count, mut of) = (0, 0);
     for pipe in &config.pipes {
-        for target in pipe.sink.targets.iter() {
+        let sinks = pipe.sink.iter();
+        for (sink, target) in sinks.flat_map(|s| s.targets.iter().map(move |target| (s, target))) {
             let started = clock::now();
-            let said = match one(config, &pipe.sink, target) {
+            let said = match one(config, sink, target) {
                 Ok(said) => said,
                 Err(error) => {
                     count += 1;

@@ -21,6 +21,8 @@
 //! | `store.rs` | the directory of these files |
 //! | `registry.rs` | the verbs: what each statement makes of the pipes |
 //! | `reconcile.rs` | the same for the stanzas of the configuration file |
+//! | `sampling/` | which points of each series a pipe sends |
+//! | `replay.rs` | what a pipe was told to send once more |
 //! | `answer.rs` | what a statement is answered with |
 //! | `source` | what of the spool a pipe sends |
 //!
@@ -31,6 +33,8 @@ mod answer;
 mod reconcile;
 mod record;
 mod registry;
+mod replay;
+mod sampling;
 pub mod source;
 mod store;
 #[cfg(test)]
@@ -40,6 +44,8 @@ pub use answer::{Answer, Table};
 pub use reconcile::{Stanza, Step};
 pub use record::RecordError;
 pub use registry::{Birth, Refusal, Registry};
+pub use replay::{Replay, ReplayError, ReplayFile};
+pub use sampling::{Sampled, Sampler};
 pub use store::{Damaged, Opened, Store};
 
 use crate::data::Sequence;

@@ -4,12 +4,13 @@
 //!  pipes/
 //!    to%5fzone.pipe    the record of a pipe; only the owner may read it, since it has secrets
 //!    new               a record that is being written: never read
+//!    to%5fzone.replay  what the pipe was told to send once more (replay.rs)
 //! ```
 
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 
-use super::{Pipe, RecordError, record};
+use super::{Pipe, RecordError, ReplayFile, record};
 use crate::limits::{DEFINITION_BYTES_MAX, PIPES_MAX};
 use crate::spool::{Disk, DiskFile, OpenMode, escape, read_full_at, unescape, write_all_at};
 use crate::statement::PipeName;
@@ -114,6 +115,11 @@ impl<D: Disk> Store<D> {
         self.disk.sync_dir(Path::new(DIR))
     }
 
+    /// What a pipe was told to send once more.
+    pub fn replay(&self, name: &PipeName) -> ReplayFile<D> {
+        ReplayFile::new(self.disk.clone(), name.as_str())
+    }
+
     /// Removes the file of a pipe that is gone for good; durable on return.
     ///
     /// # Errors
@@ -130,7 +136,7 @@ fn path(name: &PipeName) -> PathBuf {
     Path::new(DIR).join(escape(name.as_str()) + SUFFIX)
 }
 
-const DIR: &str = "pipes";
+pub(super) const DIR: &str = "pipes";
 const SUFFIX: &str = ".pipe";
 const NEW: &str = "new";
 /// Pipes, and as many that were dropped while their stanza stayed.

@@ -1,4 +1,5 @@
-//! Drivers of the far sides: air gap and landing.
+//! Drivers of the far sides: air gap, landing, and the one that has none.
 
 pub mod air_gap;
 pub mod landing;
+pub mod nothing;

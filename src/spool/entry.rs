@@ -147,7 +147,7 @@ impl EntryHeader {
     }
 
     /// The header as it lies on disk; see the drawing in the module documentation.
-    pub(super) fn encode(&self) -> [u8; ENTRY_HEADER_BYTES] {
+    pub fn encode(&self) -> [u8; ENTRY_HEADER_BYTES] {
         let mut record = [0; ENTRY_HEADER_BYTES];
         let (request, link, part, last) = match self.source {
             Source::Own | Source::Peer(_) => {
@@ -178,7 +178,7 @@ impl EntryHeader {
     }
 
     /// The header in these bytes; `None` if they are none, or one of a later version.
-    pub(super) fn decode(record: &[u8]) -> Option<Self> {
+    pub fn decode(record: &[u8]) -> Option<Self> {
         let mut take = Take::new(check_record(record.get(..ENTRY_HEADER_BYTES)?)?);
         if take.bytes(MAGIC.len())? != MAGIC
             || take.u16()? != VERSION

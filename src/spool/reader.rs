@@ -429,7 +429,8 @@ pub struct FileReader<F> {
 }
 
 impl<F: DiskFile> FileReader<F> {
-    pub(super) const fn new(file: F, bytes: u64) -> Self {
+    /// Of a file that has so many bytes.
+    pub const fn new(file: F, bytes: u64) -> Self {
         Self { file, start: 0, bytes }
     }
 }

@@ -96,6 +96,15 @@ impl<D: Disk> Spool<D> {
         self.consumers.advance(id, &cursor, Sequence(self.log.synced))
     }
 
+    /// The same, durable on return.
+    ///
+    /// # Errors
+    /// As [`Spool::advance`], or the disk's.
+    pub fn advance_now(&mut self, id: ConsumerId, cursor: &Cursor) -> Result<(), PartialError> {
+        self.advance(id, cursor)?;
+        Ok(self.sync_cursors()?)
+    }
+
     /// Entries and bytes (of segments and files) at or beyond a position. Exact in entries; in bytes the share of the
     /// position's own segment is estimated.
     pub fn remaining(&self, position: Sequence) -> (u64, u64) {

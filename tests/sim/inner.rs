@@ -12,7 +12,7 @@ use penstock::data::{OriginId, Precision, Sequence};
 use penstock::intake::inbox::Step;
 use penstock::link::sender::{Command, Event, Sender};
 use penstock::ops::clock::EpochMillis;
-use penstock::sink::air_gap::{AirGapSettings, Done, Load, Orders, SpoolFeed};
+use penstock::sink::air_gap::{AirGapSettings, DeadLetters, Done, Load, Orders, SpoolFeed};
 use penstock::spool::{
     Arrival, ConsumerId, Cursor, EntryHeader, Kind, NewEntry, Outcome, Reader, Settings, SimDisk,
     Source, Spool, Start, WhenFull,
@@ -422,7 +422,7 @@ impl Pipe {
         let (reader, disk) = (spool.reader(start.position), disk.clone());
         // Nobody waits here: the world asks whenever it likes.
         let synced = watch::channel(spool.synced()).1;
-        let feed = SpoolFeed::new(reader, start, synced, orders, (disk, &name));
+        let feed = SpoolFeed::new(reader, start, synced, orders, DeadLetters::new(disk, &name));
         let load = Load::new(sink.clone(), feed);
         let sender = Sender::new(load.sender_settings(), seed);
         Ok(Self { consumer, cursor, load, sender, line: None, rest: Vec::new() })

@@ -29,8 +29,8 @@ pub struct PipeConfig {
     pub name: String,
     /// What it does, as it was written.
     pub definition: Definition,
-    /// Its far side.
-    pub sink: AirGapSink,
+    /// Its far side, if it has one.
+    pub sink: Option<AirGapSink>,
 }
 
 /// Reads all `[[pipe]]` of `root`; those with mistakes are left out.
@@ -143,7 +143,7 @@ fn from_statement(
 fn read_parts(
     clauses: &[Clause; 3],
     document: &mut Document<'_>,
-) -> Option<(Definition, AirGapSink)> {
+) -> Option<(Definition, Option<AirGapSink>)> {
     let [source, processor, sink] = clauses;
     let definition = Definition {
         source: source.attributes.clone(),
@@ -157,8 +157,9 @@ fn read_parts(
         clause.warn_of_clear(document);
     }
     match checked.settings?.sink {
-        Sink::AirGap(sink) => Some((definition, *sink)),
-        Sink::Thrift(_) | Sink::DoNothing | Sink::External(_) => None,
+        Sink::AirGap(sink) => Some((definition, Some(*sink))),
+        Sink::DoNothing => Some((definition, None)),
+        Sink::Thrift(_) | Sink::External(_) => None,
     }
 }
 

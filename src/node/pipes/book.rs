@@ -73,6 +73,7 @@ impl<D: Disk> Book<D> {
     /// # Errors
     /// What the disk says.
     pub(in crate::node) fn bury(&mut self, name: &PipeName) -> Result<(), NodeError> {
+        self.store.replay(name).forget().map_err(not_kept)?;
         let is_done = |pipe: &Pipe| pipe.name == *name && pipe.stanza.is_none();
         if self.registry.dropped().any(is_done) {
             self.store.forget(name).map_err(not_kept)?;

@@ -7,8 +7,10 @@ use tokio::sync::watch;
 
 use super::live::Pipes;
 use super::show;
+use crate::data::Sequence;
 use crate::node::NodeError;
-use crate::pipe::{Answer, Pipe, Refusal};
+use crate::pipe::{Answer, Pipe, Refusal, Replay};
+use crate::sink::air_gap::SkipError;
 use crate::spool::Disk;
 use crate::statement::{
     AlterPipe, CreatePipe, Definition, Parsed, PipeName, PluginError, PluginName, Remark,
@@ -25,6 +27,10 @@ pub(super) enum Failure {
     /// The first mistake in the attributes.
     #[error("{0}")]
     Definition(Remark),
+    #[error("Failed to skip entry {entry} of pipe {pipe}: {why}")]
+    Skip { pipe: String, entry: Sequence, why: SkipError },
+    #[error("Failed to replay {replay} of pipe {pipe}: {why}")]
+    Replay { pipe: String, replay: Replay, why: String },
     /// Which part of the statement this build lacks.
     #[error("{0} is not in this build")]
     NotInBuild(&'static str),
@@ -49,6 +55,8 @@ impl Failure {
             Self::Plugin(error) => error.code(),
             Self::NoPlugin(_) => StatusCode::DropPlugin,
             Self::Definition(_)
+            | Self::Skip { .. }
+            | Self::Replay { .. }
             | Self::NotInBuild(_)
             | Self::Failing
             | Self::Stopping
@@ -134,8 +142,10 @@ impl<D: Disk> Pipes<D> {
                 let pipe = self.book.registry().find(name).ok_or_else(|| missing("show", name))?;
                 Ok(Answer::shown(show::create(pipe)))
             }
-            Statement::SkipEntry { .. } => Err(Failure::NotInBuild("SKIP PIPE")),
-            Statement::Replay { .. } => Err(Failure::NotInBuild("REPLAY PIPE")),
+            Statement::SkipEntry { name, entry } => self.skip(name, *entry).await,
+            Statement::Replay { name, first, last } => {
+                self.replay(name, Replay { next: *first, last: *last }).await
+            }
             Statement::CreatePlugin(create) => {
                 create.check()?;
                 Err(Failure::NotInBuild("CREATE PIPEPLUGIN"))
@@ -207,7 +217,7 @@ fn drop_plugin(name: &PluginName, if_exists: bool) -> Result<Answer, Failure> {
     Err(Failure::NoPlugin(name.spelled().to_owned()))
 }
 
-fn missing(verb: &'static str, name: &PipeName) -> Refusal {
+pub(super) fn missing(verb: &'static str, name: &PipeName) -> Refusal {
     Refusal::Missing { verb, name: name.as_str().to_owned() }
 }
 

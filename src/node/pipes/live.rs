@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time;
 
-use super::plan::Plan;
+use super::plan::{Plan, Run};
 use super::{Book, Place, Running, Surroundings, leave, seed, show_orphans, start};
 use crate::config::PipeConfig;
 use crate::keep::spool_handle::Ended;
@@ -180,6 +180,15 @@ impl<D: Disk> Pipes<D> {
         }
     }
 
+    /// Ends the task of a pipe, which keeps its place: its consumer, and whether there was a task.
+    pub(super) async fn halt(&mut self, name: &PipeName) -> Option<(ConsumerId, bool)> {
+        let one = self.list.iter_mut().find(|one| one.name == *name)?;
+        let running = one.running.take();
+        let was_running = running.is_some();
+        stop_all(running.into_iter(), PIPE_STOP_MAX).await;
+        Some((one.consumer, was_running))
+    }
+
     async fn place(&self, pipe: &Pipe) -> Result<Place<D>, NodeError> {
         let (pipe, base) = (pipe.clone(), self.around.base.clone());
         let place = self.around.spool.call(move |spool| Place::take(spool, &pipe, &base));
@@ -225,10 +234,10 @@ impl<D: Disk> Pipes<D> {
         };
         let position = place.cursor.position;
         let trouble = match (pipe.desired, plan.run) {
-            (Desired::Running, Ok((source, sink))) => {
+            (Desired::Running, Ok(Run { source, processor, drain })) => {
                 let filter = Filter::new(&source, self.birthplace(pipe));
-                let through = (filter, &*sink);
-                match start(name, through, place, Arc::clone(&row), self.around.clone()) {
+                let through = (filter, processor, &drain);
+                match start(name, through, place, Arc::clone(&row), &self.around) {
                     Ok(running) => {
                         one.running = Some(running);
                         None
@@ -360,5 +369,10 @@ fn new_backoff() -> Backoff {
 }
 
 /// Trouble that goes with its pipe. Dead letters stay where they are, and so does theirs.
-const OF_PIPES: [TroubleKind; 4] =
-    [TroubleKind::PipeStopped, TroubleKind::PipeError, TroubleKind::NoAnswer, TroubleKind::Refused];
+const OF_PIPES: [TroubleKind; 5] = [
+    TroubleKind::PipeStopped,
+    TroubleKind::PipeError,
+    TroubleKind::NoAnswer,
+    TroubleKind::Refused,
+    TroubleKind::Unsampled,
+];

@@ -15,6 +15,7 @@ mod execute;
 mod live;
 mod plan;
 mod released;
+mod resend;
 mod show;
 
 use std::path::{Path, PathBuf};
@@ -28,22 +29,24 @@ use tokio::time::{self, MissedTickBehavior};
 pub(super) use book::Book;
 pub(super) use control::Handle;
 pub(super) use live::{Pipes, Shared};
-use plan::Plan;
+use plan::{Drain, Plan};
 pub use released::{Released, release_stopped};
 
-use crate::config::AirGapSink as Settings;
 use crate::data::{Precision, Sequence};
 use crate::keep::spool_handle::{Ended, SpoolHandle};
 use crate::node::NodeError;
 use crate::ops::board::{Board, PipeRow, PipeState, Report, TroubleKind};
 use crate::ops::stamp::{Loop, Operation};
 use crate::ops::{clock, secret};
-use crate::pipe::Pipe;
 use crate::pipe::source::Filter;
+use crate::pipe::{Pipe, ReplayFile, Sampler};
 use crate::sink::air_gap::{
-    self, AirGapSettings, AirGapSink, Done, Filtered, Named, Orders, Parts, SpoolFeed,
+    AirGapSettings, AirGapSink, DeadLetters, Done, Filtered, Named, Orders, Parts, Sampling,
+    SpoolFeed,
 };
+use crate::sink::nothing::DoNothingSink;
 use crate::spool::{ConsumerId, Cursor, Disk, Reader, Spool, Start};
+use crate::statement::Processor;
 
 /// What consumers of pipes are called, before the pipe's name; that of the landing directory has no dot.
 const CONSUMER_PREFIX: &str = "pipe.";
@@ -117,45 +120,71 @@ struct Running {
 /// If its password cannot be had.
 fn start<D: Disk>(
     name: &str,
-    (filter, sink): (Filter, &Settings),
+    (filter, processor, drain): (Filter, Processor, &Drain),
     place: Place<D>,
     row: Arc<PipeRow>,
-    around: Surroundings<D>,
+    around: &Surroundings<D>,
 ) -> Result<Running, NodeError> {
-    let Surroundings { disk, spool, board, cluster_id, precision, .. } = around;
-    let password = secret::reveal(&sink.password).map_err(|error| NodeError::Pipe {
-        pipe: name.to_owned(),
-        why: format!("password: {error}"),
-    })?;
-    let settings = AirGapSettings::from_config(sink, password, cluster_id, precision);
-    let Place { consumer, cursor, reader } = place;
-    let synced = spool.synced();
-    let put_aside = dead_letters(&disk, name, &board);
-    let feed = SpoolFeed::new(reader, cursor, synced, orders(spool, consumer), (disk, name));
-    let feed = Filtered::new(Named::new(feed, Arc::clone(&board)), filter);
+    let board = Arc::clone(&around.board);
     let (stop, stopped) = watch::channel(false);
     let pipe = name.to_owned();
-    let parts = Parts { pipe, settings, board, row, put_aside, seed: seed(), stop: stopped };
-    let sink = AirGapSink::new(parts, feed);
-    let task = task::spawn_local(async move {
-        sink.run().await;
-    });
+    let task = match drain {
+        Drain::AirGap(sink) => {
+            let password = secret::reveal(&sink.password).map_err(|error| NodeError::Pipe {
+                pipe: name.to_owned(),
+                why: format!("password: {error}"),
+            })?;
+            let (cluster_id, precision) = (around.cluster_id.clone(), around.precision);
+            let settings = AirGapSettings::from_config(sink, password, cluster_id, precision);
+            let parts = Parts { pipe, settings, board, row, seed: seed(), stop: stopped };
+            let sink = AirGapSink::new(parts, feed(name, (filter, processor), place, around));
+            task::spawn_local(async move { drop(sink.run().await) })
+        }
+        Drain::Nothing => {
+            let feed = feed(name, (filter, processor), place, around);
+            task::spawn_local(DoNothingSink { pipe, feed, board, row, stop: stopped }.run())
+        }
+    };
     Ok(Running { task, stop })
 }
 
-/// Shows what was put aside in earlier runs, and returns how many entries that is.
-fn dead_letters<D: Disk>(disk: &D, pipe: &str, board: &Board) -> u64 {
-    let _within = board.stamps.of(Loop::Main).within(Operation::Scan);
-    let counted = air_gap::count_dead_letters(disk, pipe).unwrap_or_else(|error| {
-        log::warn!("event=dead_letters_not_counted pipe={pipe:?} error=\"{error}\"");
-        0
-    });
-    if counted > 0 {
-        let what = format!("{counted} entries lie in its dead-letter directory");
-        let report = Report::new(TroubleKind::DeadLetters, what).about(pipe).count(counted);
-        board.raise(report, clock::wall());
+/// What a pipe's sink takes its entries from.
+fn feed<D: Disk>(
+    name: &str,
+    (filter, processor): (Filter, Processor),
+    place: Place<D>,
+    around: &Surroundings<D>,
+) -> Sampling<Filtered<Named<SpoolFeed<D>>>> {
+    let feed = Named::new(spool_feed(name, place, around), Arc::clone(&around.board));
+    let feed = Filtered::new(feed, filter);
+    let shown = (name, Arc::clone(&around.board));
+    Sampling::new(feed, Sampler::new(processor), around.precision, shown)
+}
+
+/// The same, whose disk work is not named.
+fn spool_feed<D: Disk>(name: &str, place: Place<D>, around: &Surroundings<D>) -> SpoolFeed<D> {
+    let _within = around.board.stamps.of(Loop::Main).within(Operation::Scan);
+    let Place { consumer, cursor, reader } = place;
+    let (disk, spool) = (around.disk.clone(), around.spool.clone());
+    let dead_letters = DeadLetters::new(disk.clone(), name);
+    let synced = spool.synced();
+    let feed = SpoolFeed::new(reader, cursor, synced, orders(spool, consumer), dead_letters);
+    with_replay(feed, ReplayFile::new(disk, name), name)
+}
+
+/// A feed that also does what `file` says.
+fn with_replay<D: Disk>(feed: SpoolFeed<D>, file: ReplayFile<D>, pipe: &str) -> SpoolFeed<D> {
+    match file.read() {
+        Ok(Some(replay)) => {
+            log::info!("event=replay pipe={pipe:?} entries=\"{replay}\"");
+            feed.replaying(replay, file)
+        }
+        Ok(None) => feed,
+        Err(error) => {
+            log::error!("event=replay_unknown pipe={pipe:?} error=\"{error}\"");
+            feed
+        }
     }
-    counted
 }
 
 /// How a pipe's feed reaches the spool thread.

@@ -3,7 +3,27 @@
 use std::path::Path;
 
 use crate::config::AirGapSink;
-use crate::statement::{Definition, PipeSettings, Sink, Source, Surroundings, Weight};
+use crate::statement::{Definition, PipeSettings, Processor, Sink, Source, Surroundings, Weight};
+
+/// Where a pipe's entries go.
+#[derive(Debug)]
+pub(super) enum Drain {
+    /// Through a gate.
+    AirGap(Box<AirGapSink>),
+    /// Nowhere.
+    Nothing,
+}
+
+/// What a pipe that runs does.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// What it takes.
+    pub(super) source: Source,
+    /// What it makes of its tablets.
+    pub(super) processor: Processor,
+    /// Where that goes.
+    pub(super) drain: Drain,
+}
 
 /// What running the pipe means.
 #[derive(Debug)]
@@ -12,8 +32,8 @@ pub(super) struct Plan {
     pub(super) target: String,
     /// Whether it takes what arrived before it was created.
     pub(super) has_history: bool,
-    /// What it takes, and its sink; or why it cannot run.
-    pub(super) run: Result<(Source, Box<AirGapSink>), String>,
+    /// What it does, or why it cannot run.
+    pub(super) run: Result<Run, String>,
 }
 
 impl Plan {
@@ -23,7 +43,7 @@ impl Plan {
         let hindrance = checked.remarks.iter().filter(|remark| remark.weight >= Weight::NotInBuild);
         // What is wrong comes before what is not in this build.
         let hindrance = hindrance.max_by_key(|remark| remark.weight).map(ToString::to_string);
-        let Some(PipeSettings { source, sink, .. }) = checked.settings else {
+        let Some(PipeSettings { source, processor, sink }) = checked.settings else {
             let why = hindrance.unwrap_or_default();
             return Self { target: String::new(), has_history: true, run: Err(why) };
         };
@@ -33,11 +53,15 @@ impl Plan {
             Sink::DoNothing | Sink::External(_) => String::new(),
         };
         let has_history = source.history;
-        let run = match (hindrance, sink) {
+        let drain = match (hindrance, sink) {
             (Some(why), _) => Err(why),
-            (None, Sink::AirGap(sink)) => Ok((source, sink)),
-            (None, _) => Err("this sink is not in this build".to_owned()),
+            (None, Sink::AirGap(sink)) => Ok(Drain::AirGap(sink)),
+            (None, Sink::DoNothing) => Ok(Drain::Nothing),
+            (None, Sink::Thrift(_) | Sink::External(_)) => {
+                Err("this sink is not in this build".to_owned())
+            }
         };
+        let run = drain.map(|drain| Run { source, processor, drain });
         Self { target, has_history, run }
     }
 }

@@ -154,7 +154,7 @@ const STATE: usize = 2;
 /// In the order of [`BUILT_IN_SHOWN`].
 const PLUGIN_PLACES: [&str; BUILT_IN_SHOWN.len()] = [
     "penstock::pipe",
-    "(not in this build)",
+    "penstock::sink::nothing",
     "penstock::sink::air_gap",
     "penstock::spool",
     "(not in this build)",

@@ -11,7 +11,7 @@
 //! | `refused` | the far side keeps refusing the entry at the head of a pipe | look at the far side's log |
 //! | `quarantine` | things lie in quarantine that were never acceptable or could not be read | read each `.why`, fetch or delete them, then `ack` |
 //! | `quarantine-full` | quarantine is full, so that answers are held | empty it, or raise `[quarantine] max_bytes` |
-//! | `dead-letters` | entries lie in a pipe's dead-letter directory | send them again, or fetch them, then `ack` |
+//! | `dead-letters` | entries lie in a pipe's dead-letter directory | `REPLAY PIPE` sends them; or fetch them, then `ack` |
 //! | `file-too-large` | a file cannot fit into the spool | make room for the bytes that are named |
 //! | `clock-wrong` | the clock shows a time before the program was made, or jumped | set the clock |
 //! | `held` | answers have been held for longer than 30 s | see what is full or slow; after 10 min a held connection is reset |
@@ -26,6 +26,7 @@
 //! | `certificate-expires` | a certificate ends within 30 days | renew it |
 //! | `loop` | data comes back to where it came from | switch forwarding off on one node of the ring |
 //! | `pipe-error` | a pipe cannot run | correct what its message names |
+//! | `unsampled` | a pipe that samples has more series than it keeps track of | divide the series among several pipes |
 //! | `pipe-stopped` | a stopped pipe keeps the spool from releasing entries | `START PIPE`, `DROP PIPE`, or put its stanza back |
 //!
 //! `certificate-expires` and `loop` are names for what comes with TLS and with filters of pipes; this build
@@ -59,12 +60,13 @@ pub enum TroubleKind {
     CertificateExpires,
     Loop,
     PipeError,
+    Unsampled,
     PipeStopped,
 }
 
 impl TroubleKind {
     /// All kinds, in the order of the table.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::SpoolFilling,
         Self::SpoolFull,
         Self::DiskSlow,
@@ -89,6 +91,7 @@ impl TroubleKind {
         Self::CertificateExpires,
         Self::Loop,
         Self::PipeError,
+        Self::Unsampled,
         Self::PipeStopped,
     ];
 
@@ -148,7 +151,7 @@ impl TroubleKind {
                 "empty the quarantine directory, or raise [quarantine] max_bytes",
             ),
             Self::DeadLetters => {
-                ("dead-letters", "send them again or fetch them, then: ack dead-letters")
+                ("dead-letters", "REPLAY PIPE sends them; or fetch them, then: ack dead-letters")
             }
             Self::FileTooLarge => {
                 ("file-too-large", "make room for the bytes named, or raise [spool] max_bytes")
@@ -186,6 +189,9 @@ impl TroubleKind {
             Self::CertificateExpires => ("certificate-expires", "renew the certificate"),
             Self::Loop => ("loop", "set forwarding-pipe-requests=false on one pipe of the ring"),
             Self::PipeError => ("pipe-error", "correct what the pipe's message names"),
+            Self::Unsampled => {
+                ("unsampled", "divide the series among several pipes by their paths")
+            }
             Self::PipeStopped => {
                 ("pipe-stopped", "START PIPE, or DROP PIPE; or put its stanza back")
             }

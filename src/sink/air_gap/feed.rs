@@ -56,6 +56,9 @@ pub trait Feed: Send {
     /// Puts the entry that was returned last where a person finds it, with the reason: durable on
     /// return. False if that cannot be done now.
     fn put_aside(&mut self, header: &EntryHeader, why: &str) -> impl Future<Output = bool> + Send;
+
+    /// Entries that lie there now.
+    fn dead_letters(&self) -> u64;
 }
 
 /// The files of an entry, and how they came.

@@ -27,6 +27,8 @@ mod line;
 mod load;
 mod named;
 mod outgoing;
+mod replay;
+mod sampling;
 mod settings;
 mod spool_feed;
 #[cfg(test)]
@@ -42,17 +44,18 @@ use tokio::time::sleep_until;
 
 use self::builder::{Builder, transfer_of};
 use self::checking::Checking;
-pub use self::dead_letters::count as count_dead_letters;
+pub use self::dead_letters::DeadLetters;
 pub use self::feed::{Feed, StoredFile, StoredFiles};
 pub use self::filtered::Filtered;
 use self::frame_buffer::{BuildError, FrameBuffer};
 use self::line::Line;
 #[cfg(feature = "simulation")]
 pub use self::load::{Load, LoadError};
-pub use self::named::{Named, NamedFile};
+pub use self::named::{Named, NamedFile, putting_aside};
 use self::outgoing::Outgoing;
+pub use self::sampling::Sampling;
 pub use self::settings::{AirGapSettings, Packing};
-pub use self::spool_feed::{Done, Orders, SpoolFeed};
+pub use self::spool_feed::{Done, Orders, SkipError, SpoolFeed};
 use self::transfer::Transfer;
 use crate::data::Precision;
 use crate::link::sender::{Command, Event, Failure, Frame, Sender};
@@ -76,8 +79,6 @@ pub struct Parts {
     pub board: Arc<Board>,
     /// The pipe's row there.
     pub row: Arc<PipeRow>,
-    /// Entries that lie in its dead letters already.
-    pub put_aside: u64,
     /// Draws its pauses.
     pub seed: u64,
     /// `true`, or the end of it, is the order to stop.
@@ -111,7 +112,8 @@ pub struct AirGapSink<F: Feed> {
     complaining: bool,
     /// Failures of our own since the last delivery.
     own_failures: u32,
-    put_aside: u64,
+    /// Entries among its dead letters, as it was last told.
+    dead_letters: Option<u64>,
 }
 
 /// The entry that is being carried.
@@ -145,7 +147,7 @@ enum OwnTrouble {
 impl<F: Feed> AirGapSink<F> {
     /// A sink that has not begun.
     pub fn new(parts: Parts, feed: F) -> Self {
-        let Parts { pipe, settings, board, row, put_aside, seed, stop } = parts;
+        let Parts { pipe, settings, board, row, seed, stop } = parts;
         let sender = Sender::new(settings.of_sender(), seed);
         Self {
             line: Line::new(sender, settings.rate.clone(), stop),
@@ -165,13 +167,14 @@ impl<F: Feed> AirGapSink<F> {
             last_answer: None,
             complaining: false,
             own_failures: 0,
-            put_aside,
+            dead_letters: None,
         }
     }
 
     /// Carries entries until the order to stop; gives the feed back.
     pub async fn run(mut self) -> F {
         self.line.sender.greet();
+        self.tell_dead_letters("entries lie in its dead-letter directory");
         while !self.line.sender.is_stopped() {
             self.take_on(clock::now()).await;
             match self.line.sender.poll(clock::now()) {
@@ -263,7 +266,21 @@ impl<F: Feed> AirGapSink<F> {
         self.recover();
         if let Some(current) = self.current.take() {
             self.feed.advance(&current.header);
+            self.tell_dead_letters("entries lie in its dead-letter directory");
         }
+    }
+
+    /// Shows how many dead letters there are, if that has changed.
+    fn tell_dead_letters(&mut self, what: &str) {
+        let count = self.feed.dead_letters();
+        if self.dead_letters.replace(count) == Some(count) {
+            return;
+        }
+        if count == 0 {
+            return self.board.clear(TroubleKind::DeadLetters, &self.pipe);
+        }
+        let report = Report::new(TroubleKind::DeadLetters, what).about(&self.pipe);
+        self.board.raise(report.count(count), clock::wall());
     }
 
     /// The entry that is carried has a file that is not what was taken in: the far side keeps what it has
@@ -286,15 +303,12 @@ impl<F: Feed> AirGapSink<F> {
         if !self.feed.put_aside(header, why).await {
             return false;
         }
-        self.put_aside += 1;
         log::warn!(
             "event=entry_put_aside pipe={} entry={} why=\"{why}\"",
             self.pipe,
             header.sequence
         );
-        let what = format!("entry {} was put aside: {why}", header.sequence);
-        let report = Report::new(TroubleKind::DeadLetters, what).about(&self.pipe);
-        self.board.raise(report.count(self.put_aside), clock::wall());
+        self.tell_dead_letters(&format!("entry {} was put aside: {why}", header.sequence));
         self.feed.advance(header);
         true
     }

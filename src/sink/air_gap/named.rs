@@ -78,6 +78,8 @@ impl<F: Feed> Feed for Named<F> {
     }
 
     fn advance(&mut self, header: &EntryHeader) {
+        // What was sent once more is noted on the disk.
+        let _within = within(&self.board, Operation::Remember);
         self.feed.advance(header);
     }
 
@@ -87,13 +89,11 @@ impl<F: Feed> Feed for Named<F> {
 
     async fn put_aside(&mut self, header: &EntryHeader, why: &str) -> bool {
         let Self { feed, board } = self;
-        let mut putting = pin!(feed.put_aside(header, why));
-        // It lets others have their turn between two portions.
-        poll_fn(|context| {
-            let _within = within(board, Operation::PutAside);
-            putting.as_mut().poll(context)
-        })
-        .await
+        putting_aside(board, feed.put_aside(header, why)).await
+    }
+
+    fn dead_letters(&self) -> u64 {
+        self.feed.dead_letters()
     }
 }
 
@@ -110,6 +110,16 @@ impl<T: ReadAt> ReadAt for NamedFile<T> {
     fn as_bytes(&self) -> Option<&[u8]> {
         self.file.as_bytes()
     }
+}
+
+/// Names what `work` does each time that it has its turn; it lets others have theirs between two portions.
+pub async fn putting_aside<T>(board: &Board, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let _within = within(board, Operation::PutAside);
+        work.as_mut().poll(context)
+    })
+    .await
 }
 
 fn within(board: &Board, operation: Operation) -> Within<'_> {
@@ -181,7 +191,9 @@ mod tests {
             Ok(StoredFiles { request_type: 0, files: vec![file], parameters: Vec::new() })
         }
 
-        fn advance(&mut self, _: &EntryHeader) {}
+        fn advance(&mut self, _: &EntryHeader) {
+            self.look(Operation::Remember);
+        }
 
         async fn quarantine(&mut self, _: &EntryHeader, _: &str) -> bool {
             true
@@ -194,6 +206,10 @@ mod tests {
             }
             self.look(Operation::PutAside);
             true
+        }
+
+        fn dead_letters(&self) -> u64 {
+            0
         }
     }
 
@@ -231,5 +247,7 @@ mod tests {
         files[0].file.as_ref().unwrap().read_at(0, &mut []).unwrap();
         assert!(turning());
         assert!(feed.put_aside(&header(), "").await && turning());
+        feed.advance(&header());
+        assert!(turning());
     }
 }

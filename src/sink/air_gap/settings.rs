@@ -209,7 +209,12 @@ sink = { sink = "iotdb-air-gap-sink", node-urls = "g:9780,h:9781", ip = "::1", p
         let (config, findings) = config::read(input);
         assert!(!findings.has_errors(), "{findings:?}");
         let pipe = &config.pipes[0];
-        let settings = AirGapSettings::from_config(&pipe.sink, "p".to_owned(), "c", Precision::Us);
+        let settings = AirGapSettings::from_config(
+            pipe.sink.as_ref().unwrap(),
+            "p".to_owned(),
+            "c",
+            Precision::Us,
+        );
         assert_eq!(settings.node_urls.to_string(), "g:9780,h:9781,[::1]:9780");
         assert_eq!(settings.packing.compressors, [Compressor::Zstd, Compressor::Lz4]);
         assert_eq!(settings.packing.zstd_level, 7);

@@ -2,21 +2,26 @@
 //!
 //! ```text
 //!  spool thread -- synced --> SpoolFeed -- Reader --> segments and files (this thread)
-//!               <- cursor ---/        \--> dead-letter/
+//!               <- cursor ---/        \--> dead-letter/ <-- Replaying
 //! ```
+//!
+//! What is sent once more comes first; the cursor knows nothing of it.
 
 use std::fmt;
 use std::future::pending;
 use std::io;
 use std::pin::Pin;
 
+use thiserror::Error;
 use tokio::sync::watch;
 
-use super::dead_letters::DeadLetters;
+use super::dead_letters::{DeadLetters, LetterId};
 use super::feed::{Feed, StoredFile, StoredFiles};
+use super::replay::{Again, Replaying};
 use crate::data::{ReadAt, Sequence};
+use crate::pipe::{Replay, ReplayFile};
 use crate::spool::{
-    Cursor, Disk, Entry, EntryHeader, FileList, FileReader, Kind, ReadError, Reader,
+    Cursor, Disk, Entry, EntryHeader, FileList, FileReader, Kind, ListedFile, ReadError, Reader,
 };
 
 /// What a feed asks of the spool's owner.
@@ -43,24 +48,61 @@ pub struct SpoolFeed<D: Disk> {
     synced: watch::Receiver<Sequence>,
     orders: Orders,
     dead_letters: DeadLetters<D>,
-    entry: Option<Entry>,
+    /// How many there are.
+    letters: u64,
+    replaying: Option<Replaying<D>>,
+    held: Option<Held>,
     /// Payload of a file entry: its list of files.
     list: Vec<u8>,
 }
 
+/// What was returned last.
+#[derive(Debug, Clone, Copy)]
+enum Held {
+    /// The next entry of the log.
+    Next(Entry),
+    /// Something that is sent once more.
+    Again(Again),
+    /// The same, which stays where it is.
+    Kept(Again),
+}
+
+impl Held {
+    const fn header(&self) -> &EntryHeader {
+        match self {
+            Self::Next(entry) => &entry.header,
+            Self::Again(again) | Self::Kept(again) => again.header(),
+        }
+    }
+}
+
 impl<D: Disk> SpoolFeed<D> {
     /// A consumer that has come as far as `cursor` says. `synced` changes whenever there is more to read;
-    /// `pipe` names the directory of its dead letters on `disk`.
+    /// `dead_letters` are those of its pipe.
     pub fn new(
         mut reader: Reader<D>,
         cursor: Cursor,
         synced: watch::Receiver<Sequence>,
         orders: Orders,
-        (disk, pipe): (D, &str),
+        dead_letters: DeadLetters<D>,
     ) -> Self {
         reader.seek(cursor.position);
-        let dead_letters = DeadLetters::new(disk, pipe);
-        Self { reader, cursor, synced, orders, dead_letters, entry: None, list: Vec::new() }
+        let letters = dead_letters.count().unwrap_or_else(|error| {
+            log::warn!("event=dead_letters_not_counted error=\"{error}\"");
+            0
+        });
+        let (replaying, held, list) = (None, None, Vec::new());
+        Self { reader, cursor, synced, orders, dead_letters, letters, replaying, held, list }
+    }
+
+    /// Has it send something once more before it goes on, as `file` says.
+    #[must_use]
+    pub fn replaying(mut self, replay: Replay, file: ReplayFile<D>) -> Self {
+        if let Err(error) = self.dead_letters.sweep() {
+            log::warn!("event=dead_letters_not_swept error=\"{error}\"");
+        }
+        self.replaying = Some(Replaying::new(replay, file, self.reader.another()));
+        self
     }
 
     /// How far it has come.
@@ -68,47 +110,141 @@ impl<D: Disk> SpoolFeed<D> {
         &self.cursor
     }
 
-    fn entry(&self) -> Result<Entry, ReadError> {
-        self.entry.ok_or_else(|| ReadError::Disk {
-            operation: "read without an entry",
-            path: "spool".into(),
-            source: io::ErrorKind::InvalidInput.into(),
-        })
+    /// Takes one entry that waits out of the line; its cursor passes over it then. Of what is sent once more only the
+    /// next one waits.
+    ///
+    /// # Errors
+    /// [`SkipError`]; the entry waits still.
+    pub async fn skip(&mut self, sequence: Sequence) -> Result<(), SkipError> {
+        let next = self.reader.synced();
+        if self.next_again()? == Some(sequence) {
+            return self.skip_again(sequence).await;
+        }
+        if self.cursor.is_finished(sequence) {
+            return Err(SkipError::Past { sequence });
+        }
+        if sequence >= next {
+            return Err(SkipError::NotYet { sequence, next });
+        }
+        self.reader.seek(sequence);
+        let found = self.reader.next_entry()?;
+        let entry = found.filter(|entry| entry.header.sequence == sequence);
+        let entry = entry.ok_or(SkipError::Gone { sequence })?;
+        let mut cursor = self.cursor.clone();
+        if !cursor.finish(sequence) {
+            return Err(SkipError::TooMany { position: cursor.position });
+        }
+        self.held = Some(Held::Next(entry));
+        if entry.header.kind == Kind::File {
+            self.read_list(&entry.header)?;
+        }
+        self.keep(&entry.header, SKIPPED).await.map_err(SkipError::Keep)?;
+        (self.held, self.cursor) = (None, cursor);
+        Ok(())
+    }
+
+    /// What is sent next of what was said to be sent once more; none if nothing of it is there.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn next_again(&mut self) -> Result<Option<Sequence>, ReadError> {
+        let Some(replaying) = &mut self.replaying else { return Ok(None) };
+        let next = replaying.next(&self.cursor, &self.dead_letters)?;
+        Ok(next.map(|again| again.header().sequence))
+    }
+
+    async fn skip_again(&mut self, sequence: Sequence) -> Result<(), SkipError> {
+        self.hold_again()?;
+        if let Some(Held::Again(Again::Entry(entry))) = self.held {
+            if entry.header.kind == Kind::File {
+                self.read_list(&entry.header)?;
+            }
+            self.keep(&entry.header, SKIPPED).await.map_err(SkipError::Keep)?;
+        }
+        self.held = None;
+        match self.replaying.take() {
+            Some(replaying) => replaying.leave(sequence).map_err(SkipError::Keep),
+            None => Ok(()),
+        }
+    }
+
+    fn held(&self) -> Result<&Held, ReadError> {
+        self.held.as_ref().ok_or_else(|| unreadable("read without an entry"))
+    }
+
+    /// The reader of an entry of the log that is held; none of a letter.
+    fn reader_of(&self, held: &Held) -> Option<(&Reader<D>, Entry)> {
+        match held {
+            Held::Next(entry) => Some((&self.reader, *entry)),
+            Held::Again(Again::Entry(entry)) | Held::Kept(Again::Entry(entry)) => {
+                Some((self.replaying.as_ref()?.reader(), *entry))
+            }
+            Held::Again(Again::Letter(_)) | Held::Kept(Again::Letter(_)) => None,
+        }
+    }
+
+    /// Reads the payload of what is held, from `offset` on; less only at its end.
+    fn read_held(&self, offset: u32, into: &mut [u8]) -> Result<usize, ReadError> {
+        let held = self.held()?;
+        if let Some((reader, entry)) = self.reader_of(held) {
+            return reader.read_payload(&entry, offset, into);
+        }
+        let (id, offset) = (LetterId::of(held.header()), u64::from(offset));
+        let read = self.dead_letters.read_payload(id, offset, into);
+        read.map_err(|source| trouble("read", source))
+    }
+
+    fn open_held(
+        &self,
+        index: usize,
+        list: &FileList<'_>,
+        listed: &ListedFile<'_>,
+    ) -> Result<FileReader<D::File>, ReadError> {
+        let held = self.held()?;
+        if let Some((reader, entry)) = self.reader_of(held) {
+            return reader.open_file(&entry, list, index);
+        }
+        let id = LetterId::of(held.header());
+        let opened = self.dead_letters.open_file(id, index, listed);
+        let missing = ReadError::File { sequence: id.sequence, index };
+        opened.map_err(|source| trouble("open", source))?.ok_or(missing)
     }
 
     /// Reads the list of a file entry, which is a short text as a rule.
-    fn read_list(&mut self, entry: &Entry) -> Result<(), ReadError> {
-        let count = usize::try_from(entry.header.payload_bytes).unwrap_or(usize::MAX);
+    fn read_list(&mut self, header: &EntryHeader) -> Result<(), ReadError> {
+        let count = usize::try_from(header.payload_bytes).unwrap_or(usize::MAX);
         let mut list = std::mem::take(&mut self.list);
         list.resize(count, 0);
-        let read = self.reader.read_payload(entry, 0, &mut list);
+        let read = self.read_held(0, &mut list);
         self.list = list;
         read.map(|_| ())
     }
 
-    async fn keep(&self, header: &EntryHeader, why: &str) -> io::Result<()> {
-        let Some(entry) = self.entry else { return Ok(()) };
+    /// Keeps what is held as a dead letter.
+    async fn keep(&mut self, header: &EntryHeader, why: &str) -> io::Result<()> {
+        let is_new = !self.dead_letters.holds(header);
+        let fill = |offset: u64, into: &mut [u8]| {
+            let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+            self.read_held(offset, into).map_err(io::Error::other)
+        };
+        self.dead_letters.keep_payload(header, fill).await?;
         if header.kind == Kind::File {
-            self.keep_files(&entry).await?;
-        } else {
-            let fill = |offset: u64, into: &mut [u8]| {
-                let offset = u32::try_from(offset).unwrap_or(u32::MAX);
-                self.reader.read_payload(&entry, offset, into).map_err(io::Error::other)
-            };
-            self.dead_letters.keep_payload(header, fill).await?;
+            self.keep_files(header).await?;
         }
-        self.dead_letters.keep_reason(header, why).await
+        self.dead_letters.keep_reason(header, why).await?;
+        self.letters += u64::from(is_new);
+        Ok(())
     }
 
-    /// Keeps what is left of the files of an entry.
-    async fn keep_files(&self, entry: &Entry) -> io::Result<()> {
+    /// Keeps what is left of the files of an entry, whose list was read.
+    async fn keep_files(&self, header: &EntryHeader) -> io::Result<()> {
         let Some(list) = FileList::parse(&self.list) else { return Ok(()) };
         for (index, listed) in list.files().enumerate() {
             let Some(name) = listed.name else { continue };
-            match self.reader.open_file(entry, &list, index) {
+            match self.open_held(index, &list, &listed) {
                 Ok(file) => {
                     let fill = |offset: u64, into: &mut [u8]| file.read_at(offset, into);
-                    self.dead_letters.keep_file(&entry.header, index, name, fill).await?;
+                    self.dead_letters.keep_file(header, index, name, fill).await?;
                 }
                 Err(ReadError::File { .. }) => {}
                 Err(error) => return Err(io::Error::other(error)),
@@ -116,19 +252,54 @@ impl<D: Disk> SpoolFeed<D> {
         }
         Ok(())
     }
+
+    /// What is sent once more, before anything else.
+    fn hold_again(&mut self) -> Result<(), ReadError> {
+        let Some(replaying) = &mut self.replaying else { return Ok(()) };
+        match replaying.next(&self.cursor, &self.dead_letters)? {
+            Some(again) => self.held = Some(Held::Again(again)),
+            None => {
+                if let Some(done) = self.replaying.take() {
+                    done.end();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was sent once more is done with, and a letter goes unless it stays.
+    fn pass(&mut self, again: &Again, stays: bool) {
+        if let Some(replaying) = &mut self.replaying {
+            replaying.pass(again);
+        }
+        let Again::Letter(header) = again else { return };
+        if stays {
+            return;
+        }
+        match self.dead_letters.remove(LetterId::of(header)) {
+            Ok(()) => self.letters = self.letters.saturating_sub(1),
+            Err(error) => {
+                let sequence = header.sequence;
+                log::warn!("event=dead_letter_not_removed entry={sequence} error=\"{error}\"");
+            }
+        }
+    }
 }
 
 impl<D: Disk> Feed for SpoolFeed<D> {
     type File = FileReader<D::File>;
 
     fn next_entry(&mut self) -> Result<Option<EntryHeader>, ReadError> {
-        while self.entry.is_none() {
+        if self.held.is_none() {
+            self.hold_again()?;
+        }
+        while self.held.is_none() {
             let Some(entry) = self.reader.next_entry()? else { return Ok(None) };
             if !self.cursor.is_finished(entry.header.sequence) {
-                self.entry = Some(entry);
+                self.held = Some(Held::Next(entry));
             }
         }
-        Ok(self.entry.map(|entry| entry.header))
+        Ok(self.held.map(|held| *held.header()))
     }
 
     async fn changed(&mut self) {
@@ -139,15 +310,10 @@ impl<D: Disk> Feed for SpoolFeed<D> {
     }
 
     fn read_payload(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
-        let entry = self.entry()?;
         let wanted = into.len();
-        match self.reader.read_payload(&entry, 0, into)? {
+        match self.read_held(0, into)? {
             got if got == wanted => Ok(()),
-            _ => Err(ReadError::Disk {
-                operation: "read a payload that ends early",
-                path: "spool".into(),
-                source: io::ErrorKind::UnexpectedEof.into(),
-            }),
+            _ => Err(unreadable("read a payload that ends early")),
         }
     }
 
@@ -156,15 +322,14 @@ impl<D: Disk> Feed for SpoolFeed<D> {
     }
 
     fn open_files(&mut self) -> Result<StoredFiles<Self::File>, ReadError> {
-        let entry = self.entry()?;
-        self.read_list(&entry)?;
-        let sequence = entry.header.sequence;
-        let missing = ReadError::File { sequence, index: 0 };
+        let header = *self.held()?.header();
+        self.read_list(&header)?;
+        let missing = ReadError::File { sequence: header.sequence, index: 0 };
         let list = FileList::parse(&self.list).ok_or(missing)?;
         let mut files = Vec::new();
         for (index, listed) in list.files().enumerate() {
             let file = match listed.name {
-                Some(_) => Some(self.reader.open_file(&entry, &list, index)?),
+                Some(_) => Some(self.open_held(index, &list, &listed)?),
                 None => None,
             };
             let name = listed.name.map(str::to_owned);
@@ -178,10 +343,13 @@ impl<D: Disk> Feed for SpoolFeed<D> {
     }
 
     fn pass_over(&mut self, header: &EntryHeader) {
-        self.entry = None;
-        self.cursor.position = self.cursor.position.max(header.sequence.next());
-        let position = self.cursor.position;
-        self.cursor.finished.retain(|(_, last)| *last >= position);
+        match self.held.take() {
+            // Nothing of a letter was sent: it stays.
+            Some(Held::Again(again) | Held::Kept(again)) => self.pass(&again, true),
+            Some(Held::Next(_)) | None => {
+                self.cursor.raise(header.sequence.next());
+            }
+        }
     }
 
     fn tell_passed(&mut self) {
@@ -189,16 +357,38 @@ impl<D: Disk> Feed for SpoolFeed<D> {
     }
 
     fn advance(&mut self, header: &EntryHeader) {
+        if let Some(Held::Again(again)) = self.held {
+            self.held = None;
+            return self.pass(&again, false);
+        }
         self.pass_over(header);
         self.tell_passed();
     }
 
     async fn quarantine(&mut self, header: &EntryHeader, why: &str) -> bool {
-        (self.orders.quarantine)(header.sequence, why.to_owned()).await
+        let moved = match self.held {
+            // A letter stays where a person looks for it.
+            Some(Held::Again(Again::Letter(_)) | Held::Kept(Again::Letter(_))) => true,
+            _ => (self.orders.quarantine)(header.sequence, why.to_owned()).await,
+        };
+        if let Some(Held::Again(again)) = self.held {
+            self.held = Some(Held::Kept(again));
+            // What was released meanwhile is gone.
+            return true;
+        }
+        moved
     }
 
     async fn put_aside(&mut self, header: &EntryHeader, why: &str) -> bool {
-        match self.keep(header, why).await {
+        if let Some(Held::Again(again)) = self.held {
+            self.held = Some(Held::Kept(again));
+        }
+        if let Some(Held::Kept(Again::Letter(_))) = self.held {
+            return true;
+        }
+        // As it was taken in, whatever part of it was sent.
+        let header = self.held.map_or(*header, |held| *held.header());
+        match self.keep(&header, why).await {
             Ok(()) => true,
             Err(error) => {
                 log::error!("event=not_put_aside entry={} error=\"{error}\"", header.sequence);
@@ -206,6 +396,60 @@ impl<D: Disk> Feed for SpoolFeed<D> {
             }
         }
     }
+
+    fn dead_letters(&self) -> u64 {
+        self.letters
+    }
+}
+
+/// Why an entry was not skipped.
+#[derive(Debug, Error)]
+pub enum SkipError {
+    /// The pipe is done with it.
+    #[error("entry {sequence} does not wait: it was sent, or skipped before")]
+    Past {
+        /// The entry.
+        sequence: Sequence,
+    },
+    /// Nothing has come under this number.
+    #[error("there is no entry {sequence}: the next one to come is {next}")]
+    NotYet {
+        /// The entry.
+        sequence: Sequence,
+        /// The next one.
+        next: Sequence,
+    },
+    /// It was damaged, or given up: no pipe stops at it.
+    #[error("entry {sequence} is not there any more, and keeps nothing from being sent")]
+    Gone {
+        /// The entry.
+        sequence: Sequence,
+    },
+    /// The cursor notes no more gaps.
+    #[error(
+        "too many entries were skipped behind entry {position}, which still waits: skip that first"
+    )]
+    TooMany {
+        /// The first that waits.
+        position: Sequence,
+    },
+    /// It cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// It cannot be put among the dead letters.
+    #[error("it cannot be kept as a dead letter: {0}")]
+    Keep(io::Error),
+}
+
+/// Why an entry lies among the dead letters that a person has skipped.
+const SKIPPED: &str = "SKIP PIPE";
+
+fn unreadable(operation: &'static str) -> ReadError {
+    ReadError::Disk { operation, path: "spool".into(), source: io::ErrorKind::InvalidInput.into() }
+}
+
+fn trouble(operation: &'static str, source: io::Error) -> ReadError {
+    ReadError::Disk { operation, path: "dead-letter".into(), source }
 }
 
 impl<D: Disk> fmt::Debug for SpoolFeed<D> {

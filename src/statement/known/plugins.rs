@@ -34,7 +34,16 @@ pub enum Plugin {
 impl Plugin {
     /// Whether pipes can run with it.
     pub const fn is_in_this_build(self) -> bool {
-        matches!(self, Self::IotdbSource | Self::DoNothingProcessor | Self::AirGap)
+        matches!(
+            self,
+            Self::IotdbSource
+                | Self::DoNothingProcessor
+                | Self::TumblingTime
+                | Self::SwingingDoor
+                | Self::ChangingValue
+                | Self::AirGap
+                | Self::DoNothingSink
+        )
     }
 
     /// Which part of a pipe it can be.

@@ -1,6 +1,6 @@
 //! Attributes of processors (`PipeProcessorConstant`).
 
-use super::{Here, INERT, Kind, Row};
+use super::{Here, Kind, Row};
 use crate::statement::known::Plugin;
 
 const SAMPLING: &[Plugin] = &[Plugin::TumblingTime, Plugin::SwingingDoor, Plugin::ChangingValue];
@@ -8,6 +8,9 @@ const SECONDS: Kind = Kind::Whole { min: 1, max: i64::MAX, expected: "seconds fr
 const BYTES: Kind = Kind::Whole { min: 1, max: i64::MAX, expected: "bytes from 1 on" };
 const DEVIATION: Kind = Kind::Decimal { min: 0.0, expected: "a number from 0 on" };
 const INTERVAL: Kind = Kind::Whole { min: 0, max: i64::MAX, expected: "a time from 0 on" };
+const FILES: &str = "sampling of files is not in this build: they are sent as they are";
+const MEMORY: &str =
+    "has no effect: 16384 series of a pipe are sampled, in 2 MiB; points of others are all sent";
 const LONGEST: &str = "9223372036854775807";
 
 const fn row(key: &'static str, of: &'static [Plugin], kind: Kind, default: &'static str) -> Row {
@@ -33,13 +36,16 @@ pub(super) const ROWS: &[Row] = &[
     row("changing-value.compression-deviation", &[Plugin::ChangingValue], DEVIATION, "0"),
     row("changing-value.min-time-interval", &[Plugin::ChangingValue], INTERVAL, "0"),
     row("changing-value.max-time-interval", &[Plugin::ChangingValue], INTERVAL, LONGEST),
-    row("down-sampling.split-file", SAMPLING, Kind::Flag, "false"),
+    Row {
+        here: Here::Missing(&["false"], FILES),
+        ..row("down-sampling.split-file", SAMPLING, Kind::Flag, "false")
+    },
     Row {
         key: "down-sampling.memory-limit-in-bytes",
         aliases: &[],
         of: SAMPLING,
         kind: BYTES,
         default: "16777216",
-        here: Here::Inert(INERT, &["16777216"]),
+        here: Here::Inert(MEMORY, &["16777216"]),
     },
 ];

@@ -106,9 +106,20 @@ impl Site {
         self.node.number("/spool/next_sequence").unwrap()
     }
 
+    /// A sink to a port where nobody listens.
+    pub const NOBODY: &str =
+        "with sink ('sink'='iotdb-air-gap-sink','sink.ip'='127.0.0.1','sink.port'='1')";
+
     /// Waits until it has taken so many.
     pub fn wait_taken(&self, count: u64) {
         wait::until("entries on the far side", SOON, || self.taken() == count).unwrap();
+    }
+
+    /// The kinds of trouble that it tells of.
+    pub fn troubles(&self) -> Vec<String> {
+        let status = self.node.status().unwrap();
+        let kinds = status.get("trouble").and_then(Value::as_array).into_iter().flatten();
+        kinds.filter_map(|one| one.get("kind")?.as_str().map(str::to_owned)).collect()
     }
 
     /// One cell of the only pipe of that name.

@@ -242,3 +242,121 @@ fn statements_come_from_files_and_standard_input_and_end_at_the_first_failure() 
     let (is_success, _, said) = inner.sql_command(&[]);
     assert!(!is_success && said.contains("there is no statement"), "{said}");
 }
+
+/// A pipe to nobody with three entries that wait: the number of the first.
+fn waiting(inner: &Site) -> u64 {
+    inner.done(&format!("create pipe p {}", Site::NOBODY));
+    let first = inner.taken();
+    (1..=3).for_each(|at| inner.take(at));
+    first
+}
+
+fn point_at(inner: &Site, outer: &Site) {
+    let (ip, port) = (outer.gate.ip(), outer.gate.port());
+    inner.done(&format!("alter pipe p modify sink ('sink.ip'='{ip}','sink.port'='{port}')"));
+}
+
+#[test]
+fn b_07_a_skipped_entry_waits_among_the_dead_letters_until_it_is_replayed() {
+    let (mut inner, outer) = (Site::inner(), Site::outer());
+    let first = waiting(&inner);
+    let next = outer.taken();
+    inner.done(&format!("skip pipe p entry {first}"));
+    inner.kill_and_restart();
+    assert_eq!(inner.cell("p", "RemainingEventCount"), "2");
+    let is_shown = || inner.troubles().iter().any(|kind| kind == "dead-letters");
+    wait::until("trouble about a dead letter", SOON, is_shown).unwrap();
+    point_at(&inner, &outer);
+    outer.wait_taken(next + 2);
+    inner.done(&format!("stop pipe p; replay pipe p from {first} to {first}"));
+    inner.kill_and_restart();
+    assert_eq!(outer.taken(), next + 2, "a pipe that rests replays nothing");
+    inner.done("start pipe p");
+    outer.wait_taken(next + 3);
+    let is_gone = || inner.troubles().iter().all(|kind| kind != "dead-letters");
+    wait::until("the trouble to end", SOON, is_gone).unwrap();
+}
+
+#[test]
+fn b_07_skip_and_replay_say_what_cannot_be() {
+    let inner = Site::inner();
+    let first = waiting(&inner);
+    for (text, message) in [
+        (
+            format!("skip pipe p entry {}", first + 3),
+            format!(
+                "Failed to skip entry {n} of pipe p: there is no entry {n}: the next one to come is {n}",
+                n = first + 3
+            ),
+        ),
+        (
+            format!("replay pipe p from {first} to {}", first + 9),
+            format!(
+                "Failed to replay {first} to {} of pipe p: there is neither a dead letter nor an entry that the pipe has sent",
+                first + 9
+            ),
+        ),
+        (
+            "skip pipe q entry 1".to_owned(),
+            "Failed to skip an entry of pipe q, the pipe does not exist".to_owned(),
+        ),
+        (
+            "replay pipe q from 1 to 1".to_owned(),
+            "Failed to replay entries of pipe q, the pipe does not exist".to_owned(),
+        ),
+    ] {
+        let answer = inner.sql(&text);
+        assert_eq!((answer.code(), answer.message()), (1107, message.as_str()));
+    }
+}
+
+#[test]
+fn b_07_a_dropped_pipe_replays_nothing() {
+    let (inner, outer) = (Site::inner(), Site::outer());
+    let first = waiting(&inner);
+    let next = outer.taken();
+    inner.done(&format!(
+        "skip pipe p entry {first}; replay pipe p from {first} to {first}; drop pipe p"
+    ));
+    inner.done(&format!("create pipe p {}", to(outer.gate)));
+    // Nothing was freed with the last pipe, so all three come once, of which none twice.
+    outer.wait_taken(next + 3);
+    let is_shown = || inner.troubles().iter().any(|kind| kind == "dead-letters");
+    wait::until("the dead letter to be there still", SOON, is_shown).unwrap();
+}
+
+#[test]
+fn a_36_do_nothing_sink_discards_and_its_progress_advances() {
+    let mut inner = Site::inner();
+    inner.done("create pipe p with sink ('sink'='DO-NOTHING-SINK')");
+    assert_eq!(inner.cell("p", "State"), "RUNNING");
+    inner.take(1);
+    inner.take(2);
+    let is_done = |inner: &Site| inner.cell("p", "RemainingEventCount") == "0";
+    wait::until("all to be taken", SOON, || is_done(&inner)).unwrap();
+    inner.done("stop pipe p");
+    inner.take(3);
+    inner.kill_and_restart();
+    // What was taken just before the kill may be taken again.
+    assert_ne!(inner.cell("p", "RemainingEventCount"), "0");
+    inner.done("start pipe p");
+    wait::until("the last one to be taken", SOON, || is_done(&inner)).unwrap();
+}
+
+#[test]
+fn b_08_sampling_leaves_points_out_before_the_gate() {
+    let (inner, outer) = (Site::inner(), Site::outer());
+    let sampled = "with processor ('processor'='tumbling-time-sampling-processor','tumbling-time.interval-seconds'='3600')";
+    inner.done(&format!("create pipe p {sampled} {}", to(outer.gate)));
+    let next = outer.taken();
+    // Points of a few seconds: of the first tablet one point stays, of the second none, of the third one.
+    inner.take(1);
+    inner.take(60);
+    inner.take(7200);
+    outer.wait_taken(next + 2);
+    let is_done = || inner.cell("p", "RemainingEventCount") == "0";
+    wait::until("the pipe to be done", SOON, is_done).unwrap();
+    assert_eq!(outer.taken(), next + 2);
+    let (sent, taken) = ("/pipes/0/sent_bytes", "/intakes/0/accepted_bytes");
+    assert!(inner.node.number(sent).unwrap() < inner.node.number(taken).unwrap() / 10);
+}

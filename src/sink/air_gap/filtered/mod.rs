@@ -212,4 +212,8 @@ impl<F: Feed> Feed for Filtered<F> {
     fn put_aside(&mut self, header: &EntryHeader, why: &str) -> impl Future<Output = bool> + Send {
         self.feed.put_aside(header, why)
     }
+
+    fn dead_letters(&self) -> u64 {
+        self.feed.dead_letters()
+    }
 }

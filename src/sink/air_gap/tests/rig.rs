@@ -197,6 +197,10 @@ impl Feed for Shelves {
         self.shelf.lock().unwrap().put_aside.push((header.sequence.0, why.to_owned()));
         true
     }
+
+    fn dead_letters(&self) -> u64 {
+        self.shelf.lock().unwrap().put_aside.len() as u64
+    }
 }
 
 // The far side.
@@ -366,7 +370,6 @@ impl<F: Feed + 'static> Running<F> {
         let (stop, stopped) = watch::channel(false);
         let parts = Parts {
             pipe: "p".to_owned(),
-            put_aside: 0,
             settings,
             board: Arc::clone(&board),
             row: Arc::clone(&row),

@@ -13,15 +13,19 @@ use crate::spool::{
 
 const ARRIVAL: Arrival = Arrival { wall_ms: 1, trusted: true };
 
-struct Bench {
-    disk: SimDisk,
+pub(super) struct Bench {
+    pub(super) disk: SimDisk,
     spool: Arc<Mutex<Spool<SimDisk>>>,
     synced: watch::Sender<Sequence>,
 }
 
 impl Bench {
-    fn new() -> Self {
-        let disk = SimDisk::new(7, 1 << 30);
+    pub(super) fn new() -> Self {
+        Self::on(SimDisk::new(7, 1 << 30))
+    }
+
+    /// What a spool on this disk has.
+    pub(super) fn on(disk: SimDisk) -> Self {
         let settings =
             Settings { segment_bytes: 1 << 21, max_bytes: 1 << 29, ..Settings::default() };
         let (spool, _) = Spool::open(disk.clone(), settings, clock::now(), 1).unwrap();
@@ -29,11 +33,11 @@ impl Bench {
         Self { disk, spool: Arc::new(Mutex::new(spool)), synced }
     }
 
-    fn spool(&self) -> MutexGuard<'_, Spool<SimDisk>> {
+    pub(super) fn spool(&self) -> MutexGuard<'_, Spool<SimDisk>> {
         self.spool.lock().unwrap()
     }
 
-    fn append(&self, payload: &[u8]) -> Sequence {
+    pub(super) fn append(&self, payload: &[u8]) -> Sequence {
         let source = Source::Own;
         let entry = NewEntry {
             kind: Kind::Tablet,
@@ -48,7 +52,12 @@ impl Bench {
     }
 
     /// Seals files, as a peer's if it has an identity.
-    fn seal(&self, source: Source, request_type: u16, files: &[(&str, &[u8])]) -> Sequence {
+    pub(super) fn seal(
+        &self,
+        source: Source,
+        request_type: u16,
+        files: &[(&str, &[u8])],
+    ) -> Sequence {
         let sealed: Vec<_> = files
             .iter()
             .map(|(name, bytes)| {
@@ -80,13 +89,18 @@ impl Bench {
     }
 
     /// A feed from the start, and where its cursor goes.
-    fn feed(&self) -> (SpoolFeed<SimDisk>, watch::Receiver<Cursor>) {
-        let start = Cursor::at(Sequence(1));
+    pub(super) fn feed(&self) -> (SpoolFeed<SimDisk>, watch::Receiver<Cursor>) {
+        self.feed_from(Cursor::at(Sequence(1)))
+    }
+
+    /// The same from a cursor on.
+    pub(super) fn feed_from(&self, start: Cursor) -> (SpoolFeed<SimDisk>, watch::Receiver<Cursor>) {
         let (told, cursor) = watch::channel(start.clone());
         let reader = self.spool().reader(start.position);
         let synced = self.synced.subscribe();
         let orders = self.orders(told);
-        (SpoolFeed::new(reader, start, synced, orders, (self.disk.clone(), "p/1")), cursor)
+        let dead = DeadLetters::new(self.disk.clone(), "p/1");
+        (SpoolFeed::new(reader, start, synced, orders, dead), cursor)
     }
 
     fn orders(&self, told: watch::Sender<Cursor>) -> Orders {
@@ -145,8 +159,8 @@ async fn finished_ranges_of_a_cursor_are_not_sent_again() {
         let (told, _) = watch::channel(cursor.clone());
         drop(feed);
         let (synced, orders) = (bench.synced.subscribe(), bench.orders(told));
-        let disk = (bench.disk.clone(), "p");
-        SpoolFeed::new(bench.spool().reader(Sequence(1)), cursor, synced, orders, disk)
+        let dead = DeadLetters::new(bench.disk.clone(), "p");
+        SpoolFeed::new(bench.spool().reader(Sequence(1)), cursor, synced, orders, dead)
     };
     let running = Running::with_feed(&[far.port], feed, |_| ());
     running.until(|_| far.frames().len() == 3).await;
@@ -168,15 +182,22 @@ async fn what_is_put_aside_lies_in_the_dead_letters_with_its_reason() {
     cursor.wait_for(|cursor| cursor.position > last).await.unwrap();
     running.stop().await;
     bench.disk.crash();
-    let kept = |name: &str| {
-        let path = Path::new("dead-letter/p_1").join(name);
-        bench.disk.contents(&path).unwrap_or_else(|| panic!("{name} is not there"))
+    let kept = |begin: &str, end: &str| {
+        let is_meant = |path: &Path| {
+            let path = path.to_string_lossy();
+            path.starts_with(&format!("dead-letter/p%2f1/{begin}-")) && path.ends_with(end)
+        };
+        let found = bench.disk.files().into_iter().find(|(path, _)| is_meant(path));
+        let (path, _) = found.unwrap_or_else(|| panic!("{begin} {end} is not there"));
+        bench.disk.contents(&path).unwrap()
     };
-    assert!(kept("00000000000000000001.payload").starts_with(b"\x01\0\x02refused\0\0\0\x38P1:"));
-    assert_eq!(kept("00000000000000000002-0-half.tsfile"), ts_file()[..999]);
-    let why = String::from_utf8(kept("00000000000000000001.why")).unwrap();
+    assert!(
+        kept("00000000000000000001", ".payload").starts_with(b"\x01\0\x02refused\0\0\0\x38P1:")
+    );
+    assert_eq!(kept("00000000000000000002", "-0-half.tsfile"), ts_file()[..999]);
+    let why = String::from_utf8(kept("00000000000000000001", ".why")).unwrap();
     assert!(why.contains("refused it for too long") && why.contains("identity P1:"), "{why}");
-    let why = String::from_utf8(kept("00000000000000000002.why")).unwrap();
+    let why = String::from_utf8(kept("00000000000000000002", ".why")).unwrap();
     assert!(why.contains("not a whole TsFile"), "{why}");
 }
 

@@ -1,0 +1,159 @@
+//! What is skipped and sent once more, on a simulated disk.
+
+use std::path::Path;
+
+use super::rig::{FarSide, OK, Running, Seen, ts_file};
+use super::spool::Bench;
+use super::*;
+use crate::data::Sequence;
+use crate::pipe::{Replay, ReplayFile};
+use crate::spool::{Cursor, Disk, SimDisk, Source};
+
+const PIPE: &str = "p/1";
+
+fn order(bench: &Bench, next: u64, last: u64) -> (Replay, ReplayFile<SimDisk>) {
+    bench.disk.create_dir(Path::new("pipes")).unwrap();
+    let replay = Replay { next: Sequence(next), last: Sequence(last) };
+    let file = ReplayFile::new(bench.disk.clone(), PIPE);
+    file.keep(replay).unwrap();
+    (replay, file)
+}
+
+fn letters(bench: &Bench) -> usize {
+    let files = bench.disk.files();
+    files.iter().filter(|(path, _)| path.starts_with("dead-letter")).count()
+}
+
+/// Three tablets and a file: the second tablet and the file were skipped, the rest was sent.
+async fn skipped() -> (Bench, Cursor) {
+    Box::pin(skip_two()).await
+}
+
+async fn skip_two() -> (Bench, Cursor) {
+    let bench = Bench::new();
+    for name in [b"\x01\0\x02a", b"\x01\0\x02b", b"\x01\0\x02c"] {
+        bench.append(name);
+    }
+    bench.seal(Source::Own, 0, &[("y.tsfile.mods2", b"mods"), ("y.tsfile", ts_file())]);
+    let (mut feed, _) = bench.feed();
+    feed.skip(Sequence(2)).await.unwrap();
+    feed.skip(Sequence(4)).await.unwrap();
+    let (mut feed, _) = bench.feed_from(feed.cursor().clone());
+    assert_eq!(feed.dead_letters(), 2);
+    let mut sent = Vec::new();
+    while let Some(header) = feed.next_entry().unwrap() {
+        sent.push(header.sequence.0);
+        feed.advance(&header);
+    }
+    assert_eq!((sent, feed.cursor().position), (vec![1, 3], Sequence(5)));
+    (bench, feed.cursor().clone())
+}
+
+#[tokio::test]
+async fn what_was_skipped_crosses_with_a_replay_and_its_letters_go() {
+    let far = FarSide::new(|_, _, _| OK).await;
+    let (bench, cursor) = skipped().await;
+    bench.disk.crash();
+    let (replay, file) = order(&bench, 2, 4);
+    let (feed, told) = bench.feed_from(cursor.clone());
+    let feed = feed.replaying(replay, file.clone());
+    let running = Running::with_feed(&[far.port], feed, |_| ());
+    running.until(|_| file.read().unwrap().is_none()).await;
+    assert_eq!(running.board.troubles.all(), [], "there are no dead letters any more");
+    running.stop().await;
+    let frames = far.frames();
+    let codes: Vec<_> = frames[1..].iter().map(Seen::code).collect();
+    assert_eq!(codes, [2, 2, 8, 8, 9]);
+    let sent: Vec<_> = frames[1..3].iter().map(|seen| seen.payload[3]).collect();
+    assert_eq!(sent, [b'b', b'c'], "a letter, and what the log still has");
+    assert!(frames[1].payload.len() > 60, "with its identity");
+    assert_eq!(letters(&bench), 0);
+    assert_eq!(told.borrow().position, cursor.position, "the cursor knows nothing of it");
+}
+
+#[tokio::test]
+async fn a_letter_stays_that_is_put_aside_once_more_and_one_that_waits_is_skipped() {
+    let (bench, cursor) = skipped().await;
+    let before = letters(&bench);
+    let (replay, file) = order(&bench, 1, 9);
+    let feed = || bench.feed_from(cursor.clone()).0.replaying(replay, file.clone());
+    let mut first = feed();
+    let header = first.next_entry().unwrap().unwrap();
+    assert_eq!(header.sequence, Sequence(1), "an entry of the log");
+    assert!(first.put_aside(&header, "no").await);
+    first.advance(&header);
+    assert_eq!(first.dead_letters(), 3);
+    let header = first.next_entry().unwrap().unwrap();
+    assert!(first.put_aside(&header, "no").await, "a letter");
+    first.advance(&header);
+    assert_eq!((first.dead_letters(), letters(&bench)), (3, before + 3));
+    // Only what comes next can be skipped.
+    let mut second = feed();
+    let error = second.skip(Sequence(3)).await.unwrap_err();
+    assert_eq!(error.to_string(), "entry 3 does not wait: it was sent, or skipped before");
+    second.skip(Sequence(1)).await.unwrap();
+    assert_eq!(file.read().unwrap(), Some(Replay { next: Sequence(2), ..replay }));
+    assert_eq!(letters(&bench), before + 3, "it was one before");
+}
+
+#[tokio::test]
+async fn what_cannot_be_skipped_is_told() {
+    let (bench, cursor) = skipped().await;
+    let (mut feed, _) = bench.feed_from(cursor);
+    let error = feed.skip(Sequence(5)).await.unwrap_err();
+    assert_eq!(error.to_string(), "there is no entry 5: the next one to come is 5");
+    let error = feed.skip(Sequence(4)).await.unwrap_err();
+    assert_eq!(error.to_string(), "entry 4 does not wait: it was sent, or skipped before");
+}
+
+#[tokio::test]
+async fn letters_of_an_earlier_spool_are_not_replaced_and_cross_too() {
+    let disk = skipped().await.0.disk;
+    let kept: Vec<_> = disk.files().into_iter().map(|(path, _)| path).collect();
+    let gone = kept.iter().filter(|path| path.starts_with("spool"));
+    gone.for_each(|path| disk.remove(path).unwrap());
+    let bench = Bench::on(disk);
+    bench.append(b"\x01\0\x02x");
+    bench.append(b"\x01\0\x02y");
+    let (mut feed, _) = bench.feed();
+    feed.skip(Sequence(2)).await.unwrap();
+    assert_eq!(feed.dead_letters(), 3);
+    let (replay, file) = order(&bench, 2, 2);
+    let (feed, _) = bench.feed_from(Cursor::at(Sequence(3)));
+    let mut feed = feed.replaying(replay, file);
+    let mut sent = Vec::new();
+    while let Some(header) = feed.next_entry().unwrap() {
+        let mut payload = vec![0; header.payload_bytes as usize];
+        feed.read_payload(&mut payload).unwrap();
+        sent.push(payload[3]);
+        feed.advance(&header);
+    }
+    sent.sort_unstable();
+    assert_eq!(sent, [b'b', b'y']);
+}
+
+#[tokio::test]
+async fn a_crash_at_any_call_of_a_removal_leaves_no_letter_that_cannot_be_sent() {
+    for call in 0.. {
+        let (bench, cursor) = skipped().await;
+        let (replay, file) = order(&bench, 4, 4);
+        let mut feed = bench.feed_from(cursor.clone()).0.replaying(replay, file.clone());
+        let header = feed.next_entry().unwrap().unwrap();
+        bench.disk.schedule(call, crate::spool::Fault::Io, true);
+        feed.advance(&header);
+        let is_over = feed.dead_letters() == 1;
+        bench.disk.heal();
+        bench.disk.crash();
+        let mut feed = bench.feed_from(cursor).0.replaying(replay, file);
+        if feed.dead_letters() == 2 {
+            assert!(feed.next_entry().unwrap().is_some(), "{call}");
+            let names: Vec<_> = feed.open_files().unwrap().files.into_iter().collect();
+            assert_eq!(names.len(), 2, "{call}");
+        } else {
+            assert_eq!(letters(&bench), 3, "{call}: only what the first letter is of");
+        }
+        if is_over {
+            break;
+        }
+    }
+}
