@@ -79,6 +79,11 @@ impl Matcher {
         Self { include: compiled(include), exclude: compiled(exclude), known: Vec::new() }
     }
 
+    /// Of all series.
+    pub fn everything() -> Self {
+        Self::of_paths(&[], &[])
+    }
+
     /// Of paths with wildcards; without `include` of all.
     pub fn of_paths(include: &[String], exclude: &[String]) -> Self {
         let patterns = |paths: &[String]| -> Vec<Pattern> {

@@ -39,14 +39,15 @@ pub struct DoNothingSink<F> {
 }
 
 impl<F: Feed> DoNothingSink<F> {
-    /// Takes entries until the order to stop.
-    pub async fn run(mut self) {
+    /// Takes entries until the order to stop, or until the feed is over: returns whether it is.
+    pub async fn run(mut self) -> bool {
         let mut stop = self.stop.clone();
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => {}
             () = self.take() => {}
         }
+        self.feed.is_over()
     }
 
     async fn take(&mut self) {
@@ -55,6 +56,7 @@ impl<F: Feed> DoNothingSink<F> {
             let taken = self.take_turn();
             self.tell(taken.as_ref().err(), &mut fails);
             match taken {
+                Ok(true) if self.feed.is_over() => return,
                 Ok(true) => self.feed.changed().await,
                 Ok(false) => yield_now().await,
                 Err(_) => sleep(PAUSE).await,

@@ -3,6 +3,7 @@
 //! ```text
 //!  control socket -- Command --+
 //!  SIGHUP -- stanzas ----------+--> Pipes <-- an error's pause is over
+//!  a pipe has sent all of it ---+
 //!  the node stops -------------+
 //! ```
 
@@ -80,6 +81,7 @@ async fn run<D: Disk>(
                     let _unheard = reply.send(released::answer(&mut pipes).await).is_err();
                 }
             },
+            Some(name) = pipes.next_over() => pipes.end(&name).await,
             () = due(retry) => pipes.retry().await,
         }
     }

@@ -17,13 +17,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc;
 use tokio::time;
 
+use super::book::not_kept;
 use super::plan::{Plan, Run};
 use super::{Book, Place, Running, Surroundings, leave, seed, show_orphans, start};
 use crate::config::PipeConfig;
 use crate::keep::spool_handle::Ended;
-use crate::limits::{PIPE_RETRY_FIRST, PIPE_RETRY_MAX, PIPE_STOP_MAX, STOP_ANSWER_MAX};
+use crate::limits::{PIPE_RETRY_FIRST, PIPE_RETRY_MAX, PIPE_STOP_MAX, PIPES_MAX, STOP_ANSWER_MAX};
 use crate::link::backoff::Backoff;
 use crate::node::NodeError;
 use crate::ops::board::{PipeRow, PipeState, Report, SpoolState, TroubleKind};
@@ -42,6 +44,8 @@ pub(in crate::node) struct Pipes<D: Disk> {
     pub(super) book: Book<D>,
     list: Vec<One>,
     shared: Shared,
+    /// Names of pipes that ended by themselves, and who tells them.
+    over: (mpsc::Sender<String>, mpsc::Receiver<String>),
 }
 
 /// A pipe that has its place.
@@ -90,7 +94,8 @@ impl<D: Disk> Pipes<D> {
         book: Book<D>,
         places: Vec<(Pipe, Place<D>)>,
     ) -> Self {
-        let mut pipes = Self { around, book, list: Vec::new(), shared: Shared::default() };
+        let (list, shared, over) = (Vec::new(), Shared::default(), mpsc::channel(PIPES_MAX));
+        let mut pipes = Self { around, book, list, shared, over };
         for (pipe, place) in places {
             pipes.stand(&pipe, place, new_backoff());
         }
@@ -237,7 +242,8 @@ impl<D: Disk> Pipes<D> {
             (Desired::Running, Ok(Run { source, processor, drain })) => {
                 let filter = Filter::new(&source, self.birthplace(pipe));
                 let through = (filter, processor, &drain);
-                match start(name, through, place, Arc::clone(&row), &self.around) {
+                let over = self.over.0.clone();
+                match start(name, through, place, (Arc::clone(&row), over), &self.around) {
                     Ok(running) => {
                         one.running = Some(running);
                         None
@@ -278,6 +284,32 @@ impl<D: Disk> Pipes<D> {
             }
         }
         self.list.push(one);
+    }
+
+    /// The name of the next pipe that has ended by itself.
+    pub(super) async fn next_over(&mut self) -> Option<String> {
+        self.over.1.recv().await
+    }
+
+    /// A pipe has sent all that it was for: it goes, unless another one has its name by now.
+    pub(super) async fn end(&mut self, name: &str) {
+        let has_ended = |one: &&One| {
+            one.name.as_str() == name
+                && one.running.as_ref().is_some_and(|running| running.task.is_finished())
+        };
+        let Some(name) = self.list.iter().find(has_ended).map(|one| one.name.clone()) else {
+            return;
+        };
+        let Ok(Some(pipe)) = self.book.registry().drop_pipe(&name, true) else { return };
+        log::info!("event=pipe_over pipe={name}");
+        let ended = match self.keep(pipe) {
+            Ok(()) => self.bring(&name).await,
+            Err(error) => Err(not_kept(error)),
+        };
+        // It ends again after the next start.
+        if let Err(error) = ended {
+            log::error!("event=pipe_not_dropped pipe={name} error=\"{error}\"");
+        }
     }
 
     /// What the times of a pipe's source mean: they stay what they were when it was created or altered.

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{self, JoinHandle};
 use tokio::time::{self, MissedTickBehavior};
 
@@ -41,7 +41,7 @@ use crate::ops::{clock, secret};
 use crate::pipe::source::Filter;
 use crate::pipe::{Pipe, ReplayFile, Sampler};
 use crate::sink::air_gap::{
-    AirGapSettings, AirGapSink, DeadLetters, Done, Filtered, Named, Orders, Parts, Sampling,
+    AirGapSettings, AirGapSink, DeadLetters, Done, Feed, Filtered, Named, Orders, Parts, Sampling,
     SpoolFeed,
 };
 use crate::sink::nothing::DoNothingSink;
@@ -114,7 +114,8 @@ struct Running {
     stop: watch::Sender<bool>,
 }
 
-/// Starts the task of a pipe, whose row is `row`: what the filter takes goes to the sink.
+/// Starts the task of a pipe, whose row is `row`: what the filter takes goes to the sink. One that ends by itself says
+/// so to `over`.
 ///
 /// # Errors
 /// If its password cannot be had.
@@ -122,7 +123,7 @@ fn start<D: Disk>(
     name: &str,
     (filter, processor, drain): (Filter, Processor, &Drain),
     place: Place<D>,
-    row: Arc<PipeRow>,
+    (row, over): (Arc<PipeRow>, mpsc::Sender<String>),
     around: &Surroundings<D>,
 ) -> Result<Running, NodeError> {
     let board = Arc::clone(&around.board);
@@ -138,14 +139,24 @@ fn start<D: Disk>(
             let settings = AirGapSettings::from_config(sink, password, cluster_id, precision);
             let parts = Parts { pipe, settings, board, row, seed: seed(), stop: stopped };
             let sink = AirGapSink::new(parts, feed(name, (filter, processor), place, around));
-            task::spawn_local(async move { drop(sink.run().await) })
+            let life = async move { sink.run().await.is_over() };
+            task::spawn_local(tell_if_over(life, name.to_owned(), over))
         }
         Drain::Nothing => {
             let feed = feed(name, (filter, processor), place, around);
-            task::spawn_local(DoNothingSink { pipe, feed, board, row, stop: stopped }.run())
+            let life = DoNothingSink { pipe, feed, board, row, stop: stopped }.run();
+            task::spawn_local(tell_if_over(life, name.to_owned(), over))
         }
     };
     Ok(Running { task, stop })
+}
+
+/// Lives the life of a pipe's sink, and tells if it ended because nothing will come any more.
+async fn tell_if_over(life: impl Future<Output = bool>, pipe: String, over: mpsc::Sender<String>) {
+    if life.await {
+        // There is room for all pipes; whoever is not heard ends again after the next start.
+        let _unheard = over.try_send(pipe).is_err();
+    }
 }
 
 /// What a pipe's sink takes its entries from.

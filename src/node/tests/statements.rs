@@ -65,6 +65,34 @@ fn pair() -> (Running, Bench, Bench) {
 }
 
 #[test]
+fn a_snapshot_ends_with_the_history_and_a_filter_passes_the_rest() {
+    let (far, _, bench) = pair();
+    let node = bench.start();
+    let before = far.taken();
+    node.take(1);
+    let sink = to(far.gate);
+    for (name, mode) in [("once", "'mode'='snapshot'"), ("also", "'mode.snapshot'='true'")] {
+        let create = format!("create pipe {name} with source ({mode}) with sink {sink}");
+        assert_eq!(node.said(&create), "200");
+        wait::until("the pipe to end", SOON, || node.states().is_empty()).unwrap();
+        // The second time the far side knows it.
+        far.wait_taken(before + 1);
+    }
+    let narrow = format!("create pipe narrow with source ('path'='root.b.**') with sink {sink}");
+    assert_eq!(node.said(&narrow), "200");
+    node.take(2);
+    let is_done = || node.rows("show pipe narrow")[0][7] == "0";
+    wait::until("the pipe to pass it", SOON, is_done).unwrap();
+    assert_eq!(far.taken(), before + 1);
+    // Without the filter it goes on from where it is.
+    assert_eq!(node.said("alter pipe narrow replace source ()"), "200");
+    node.take(3);
+    far.wait_taken(before + 2);
+    node.stop();
+    far.stop();
+}
+
+#[test]
 fn a_pipe_lives_by_statements() {
     let (far, _, bench) = pair();
     let node = bench.start();

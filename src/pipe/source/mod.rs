@@ -13,7 +13,7 @@
 //! | deletion | its paths, its times | the paths that both mean, in the times that both mean |
 //! | schema, users | the kind of change | never |
 //! | table model | has no path: goes only where no path is asked for; its times, as a whole | never |
-//! | files | see [`Filter::selection`] | a file of the points inside |
+//! | files | see [`Filter::selection`] | not in this build: [`Filter::loose`] ones go as a whole |
 //!
 //! A part is not its entry: it goes under an origin of its own ([`OriginId::of_parts`]), or the far side would take what
 //! two pipes cut out of one entry for one thing.
@@ -29,9 +29,9 @@ mod tests;
 use self::deletion::Deletions;
 pub use self::takes::Birthplace;
 use self::takes::Takes;
-use crate::data::{Identity, Matcher, Pattern, Series, TimeRange};
+use crate::data::{Identity, Matcher, Pattern, Sequence, Series, TimeRange};
 use crate::spool::{EntryHeader, Kind};
-use crate::statement::Source;
+use crate::statement::{Loose, Source};
 use crate::wire::bytes::Reader;
 use crate::wire::plan::PlanKind;
 use crate::wire::request::Head;
@@ -131,6 +131,11 @@ impl Filter {
         *self.matcher.recall(device, header.device) == Series::None
     }
 
+    /// Where a pipe that ends by itself ends: nothing from here on is sent.
+    pub const fn end(&self) -> Option<Sequence> {
+        self.takes.end()
+    }
+
     /// Whether no path is asked for.
     pub const fn is_every_series(&self) -> bool {
         self.is_every_series
@@ -214,6 +219,11 @@ impl Filter {
     pub fn selection(&self, header: &EntryHeader) -> Option<(&Matcher, TimeRange)> {
         let times = self.takes.times_of(header).filter(|_| self.takes.inserts())?;
         Some((&self.matcher, times))
+    }
+
+    /// Which filters a file need not be cut for: one that lies across them is sent whole.
+    pub fn loose(&self, header: &EntryHeader) -> Loose {
+        self.takes.loose(header)
     }
 
     /// Whether files of this kind of plan are sent.

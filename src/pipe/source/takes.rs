@@ -2,7 +2,7 @@
 
 use crate::data::{Precision, Sequence, TimeRange};
 use crate::spool::EntryHeader;
-use crate::statement::{Bounds, Changes, Clock, Source};
+use crate::statement::{Bounds, Changes, Clock, Loose, Source};
 use crate::wire::plan::PlanKind;
 
 /// When and where in the spool a pipe came into being, and what its times mean.
@@ -25,11 +25,15 @@ type Ranges = [TimeRange; 3];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Takes {
     border: Sequence,
+    /// The pipe ends with its history.
+    is_one_shot: bool,
     /// None if it takes none of that side.
     history: Option<Ranges>,
     realtime: Option<Ranges>,
     /// Also what came by a pipe itself.
     forwards: bool,
+    /// Which filters files of the history need not be cut for, and which files that came afterwards.
+    loose: (Loose, Loose),
     /// Kinds of changes; none if all.
     changes: Option<Changes>,
     precision: Precision,
@@ -50,9 +54,12 @@ impl Takes {
         let is_some = source.is_some;
         Self {
             border: birth.border,
+            is_one_shot: source.is_one_shot,
             history: (is_some && source.history).then(|| ranges(of_history)),
-            realtime: (is_some && source.realtime).then(|| ranges(source.range)),
+            realtime: (is_some && source.realtime && !source.is_one_shot)
+                .then(|| ranges(source.range)),
             forwards: source.forwarding,
+            loose: (source.loose_history, source.loose_realtime),
             changes: source.changes,
             precision: birth.precision,
         }
@@ -63,16 +70,29 @@ impl Takes {
         self.history == all && self.realtime == all && self.forwards && self.every_kind()
     }
 
+    /// Where a pipe that ends by itself ends.
+    pub(super) const fn end(&self) -> Option<Sequence> {
+        if self.is_one_shot { Some(self.border) } else { None }
+    }
+
     /// Times of an entry that are sent; `None` for none.
     pub(super) fn times_of(&self, header: &EntryHeader) -> Option<TimeRange> {
         if header.hops > 0 && !self.forwards {
             return None;
         }
-        let is_history = header.sequence < self.border;
-        let ranges = if is_history { self.history } else { self.realtime }?;
+        let ranges = if self.is_history(header) { self.history } else { self.realtime }?;
         let precision = header.precision.unwrap_or(self.precision);
         let unit = PRECISIONS.iter().position(|each| *each == precision)?;
         ranges.get(unit).copied().filter(|range| !range.is_empty())
+    }
+
+    /// Which filters a file need not be cut for.
+    pub(super) fn loose(&self, header: &EntryHeader) -> Loose {
+        if self.is_history(header) { self.loose.0 } else { self.loose.1 }
+    }
+
+    fn is_history(&self, header: &EntryHeader) -> bool {
+        header.sequence < self.border
     }
 
     pub(super) const fn every_kind(&self) -> bool {

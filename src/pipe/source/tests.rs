@@ -87,6 +87,9 @@ fn history_is_what_arrived_before_the_border() {
     assert_eq!(judge(&late, old), Judgement::Look, "start-time overrides history.start-time");
     assert_eq!(judge(&late, new), Judgement::Look);
     assert_eq!(judge(&Source { is_some: false, ..source() }, new), Judgement::Skip);
+    let one_shot = Source { is_one_shot: true, ..source() };
+    assert_eq!((judge(&one_shot, old), judge(&one_shot, new)), (Judgement::Whole, Judgement::Skip));
+    assert_eq!((filter(&one_shot).end(), filter(&source()).end()), (Some(BORDER), None));
 }
 
 #[test]

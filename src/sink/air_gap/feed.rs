@@ -1,6 +1,6 @@
 //! Where a sink's entries come from.
 
-use crate::data::ReadAt;
+use crate::data::{ReadAt, Sequence};
 use crate::spool::{EntryHeader, ReadError};
 
 /// One consumer's view of the spool, as a sink needs it.
@@ -38,6 +38,14 @@ pub trait Feed: Send {
     /// # Errors
     /// If one is not there as the entry says, or the disk fails.
     fn open_files(&mut self) -> Result<StoredFiles<Self::File>, ReadError>;
+
+    /// Everything below was delivered, gone past, or is not there.
+    fn position(&self) -> Sequence;
+
+    /// Whether nothing will ever come any more.
+    fn is_over(&self) -> bool {
+        false
+    }
 
     /// Nothing of the entry that was returned last is sent. Others hear of it with [`Feed::tell_passed`], or with the
     /// next [`Feed::advance`].

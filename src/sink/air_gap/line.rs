@@ -142,7 +142,8 @@ impl Line {
         }
     }
 
-    fn stop(&mut self) {
+    /// As if the order to stop had come.
+    pub(super) fn stop(&mut self) {
         self.stopping = true;
         self.sender.stop(clock::now(), STOP_GRACE);
     }

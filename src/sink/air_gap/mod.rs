@@ -171,7 +171,7 @@ impl<F: Feed> AirGapSink<F> {
         }
     }
 
-    /// Carries entries until the order to stop; gives the feed back.
+    /// Carries entries until the order to stop, or until the feed is over; gives the feed back.
     pub async fn run(mut self) -> F {
         self.line.sender.greet();
         self.tell_dead_letters("entries lie in its dead-letter directory");
@@ -246,6 +246,9 @@ impl<F: Feed> AirGapSink<F> {
         let Some(header) = self.feed.next_entry()? else {
             self.drained = true;
             self.recover();
+            if self.feed.is_over() {
+                self.line.stop();
+            }
             return Ok(());
         };
         match transfer_of(&mut self.feed, &header)? {

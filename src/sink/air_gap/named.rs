@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use super::feed::{Feed, StoredFile, StoredFiles};
-use crate::data::ReadAt;
+use crate::data::{ReadAt, Sequence};
 use crate::ops::board::Board;
 use crate::ops::stamp::{Loop, Operation, Within};
 use crate::spool::{EntryHeader, ReadError};
@@ -67,6 +67,10 @@ impl<F: Feed> Feed for Named<F> {
             file: one.file.map(|file| NamedFile { file, board: Arc::clone(&self.board) }),
         });
         Ok(StoredFiles { request_type, files: files.collect(), parameters })
+    }
+
+    fn position(&self) -> Sequence {
+        self.feed.position()
     }
 
     fn pass_over(&mut self, header: &EntryHeader) {
@@ -131,7 +135,7 @@ mod tests {
     use super::*;
     use crate::config::Role;
     use crate::data::Identity;
-    use crate::data::{OriginId, Sequence};
+    use crate::data::OriginId;
     use crate::ops::clock;
     use crate::ops::stamp::Activity;
     use crate::spool::{Arrival, Kind, Source};
@@ -178,6 +182,10 @@ mod tests {
         fn read_start(&mut self, _: &mut [u8]) -> Result<(), ReadError> {
             self.look(Operation::Read);
             Ok(())
+        }
+
+        fn position(&self) -> Sequence {
+            Sequence(0)
         }
 
         fn pass_over(&mut self, _: &EntryHeader) {}

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::task::yield_now;
 
 use super::feed::{Feed, StoredFiles};
-use crate::data::Precision;
+use crate::data::{Precision, Sequence};
 use crate::ops::board::{Board, Report, TroubleKind};
 use crate::ops::clock;
 use crate::pipe::{Sampled, Sampler};
@@ -178,6 +178,14 @@ impl<F: Feed> Feed for Sampling<F> {
 
     fn open_files(&mut self) -> Result<StoredFiles<Self::File>, ReadError> {
         self.feed.open_files()
+    }
+
+    fn position(&self) -> Sequence {
+        self.feed.position()
+    }
+
+    fn is_over(&self) -> bool {
+        self.held.is_none() && self.feed.is_over()
     }
 
     fn pass_over(&mut self, header: &EntryHeader) {

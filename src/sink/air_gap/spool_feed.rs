@@ -342,6 +342,14 @@ impl<D: Disk> Feed for SpoolFeed<D> {
         Ok(StoredFiles { request_type: list.request_type, files, parameters })
     }
 
+    fn position(&self) -> Sequence {
+        match (&self.replaying, self.held) {
+            (Some(_), _) => Sequence::default(),
+            (None, Some(_)) => self.cursor.position,
+            (None, None) => self.reader.position(),
+        }
+    }
+
     fn pass_over(&mut self, header: &EntryHeader) {
         match self.held.take() {
             // Nothing of a letter was sent: it stays.

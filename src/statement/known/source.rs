@@ -6,7 +6,6 @@ use crate::statement::known::Plugin;
 const OURS: &[Plugin] = &[Plugin::IotdbSource];
 const MODEL: &str = "tables are not told apart in this build: what belongs to them goes as a whole";
 const MODE: &str = "this mode is not in this build: entries are sent as they come";
-const ONE_SHOT: &str = "pipes that end by themselves are not in this build";
 
 const fn filter(key: &'static str, kind: Kind, default: &'static str) -> Row {
     Row { key, aliases: &[], of: OURS, kind, default, here: Here::Honoured }
@@ -64,7 +63,7 @@ pub(super) const ROWS: &[Row] = &[
     filter("history.enable", Kind::StrictFlag, "true"),
     filter("history.start-time", Kind::Time, ""),
     filter("history.end-time", Kind::Time, ""),
-    inert("history.loose-range", Kind::Loose, "", &[""]),
+    filter("history.loose-range", Kind::Loose, ""),
     filter("realtime.enable", Kind::StrictFlag, "true"),
     Row {
         key: "realtime.mode",
@@ -78,7 +77,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "hybrid",
         here: Here::Missing(&["stream", "hybrid", "log", "forced-log"], MODE),
     },
-    inert("realtime.loose-range", Kind::Loose, "", &[""]),
+    filter("realtime.loose-range", Kind::Loose, ""),
     filter("forwarding-pipe-requests", Kind::Flag, "true"),
     also(&["mods"], inert("mods.enable", Kind::Flag, "false", &["true"])),
     Row {
@@ -87,7 +86,7 @@ pub(super) const ROWS: &[Row] = &[
         of: OURS,
         kind: Kind::Word(&["query", "snapshot", "subscribe", "live"], Wording::Invalid),
         default: "live",
-        here: Here::Missing(&["subscribe", "live"], ONE_SHOT),
+        here: Here::Honoured,
     },
     Row {
         key: "mode.snapshot",
@@ -95,7 +94,7 @@ pub(super) const ROWS: &[Row] = &[
         of: OURS,
         kind: Kind::Flag,
         default: "false",
-        here: Here::Missing(&["false"], ONE_SHOT),
+        here: Here::Honoured,
     },
     Row {
         key: "mode.streaming",
@@ -105,7 +104,7 @@ pub(super) const ROWS: &[Row] = &[
         default: "true",
         here: Here::Missing(&["true"], MODE),
     },
-    inert("mode.strict", Kind::Flag, "true", &["true"]),
+    filter("mode.strict", Kind::Flag, "true"),
     filter("mode.double-living", Kind::Flag, "false"),
     also(
         &["watermark.interval-ms"],

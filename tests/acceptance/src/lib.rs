@@ -44,6 +44,14 @@ impl Site {
         )
     }
 
+    /// The same, for which the data of the node `theirs` counts as written here.
+    pub fn inner_of_theirs() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = NodeSettings::sender(directory.path()).set("gate.enabled", "true");
+        let settings = settings.set("gate.listen", "127.0.0.1:0");
+        Self::start(settings.set("gate.local", r#"["theirs"]"#), directory)
+    }
+
     /// A receiver that keeps what it takes in.
     pub fn outer() -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -56,7 +64,10 @@ impl Site {
     fn start(settings: NodeSettings, directory: TempDir) -> Self {
         let node = settings.start().unwrap();
         let gate = node.listener("gate").unwrap();
-        Self { node, gate, _directory: directory }
+        let site = Self { node, gate, _directory: directory };
+        // The status shows no number before the spool has told one.
+        wait::until("the spool's numbers", SOON, || site.taken() > 0).unwrap();
+        site
     }
 
     /// Kills the program as a loss of power would, and starts it again.
@@ -99,6 +110,33 @@ impl Site {
         let mut peer = Peer::introduce(self.gate, "theirs").unwrap();
         let payload = frames::tablet_of("root.plant.d1", 4096, at * 1000, 1);
         assert_eq!(peer.ask(&payload).unwrap(), 0);
+    }
+
+    /// Takes a tablet in whose rows begin at the time `start`, a millisecond each; its columns are `s0`, `s1` and so on.
+    pub fn take_rows(&self, device: &str, columns: usize, start: i64, rows: usize) {
+        let shape = frames::TabletShape { device, rows, columns, start_time: start, text_bytes: 3 };
+        self.take_payload("theirs", &frames::tablet(&shape, 1));
+    }
+
+    /// Takes a request in, from a node of that cluster.
+    pub fn take_payload(&self, cluster: &str, payload: &[u8]) {
+        let mut peer = Peer::introduce(self.gate, cluster).unwrap();
+        assert_eq!(peer.ask(payload).unwrap(), 0);
+    }
+
+    /// What `spool show` says of an entry.
+    pub fn shown(&self, sequence: u64) -> String {
+        let program = self.node.settings().program;
+        let mut command = Command::new(Programs::built().path(program));
+        command.arg("--data-dir").arg(self.data_dir());
+        command.args(["spool", "show", &sequence.to_string()]);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    }
+
+    /// Waits until a pipe has nothing more before it.
+    pub fn wait_done(&self, pipe: &str) {
+        let is_done = || self.cell(pipe, "RemainingEventCount") == "0";
+        wait::until("the pipe to be done", SOON, is_done).unwrap();
     }
 
     /// Entries that it has taken in so far.

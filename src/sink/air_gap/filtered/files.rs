@@ -7,6 +7,7 @@ use crate::data::{Matcher, ReadAt, Series, TimeRange};
 use crate::limits::SPLIT_WINDOW_BYTES;
 use crate::pipe::source::Filter;
 use crate::spool::{EntryHeader, ReadError};
+use crate::statement::Loose;
 use crate::tsfile::TsFileError;
 use crate::tsfile::read::{Device, TsFile};
 use crate::wire::columns::Columns;
@@ -63,10 +64,11 @@ pub(super) fn fate_of<T: ReadAt>(
             Lie::Inside | Lie::Across => Fate::Whole,
         });
     }
-    match of_ts_file(matcher, times, file) {
+    match of_ts_file_loosely(matcher, times, filter.loose(header), file) {
         Ok(Lie::Outside) => Ok(Fate::Skip),
         Ok(Lie::Across) => {
-            let what = "a part of this TsFile would have to be cut out, which this build cannot";
+            let what = "a part of this TsFile would have to be cut out, which this build cannot; \
+                        'mode.strict'='false' sends such files whole";
             Err(failed(io::Error::new(io::ErrorKind::Unsupported, what)))
         }
         Err(TsFileError::Read { source, .. }) => Err(failed(source)),
@@ -130,6 +132,22 @@ fn of_request<T: ReadAt>(
         wants |= series.wants(&text(column.name_at as usize, usize::from(column.name_bytes))?);
     }
     Ok(if wants { Lie::of_times(times, layout.time_range) } else { Lie::Outside })
+}
+
+/// The same where some filters need not be cut for: then inside is what lies within the others.
+fn of_ts_file_loosely<T: ReadAt>(
+    matcher: &Matcher,
+    times: TimeRange,
+    loose: Loose,
+    file: &T,
+) -> Result<Lie, TsFileError> {
+    let lie = of_ts_file(matcher, times, file)?;
+    match (lie, loose) {
+        (Lie::Across, Loose { time: true, path: true }) => Ok(Lie::Inside),
+        (Lie::Across, Loose { time: true, .. }) => of_ts_file(matcher, TimeRange::ALL, file),
+        (Lie::Across, Loose { path: true, .. }) => of_ts_file(&Matcher::everything(), times, file),
+        (lie, _) => Ok(lie),
+    }
 }
 
 /// Goes over the index, up to where it is known that the file lies across.

@@ -15,6 +15,7 @@ use tokio::task::yield_now;
 
 use self::files::{Fate, fate_of};
 use super::feed::{Feed, StoredFiles};
+use crate::data::Sequence;
 use crate::limits::{KIB, MIB, NAME_BYTES_MAX};
 use crate::pipe::source::{Filter, Judgement, Verdict};
 use crate::spool::{EntryHeader, Kind, ReadError};
@@ -64,7 +65,11 @@ impl<F: Feed> Filtered<F> {
             Judgement::Skip => return Ok(None),
             Judgement::Whole => return Ok(whole),
             Judgement::Look if header.kind == Kind::File => {
-                let stored = self.feed.open_files()?;
+                let stored = match self.feed.open_files() {
+                    // The sink knows what becomes of one whose files are gone.
+                    Err(ReadError::File { .. }) => return Ok(whole),
+                    opened => opened?,
+                };
                 return match fate_of(&self.filter, &header, &stored)? {
                     Fate::Skip => Ok(None),
                     Fate::Whole => Ok(whole),
@@ -188,6 +193,15 @@ impl<F: Feed> Feed for Filtered<F> {
 
     fn open_files(&mut self) -> Result<StoredFiles<Self::File>, ReadError> {
         self.feed.open_files()
+    }
+
+    fn position(&self) -> Sequence {
+        self.feed.position()
+    }
+
+    fn is_over(&self) -> bool {
+        let end = self.filter.end();
+        self.current.is_none() && end.is_some_and(|end| self.feed.position() >= end)
     }
 
     fn pass_over(&mut self, header: &EntryHeader) {

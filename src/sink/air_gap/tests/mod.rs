@@ -1,5 +1,6 @@
 //! The driver against a scripted far side over loopback.
 
+mod filtered;
 mod replay;
 mod rig;
 mod spool;

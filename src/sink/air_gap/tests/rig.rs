@@ -146,6 +146,10 @@ impl Feed for Shelves {
         Ok(())
     }
 
+    fn position(&self) -> Sequence {
+        Sequence(self.shelf.lock().unwrap().passed)
+    }
+
     fn pass_over(&mut self, header: &EntryHeader) {
         let mut shelf = self.shelf.lock().unwrap();
         shelf.entries.pop_front();
