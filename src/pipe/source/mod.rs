@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | tablet | device and columns, times of its rows | a tablet of the columns and rows inside |
 //! | row whose types the far side finds out | device and columns, its time | a row of the columns inside |
-//! | deletion | its paths, its times | the paths that both mean, in the times that both mean |
+//! | deletion | its paths, its times | the paths that both mean, in the times that both mean; one that takes too long to cut is put aside |
 //! | schema, users | the kind of change | never |
 //! | table model | has no path: goes only where no path is asked for; its times, as a whole | never |
 //! | files | see [`Filter::selection`] | not in this build: [`Filter::loose`] ones go as a whole |
@@ -51,7 +51,7 @@ pub enum Judgement {
 }
 
 /// What becomes of an entry, by what it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It is not sent.
     Skip,
@@ -64,6 +64,8 @@ pub enum Verdict {
         /// What it goes under.
         identity: Identity,
     },
+    /// It can never be sent: why.
+    Unfit(String),
 }
 
 /// A pipe's source, compiled once. What it keeps grows with its patterns, and while entries flow by the devices that it
@@ -181,9 +183,10 @@ impl Filter {
             Some(PlanKind::Delete) => {
                 let identity = self.identity_of_part(header);
                 match self.deletions.cut(payload, times, out) {
-                    Trimmed::Whole => Verdict::Whole,
-                    Trimmed::Nothing => Verdict::Skip,
-                    Trimmed::Part(range) => Verdict::Part { times: Some(range), identity },
+                    Ok(Trimmed::Whole) => Verdict::Whole,
+                    Ok(Trimmed::Nothing) => Verdict::Skip,
+                    Ok(Trimmed::Part(range)) => Verdict::Part { times: Some(range), identity },
+                    Err(uncut) => Verdict::Unfit(format!("a deletion cannot be cut: {uncut}")),
                 }
             }
             Some(kind) if self.takes.plans(kind) => Verdict::Whole,

@@ -9,8 +9,8 @@
 use crate::data::Pattern;
 use crate::data::path::{nodes, unquoted};
 
-/// Patterns that one path may become; with more it stays as it is.
-const OVERLAPS_MAX: usize = 64;
+/// Steps of all comparisons of one deletion: some tens of milliseconds.
+const STEPS_MAX: usize = 1 << 20;
 
 /// A path as its nodes.
 pub(super) type Nodes = Vec<String>;
@@ -42,61 +42,121 @@ pub(super) fn paths_of(pattern: &Pattern) -> Vec<Nodes> {
     vec![with(&[&glob]), with(&[&glob, "**"])]
 }
 
-/// The series that both paths mean; `None` if they are too many paths.
-pub(super) fn of(left: &[String], right: &[String]) -> Option<Vec<Nodes>> {
-    let mut search = Search { found: Vec::new(), steps: 0 };
-    let mut path = Vec::new();
-    search.go(left, right, &mut path).then_some(search.found)
-}
-
-struct Search {
-    found: Vec<Nodes>,
+/// What comparing may still cost.
+#[derive(Debug)]
+pub(super) struct Budget {
     steps: usize,
 }
 
-impl Search {
-    /// Adds what begins with `path` and goes on as both do. False if it is too much.
-    fn go(&mut self, left: &[String], right: &[String], path: &mut Nodes) -> bool {
-        self.steps += 1;
-        if self.found.len() > OVERLAPS_MAX || self.steps > OVERLAPS_MAX * OVERLAPS_MAX {
-            return false;
+/// Comparing took more than its budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Exhausted;
+
+impl Budget {
+    pub(super) const fn new() -> Self {
+        Self { steps: STEPS_MAX }
+    }
+
+    fn spend(&mut self, steps: usize) -> Result<(), Exhausted> {
+        self.steps = self.steps.checked_sub(steps).ok_or(Exhausted)?;
+        Ok(())
+    }
+}
+
+/// The series that both paths mean.
+pub(super) fn of<'a, T: AsRef<str>>(
+    left: &'a [T],
+    right: &'a [String],
+    budget: &mut Budget,
+) -> Result<Vec<Vec<&'a str>>, Exhausted> {
+    let mut search = Search { found: Vec::new(), budget };
+    search.go(left, right, &mut Vec::new())?;
+    Ok(search.found)
+}
+
+/// Whether `path`, which may have wildcards itself, means nothing that `pattern` does not take. May be false of such
+/// a path all the same: if it takes several patterns to cover it.
+pub(super) fn covers(
+    pattern: &[String],
+    path: &[&str],
+    budget: &mut Budget,
+) -> Result<bool, Exhausted> {
+    budget.spend((pattern.len() + 1) * path.len())?;
+    // All ways at one time: whether the first so many nodes of the pattern take all nodes so far.
+    let mut at = vec![false; pattern.len() + 1];
+    at.splice(..1, [true]);
+    for node in path {
+        let mut next = vec![false];
+        for (index, taken) in pattern.iter().enumerate() {
+            let is_set = |index: usize| at.get(index).copied().unwrap_or_default();
+            // Of a path's own wildcards `**` is more than a node, the others are within one.
+            let takes = taken == "**" || (*node != "**" && matches(taken, node));
+            next.push(takes && (is_set(index) || (taken == "**" && is_set(index + 1))));
         }
+        at = next;
+    }
+    Ok(at.last().copied().unwrap_or_default())
+}
+
+struct Search<'a, 'b> {
+    found: Vec<Vec<&'a str>>,
+    budget: &'b mut Budget,
+}
+
+impl<'a> Search<'a, '_> {
+    /// Adds what begins with `path` and goes on as both do.
+    fn go<T: AsRef<str>>(
+        &mut self,
+        left: &'a [T],
+        right: &'a [String],
+        path: &mut Vec<&'a str>,
+    ) -> Result<(), Exhausted> {
+        self.budget.spend(1)?;
         let (Some((first, rest)), Some((other, others))) =
             (left.split_first(), right.split_first())
         else {
-            if left.is_empty() && right.is_empty() && !self.found.contains(path) {
-                self.found.push(path.clone());
-            }
-            return true;
+            return if left.is_empty() && right.is_empty() { self.add(path) } else { Ok(()) };
         };
-        let Some(node) = common(first, other) else { return true };
+        let first = first.as_ref();
+        let Some(node) = common(first, other) else { return Ok(()) };
         path.push(node);
         // After this node either of two `**` may go on alone.
-        let is_whole = self.go(rest, others, path)
-            && (first != "**" || self.go(left, others, path))
-            && (other != "**" || self.go(rest, right, path));
+        self.go(rest, others, path)?;
+        if first == "**" {
+            self.go(left, others, path)?;
+        }
+        if other == "**" {
+            self.go(rest, right, path)?;
+        }
         path.pop();
-        is_whole
+        Ok(())
+    }
+
+    fn add(&mut self, path: &[&'a str]) -> Result<(), Exhausted> {
+        self.budget.spend(self.found.len())?;
+        if !self.found.iter().any(|found| found == path) {
+            self.found.push(path.to_vec());
+        }
+        Ok(())
     }
 }
 
 /// What one node can be for both; of two that have wildcards in them, and are neither the same nor one within the
 /// other, the left one.
-fn common(left: &str, right: &str) -> Option<String> {
+fn common<'a>(left: &'a str, right: &'a str) -> Option<&'a str> {
     let is_free = |node: &str| matches!(node, "*" | "**");
-    let narrower = match (is_free(left), is_free(right)) {
-        (true, true) if left == "**" => right,
-        (_, true) => left,
-        (true, false) => right,
+    match (is_free(left), is_free(right)) {
+        (true, true) if left == "**" => Some(right),
+        (_, true) => Some(left),
+        (true, false) => Some(right),
         (false, false) => match (left.contains('*'), right.contains('*')) {
-            (false, false) => return (left == right).then(|| left.to_owned()),
-            (false, true) => return matches(right, left).then(|| left.to_owned()),
-            (true, false) => return matches(left, right).then(|| right.to_owned()),
-            (true, true) if matches(left, right) => right,
-            (true, true) => left,
+            (false, false) => (left == right).then_some(left),
+            (false, true) => matches(right, left).then_some(left),
+            (true, false) => matches(left, right).then_some(right),
+            (true, true) if matches(left, right) => Some(right),
+            (true, true) => Some(left),
         },
-    };
-    Some(narrower.to_owned())
+    }
 }
 
 /// Whether a node with `*` in it takes a node, whose own `*` stand for any text.
@@ -111,9 +171,20 @@ mod tests {
     use super::*;
     use crate::data::path;
 
+    fn both(left: &str, right: &str) -> Vec<Nodes> {
+        let (left, right) = (split(left), split(right));
+        let found = of(&left, &right, &mut Budget::new()).unwrap();
+        found.iter().map(|path| path.iter().map(|node| (*node).to_owned()).collect()).collect()
+    }
+
+    fn is_covered(pattern: &str, path: &str) -> bool {
+        let path = split(path);
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        covers(&split(pattern), &path, &mut Budget::new()).unwrap()
+    }
+
     fn overlap(left: &str, right: &str) -> Vec<String> {
-        let mut found: Vec<_> =
-            of(&split(left), &split(right)).unwrap().iter().map(|path| path.join(".")).collect();
+        let mut found: Vec<_> = both(left, right).iter().map(|path| path.join(".")).collect();
         found.sort_unstable();
         found
     }
@@ -127,6 +198,36 @@ mod tests {
         assert_eq!(overlap("root.a.b*", "root.a.bc"), ["root.a.bc"]);
         assert!(overlap("root.a.b", "root.a.c").is_empty());
         assert!(overlap("root.a", "root.a.**").is_empty());
+    }
+
+    #[test]
+    fn a_pattern_covers_what_it_takes_all_of() {
+        let covered = [
+            ("root.a.**", "root.a.b.*"),
+            ("root.a.*", "root.a.*"),
+            ("root.**", "root.**.b"),
+            ("root.**.b*", "root.a.**.bc*"),
+        ];
+        for (pattern, path) in covered {
+            assert!(is_covered(pattern, path), "{pattern} {path}");
+        }
+        let not = [
+            ("root.a.*", "root.a.**"),
+            ("root.*.b", "root.**.b"),
+            ("root.a.b", "root.a.*"),
+            ("root.a.**", "root.a"),
+            ("root.a.bc*", "root.a.b*"),
+        ];
+        for (pattern, path) in not {
+            assert!(!is_covered(pattern, path), "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn comparing_ends() {
+        let many = split(&format!("root{}", ".**.a".repeat(16)));
+        let mut budget = Budget::new();
+        assert_eq!(of(&many, &many, &mut budget), Err(Exhausted));
     }
 
     #[test]
@@ -147,9 +248,20 @@ mod tests {
             right in "root(\\.(a|b|\\*|\\*\\*)){1,4}",
             series in "root(\\.(a|b|ab)){1,5}",
         ) {
-            let found = of(&split(&left), &split(&right)).unwrap();
+            let found = both(&left, &right);
             let got = found.iter().any(|path| path::matches(&path.join("."), &series));
             prop_assert_eq!(got, path::matches(&left, &series) && path::matches(&right, &series));
+        }
+
+        #[test]
+        fn what_is_covered_is_taken(
+            pattern in "root(\\.(a|b|\\*|\\*\\*|a\\*)){1,4}",
+            path in "root(\\.(a|b|\\*|\\*\\*|ab\\*)){1,4}",
+            series in "root(\\.(a|b|ab|abb)){1,5}",
+        ) {
+            if is_covered(&pattern, &path) && path::matches(&path, &series) {
+                prop_assert!(path::matches(&pattern, &series));
+            }
         }
     }
 }

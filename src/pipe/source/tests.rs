@@ -257,6 +257,7 @@ proptest! {
         let got = match verdict {
             Verdict::Skip => Vec::new(),
             Verdict::Whole => before,
+            Verdict::Unfit(why) => panic!("{why}"),
             Verdict::Part { times, identity } => {
                 let got = points_of(&out);
                 let times = times.unwrap();

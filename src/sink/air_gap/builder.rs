@@ -144,6 +144,9 @@ pub(super) fn transfer_of<F: Feed>(
     feed: &mut F,
     header: &EntryHeader,
 ) -> Result<Result<Transfer<F::File>, String>, OwnTrouble> {
+    if let Some(objection) = feed.objection() {
+        return Ok(Err(objection.to_owned()));
+    }
     if header.kind != Kind::File {
         return Ok(Ok(Transfer::stored(header)));
     }

@@ -21,6 +21,11 @@ pub trait Feed: Send {
     /// it is dropped and called again.
     fn changed(&mut self) -> impl Future<Output = ()> + Send;
 
+    /// Why the entry that was returned last can never be sent, if that is known already.
+    fn objection(&self) -> Option<&str> {
+        None
+    }
+
     /// Fills `into` with the payload of the entry that was returned last.
     ///
     /// # Errors

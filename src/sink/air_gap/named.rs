@@ -69,6 +69,10 @@ impl<F: Feed> Feed for Named<F> {
         Ok(StoredFiles { request_type, files: files.collect(), parameters })
     }
 
+    fn objection(&self) -> Option<&str> {
+        self.feed.objection()
+    }
+
     fn position(&self) -> Sequence {
         self.feed.position()
     }

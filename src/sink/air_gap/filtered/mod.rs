@@ -49,6 +49,8 @@ pub struct Filtered<F: Feed> {
 struct Current {
     header: EntryHeader,
     is_part: bool,
+    /// Why it can never be sent.
+    objection: Option<String>,
 }
 
 impl<F: Feed> Filtered<F> {
@@ -60,7 +62,7 @@ impl<F: Feed> Filtered<F> {
 
     /// What becomes of the feed's present entry; `None` if it is gone past.
     fn look(&mut self, header: EntryHeader) -> Result<Option<Current>, ReadError> {
-        let whole = Some(Current { header, is_part: false });
+        let whole = Some(Current { header, is_part: false, objection: None });
         let verdict = match self.filter.judge(&header) {
             Judgement::Skip => return Ok(None),
             Judgement::Whole => return Ok(whole),
@@ -84,6 +86,7 @@ impl<F: Feed> Filtered<F> {
         Ok(match verdict {
             Verdict::Skip => None,
             Verdict::Whole => whole,
+            Verdict::Unfit(why) => Some(Current { header, is_part: false, objection: Some(why) }),
             Verdict::Part { times, identity } => {
                 let payload_bytes = u32::try_from(self.part.len()).unwrap_or(u32::MAX);
                 let payload_crc = crc32fast::hash(&self.part);
@@ -95,7 +98,7 @@ impl<F: Feed> Filtered<F> {
                     content_crc: Some(payload_crc),
                     ..header
                 };
-                Some(Current { header: part, is_part: true })
+                Some(Current { header: part, is_part: true, objection: None })
             }
         })
     }
@@ -161,6 +164,10 @@ impl<F: Feed> Feed for Filtered<F> {
         }
         self.settle();
         Ok(self.current.as_ref().map(|current| current.header))
+    }
+
+    fn objection(&self) -> Option<&str> {
+        self.current.as_ref().and_then(|current| current.objection.as_deref())
     }
 
     async fn changed(&mut self) {
