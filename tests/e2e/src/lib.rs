@@ -195,10 +195,6 @@ pub fn wait_number(node: &Node, pointer: &str, number: u64) {
 pub const IDLE_MEMORY_MAX: u64 = if cfg!(target_env = "gnu") { 6 * MIB } else { 4 * MIB };
 /// Most memory that a program may have had, resident, under load.
 pub const LOAD_MEMORY_MAX: u64 = 8 * MIB;
-/// The same with frames of 1 MiB on eight connections: 7.9 to 8.2 MiB on an idle machine, 8.9 on one that is busy, of
-/// which half are pages of the program itself.
-pub const FRAMES_MEMORY_MAX: u64 = 10 * MIB;
-
 /// Asserts that a node's peak is within its budget.
 pub fn assert_peak(node: &Node, limit: u64, when: &str) {
     let peak = node.peak_memory().unwrap();

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use penstock::data::compressor::{Compressor, LZMA_MEMORY_BYTES_MAX};
 use penstock_e2e::{
-    FRAMES_MEMORY_MAX, Fetcher, IDLE_MEMORY_MAX, Inner, LOAD_MEMORY_MAX, MIB, Outer, SOON,
-    assert_peak,
+    Fetcher, IDLE_MEMORY_MAX, Inner, LOAD_MEMORY_MAX, MIB, Outer, SOON, assert_peak,
 };
 use penstock_test_support::frames::{PIECE, TabletShape, payload, piece, seal, tablet, tablet_of};
 use penstock_test_support::node::NodeSettings;
@@ -44,14 +43,14 @@ fn an_idle_pair_stays_within_its_budget() {
 fn a_receiver_under_frames_of_1_mib_stays_within_its_budget() {
     let outer = Outer::start(|settings| settings.set("landing.enabled", "false"));
     send_frames_of_1_mib(&outer);
-    assert_peak(&outer.node, FRAMES_MEMORY_MAX, "with frames of 1 MiB on 8 connections");
+    assert_peak(&outer.node, LOAD_MEMORY_MAX, "with frames of 1 MiB on 8 connections");
 }
 
 #[test]
 fn a_receiver_that_lands_frames_of_1_mib_stays_within_its_budget() {
     let outer = plain();
     send_frames_of_1_mib(&outer);
-    assert_peak(&outer.node, FRAMES_MEMORY_MAX, "landing frames of 1 MiB on 8 connections");
+    assert_peak(&outer.node, LOAD_MEMORY_MAX, "landing frames of 1 MiB on 8 connections");
 }
 
 /// Tablets of eight devices over as many connections, 40 of each.
