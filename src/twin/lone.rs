@@ -1,6 +1,7 @@
 //! An aligned device with more columns than a file is begun with, whose rows are one group: column after column, and
 //! nothing is held for each of them. So it is gone through once, and is one file.
 
+use super::budget::Budget;
 use super::maker::Parts;
 use super::merge::SeriesMerge;
 use super::output::OpenFile;
@@ -34,37 +35,57 @@ pub(super) struct Seen {
     pub(super) has_more_types: bool,
 }
 
-impl Seen {
-    /// Walks over the device that lies in slices.
-    pub(super) fn of<D: Disk, S>(
-        parts: &mut Parts<D, S>,
-        wanted: usize,
-        id: &DeviceId,
-    ) -> Result<Self, TwinError> {
-        let mut slots = Slots::new(parts.budget.columns, TWIN_NAMES_BYTES_MAX);
-        let mut types = Slots::new(usize::MAX, usize::MAX);
-        let (mut seen, mut walk, mut slices) = (Self::default(), SeriesWalk::default(), Vec::new());
-        loop {
-            let (name, data_type) = match walk.next(parts, ALL_TIMES, &mut slices)? {
-                Shown::Series(name, data_type) => (name, data_type),
-                Shown::Times => {
-                    seen.times.append(&mut slices);
-                    continue;
-                }
-                Shown::End => break,
-            };
-            let (of_type, other) = types.next(&name, data_type);
-            if let Some(other) = other.filter(|_| wanted == 0) {
-                parts.conflicts.add(&id.path(), &name, [other, data_type]);
-            }
-            seen.has_type |= of_type == wanted;
-            seen.has_more_types |= of_type > wanted;
-            let (slot, _) = slots.next(&name, data_type);
-            seen.has_more_slots |= slot > wanted;
-            seen.columns.extend((slot == wanted).then_some((name, data_type)));
+/// The walk, in steps: it goes over a record of each column of each tablet.
+#[derive(Debug)]
+pub(super) struct Looking {
+    pub(super) seen: Seen,
+    /// Which slot the file is for.
+    wanted: usize,
+    slots: Slots,
+    types: Slots,
+    walk: SeriesWalk,
+    slices: Vec<Slice>,
+}
+
+impl Looking {
+    /// Begins, with the device that lies in slices.
+    pub(super) fn new(wanted: usize, budget: &Budget) -> Self {
+        Self {
+            seen: Seen::default(),
+            wanted,
+            slots: Slots::new(budget.columns, TWIN_NAMES_BYTES_MAX),
+            types: Slots::new(usize::MAX, usize::MAX),
+            walk: SeriesWalk::default(),
+            slices: Vec::new(),
         }
-        seen.slots = slots.count();
-        Ok(seen)
+    }
+
+    /// Looks at the next series; gives the bytes that were worked through, `None` at the end.
+    pub(super) fn step<D: Disk, S>(
+        &mut self,
+        parts: &mut Parts<D, S>,
+        id: &DeviceId,
+    ) -> Result<Option<usize>, TwinError> {
+        let Self { seen, wanted, slots, types, walk, slices } = self;
+        let shown = walk.next(parts, ALL_TIMES, slices)?;
+        let bytes = STEP_BYTES * (1 + slices.len());
+        match shown {
+            Shown::End => return Ok(None),
+            Shown::Times => seen.times.append(slices),
+            Shown::Series(name, data_type) => {
+                let (of_type, other) = types.next(&name, data_type);
+                if let Some(other) = other.filter(|_| *wanted == 0) {
+                    parts.conflicts.add(&id.path(), &name, [other, data_type]);
+                }
+                seen.has_type |= of_type == *wanted;
+                seen.has_more_types |= of_type > *wanted;
+                let (slot, _) = slots.next(&name, data_type);
+                seen.has_more_slots |= slot > *wanted;
+                seen.columns.extend((slot == *wanted).then_some((name, data_type)));
+                seen.slots = slots.count();
+            }
+        }
+        Ok(Some(bytes))
     }
 }
 

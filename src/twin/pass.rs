@@ -2,7 +2,7 @@
 
 use super::arena::Arena;
 use super::index::{Filed, device_part, group_of};
-use super::lone::{LoneAligned, Next as LoneNext, Seen};
+use super::lone::{LoneAligned, Looking, Next as LoneNext, Seen};
 use super::long::{Long, Lying};
 use super::maker::Parts;
 use super::output::OpenFile;
@@ -49,7 +49,7 @@ pub(super) struct Pass<D: Disk> {
 
 /// ```text
 ///  Seeking --> Gathering --all in the arena, written--> Seeking
-///                `--the arena was full--> Plain, Aligned or Lone --> Seeking
+///                `--the arena was full--> Plain, or Looking --> Aligned or Lone --> Seeking
 /// ```
 #[derive(Debug)]
 enum Stage {
@@ -59,6 +59,7 @@ enum Stage {
     Gathering(bool),
     /// It is merged.
     Plain(Box<WidePlain>, Slots),
+    Looking(Box<Looking>),
     Aligned(Box<WideAligned>),
     Lone(Box<LoneAligned>),
 }
@@ -104,6 +105,7 @@ impl<D: Disk> Pass<D> {
                 },
                 Stage::Gathering(was_full) => self.gather(parts, was_full)?,
                 Stage::Plain(wide, slots) => self.merge_plain(parts, wide, slots)?,
+                Stage::Looking(looking) => self.look(parts, looking)?,
                 Stage::Aligned(wide) => self.merge_aligned(parts, wide)?,
                 Stage::Lone(lone) => self.merge_lone(parts, lone)?,
             };
@@ -269,7 +271,11 @@ impl<D: Disk> Pass<D> {
             parts.arena = Arena::default();
             let slices = &mut parts.slices;
             slices.end().map_err(TwinError::disk("write", slices.scratch().path()))?;
-            self.begin_merge(parts, &id)?;
+            self.stage = if self.is_aligned(parts) {
+                Stage::Looking(Box::new(Looking::new(self.which.slot, &parts.budget)))
+            } else {
+                Stage::Plain(Box::default(), Slots::new(usize::MAX, usize::MAX))
+            };
             return Ok(bytes);
         }
         parts.arena.sort();
@@ -356,21 +362,22 @@ impl<D: Disk> Pass<D> {
 
 /// A device that is merged from slices.
 impl<D: Disk> Pass<D> {
-    fn begin_merge<S: Source>(
+    /// Looks at the next series of an aligned device, and begins to merge it behind the last.
+    fn look<S: Source>(
         &mut self,
         parts: &mut Parts<D, S>,
-        id: &DeviceId,
-    ) -> Result<(), TwinError> {
-        if !self.is_aligned(parts) {
-            self.stage = Stage::Plain(Box::default(), Slots::new(usize::MAX, usize::MAX));
-            return Ok(());
+        mut looking: Box<Looking>,
+    ) -> Result<usize, TwinError> {
+        let id = self.id(parts);
+        if let Some(bytes) = looking.step(parts, &id)? {
+            self.stage = Stage::Looking(looking);
+            return Ok(bytes);
         }
-        let seen = Seen::of(parts, self.which.slot, id)?;
-        match LoneAligned::of(parts, seen, self.which.slot)? {
+        match LoneAligned::of(parts, looking.seen, self.which.slot)? {
             Ok(lone) => self.stage = Stage::Lone(Box::new(lone)),
-            Err(seen) => self.begin_wide(parts, id, seen)?,
+            Err(seen) => self.begin_wide(parts, &id, seen)?,
         }
-        Ok(())
+        Ok(RECORD_BYTES)
     }
 
     fn begin_wide<S: Source>(
