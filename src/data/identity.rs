@@ -85,12 +85,18 @@ impl OriginId {
 
     /// Whether this is the origin of parts of `origin`'s entries.
     pub fn is_of_parts_of(self, origin: Self) -> bool {
-        let is_tagged = self.0.get(..PART_TAG_END).is_some_and(|head| head.ends_with(PART_TAG));
-        if !is_tagged {
-            return false;
-        }
-        let head = origin.head_of_parts();
-        self.0.iter().zip(head).take(PART_TAG_END).all(|(own, other)| *own == other)
+        self != origin && self.is_of_parts() && self.family() == origin.family()
+    }
+
+    /// Whether this is the origin of parts of some origin's entries.
+    pub fn is_of_parts(self) -> bool {
+        self.0.get(..PART_TAG_END).is_some_and(|head| head.ends_with(PART_TAG))
+    }
+
+    /// What an origin has in common with those of parts of its entries, and with nobody else: their sequences are its own.
+    pub fn family(self) -> Family {
+        let head = if self.is_of_parts() { self.0 } else { self.head_of_parts() };
+        Family(head.first_chunk().copied().unwrap_or_default())
     }
 
     fn head_of_parts(self) -> [u8; 16] {
@@ -119,6 +125,10 @@ impl fmt::Display for OriginId {
         f.write_str(self.text().as_str())
     }
 }
+
+/// An origin and those of parts of its entries; see [`OriginId::family`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Family([u8; PART_TAG_END]);
 
 /// What identifies an entry everywhere: its origin, and its sequence there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -314,7 +324,9 @@ mod tests {
         assert!(again != part && again != origin.of_parts(2));
         for id in [part, again] {
             assert!(id.is_of_parts_of(origin) && !id.is_of_parts_of(other) && id != origin);
+            assert!(id.is_of_parts() && id.family() == origin.family());
         }
+        assert_ne!(origin.family(), other.family());
         assert!(!origin.is_of_parts_of(origin));
     }
 }

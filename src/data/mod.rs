@@ -18,7 +18,7 @@ mod read_at;
 mod time_range;
 
 pub use data_type::DataType;
-pub use identity::{Identity, OriginId, Sequence};
+pub use identity::{Family, Identity, OriginId, Sequence};
 pub use matcher::{Matcher, Series, Tests};
 pub use pattern::Pattern;
 pub use precision::Precision;

@@ -7,7 +7,7 @@
 
 use super::key;
 use super::{Group, TwinError, Unfit};
-use crate::data::{DataType, Sequence};
+use crate::data::{DataType, Family, Sequence};
 use crate::limits::{ENTRY_BYTES_MAX, TWIN_GROUPS_MAX};
 use crate::spool::{EntryHeader, Place};
 use crate::tsfile::write::Version;
@@ -35,6 +35,8 @@ pub(super) struct Groups {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Met {
     pub(super) group: Group,
+    /// Of its origin: parts that a filter cut belong to the entries that they were cut from.
+    family: Family,
     /// Sequences here.
     pub(super) first: Sequence,
     pub(super) last: Sequence,
@@ -63,10 +65,15 @@ impl Groups {
         let (sequence, origin) = (header.sequence, header.identity.sequence);
         let precision = header.precision;
         let group = Group { origin: header.identity.origin, is_aligned, precision };
-        let number = self.list.iter().position(|met| met.group == group);
+        let family = group.origin.family();
+        let is_own = |met: &Met| {
+            met.family == family && Group { origin: group.origin, ..met.group } == group
+        };
+        let number = self.list.iter().position(is_own);
         let Some(met) = number.and_then(|number| self.list.get_mut(number)) else {
             self.list.push(Met {
                 group,
+                family,
                 first: sequence,
                 last: sequence,
                 origin_first: origin,
@@ -74,6 +81,10 @@ impl Groups {
             });
             return short(self.list.len() - 1, TWIN_GROUPS_MAX, sequence, "groups");
         };
+        if !group.origin.is_of_parts() {
+            // Whole entries name the node that took them in.
+            met.group.origin = group.origin;
+        }
         met.last = sequence;
         met.origin_first = met.origin_first.min(origin);
         met.origin_last = met.origin_last.max(origin);

@@ -18,6 +18,10 @@
 //! a series has more than one type, where an aligned device is too wide for the writer, and where devices do not
 //! ascend in the orders of both versions, which a 2.0 server would not find in one file.
 //!
+//! Parts that a filter cut belong to the group of the entries that they were cut from, since they count with these
+//! ([`OriginId::family`]): points that are written again, once whole and once in part, end as they were written last. Two
+//! nodes that write one series are two groups, and nothing says which of them is right.
+//!
 //! Of points of the same device, series and time the one of the later entry of its origin stays, within an entry that
 //! of the later row; a null takes nothing away, as in a stock server (`AlignedTVList`,
 //! `AlignedPriorityMergeReader`). Of a column that a tablet has twice, which no stock server takes, either value stays.
@@ -106,7 +110,7 @@ pub struct Made {
 /// What the tablets of one file have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Group {
-    /// The node that took them in first.
+    /// The node that took them in first; of its parts, if these are all that there is.
     pub origin: OriginId,
     /// Whether their devices are aligned.
     pub is_aligned: bool,

@@ -27,9 +27,9 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    fn push(&mut self, origin: u8, rank: u64, payload: Vec<u8>) {
+    fn push(&mut self, origin: OriginId, rank: u64, payload: Vec<u8>) {
         let sequence = Sequence(self.list.len() as u64 + 1);
-        let identity = Identity { origin: OriginId([origin; 16]), sequence: Sequence(rank) };
+        let identity = Identity { origin, sequence: Sequence(rank) };
         let header = EntryHeader {
             segment: 1,
             sequence,
@@ -249,7 +249,7 @@ fn settings() -> Settings {
 fn entries(tablets: &[(u8, u64, Tablet)]) -> Entries {
     let mut entries = Entries::default();
     for (origin, rank, tablet) in tablets {
-        entries.push(*origin, *rank, tablet.payload(*rank));
+        entries.push(OriginId([*origin; 16]), *rank, tablet.payload(*rank));
     }
     entries
 }
@@ -357,6 +357,42 @@ fn wide_run(is_aligned: bool) -> Vec<(u8, u64, Tablet)> {
         }
     };
     (0..20).map(|number| (1, u64::from(number), tablet(number))).collect()
+}
+
+#[test]
+fn parts_and_whole_entries_of_one_origin_are_one_file_in_which_the_latest_write_stays() {
+    let (whole, other) = (OriginId([1; 16]), OriginId([2; 16]));
+    let part = whole.of_parts(5);
+    let tablet = |seed| {
+        let name = "s".to_owned();
+        let column = Col { name, data_type: DataType::Int32, seeds: vec![Some(seed)] };
+        let device = "root.sg.d".to_owned();
+        (1, 0, Tablet { device, is_aligned: false, times: vec![7], columns: vec![column] })
+    };
+    let made_of = |written: &[(OriginId, u64, u32)]| {
+        let mut entries = Entries::default();
+        for (origin, rank, seed) in written {
+            entries.push(*origin, *rank, tablet(*seed).2.payload(*rank));
+        }
+        let disk = SimDisk::new(1, 1 << 30);
+        let mut maker = Maker::new(disk.clone(), entries.clone(), settings());
+        let made = make(&mut maker, entries.run()).expect("sound");
+        let points = |twin: &Twin| points_of(twin, &contents(&disk, &twin.file));
+        let files = made.twins.iter().map(|twin| {
+            let point = points(twin).pop().map(|(_, value)| value).expect("a point");
+            (twin.group.origin, (twin.first.0, twin.last.0), point)
+        });
+        files.collect::<Vec<_>>()
+    };
+    let of = |seed| value(DataType::Int32, seed);
+    let written = [(whole, 1, 1), (part, 2, 2), (whole, 3, 3)];
+    assert_eq!(made_of(&written), [(whole, (1, 3), of(3))]);
+    // The part comes late, by a pipe of its own, and is the latest write; and the same without a whole entry.
+    let written = [(part, 2, 2), (whole, 1, 1), (whole.of_parts(6), 3, 3)];
+    assert_eq!(made_of(&written), [(whole, (1, 3), of(3))]);
+    assert_eq!(made_of(&written[..1]), [(part, (1, 1), of(2))]);
+    let apart = made_of(&[(other, 1, 1), (part, 2, 2)]);
+    assert_eq!(apart, [(other, (1, 1), of(1)), (part, (2, 2), of(2))]);
 }
 
 #[test]
