@@ -185,6 +185,8 @@ pub const LANDING_READS_MAX: u32 = 5;
 /// The same for an entry in the spool's log, of which the quarantine gets nothing: ten minutes, as the pauses between
 /// tries grow to 16 s. Then it is stepped over, with trouble, so that what lies behind it does not wait for good.
 pub const LANDING_LOG_READS_MAX: u32 = 40;
+/// The same for a pipe, which tries once a second: ten minutes.
+pub const PIPE_LOG_READS_MAX: u32 = 600;
 /// Paths of a deletion that a line of the landing directory's ledger has; others land as the request that they are.
 pub const LEDGER_PATHS_MAX: usize = 256;
 /// The same, bytes of all of them.

@@ -30,6 +30,7 @@ mod outgoing;
 mod replay;
 mod sampling;
 mod settings;
+mod skip_error;
 mod spool_feed;
 #[cfg(test)]
 mod tests;
@@ -55,7 +56,8 @@ pub use self::named::{Named, NamedFile, putting_aside};
 use self::outgoing::Outgoing;
 pub use self::sampling::Sampling;
 pub use self::settings::{AirGapSettings, Packing};
-pub use self::spool_feed::{Done, Orders, SkipError, SpoolFeed};
+pub use self::skip_error::SkipError;
+pub use self::spool_feed::{Done, Orders, SpoolFeed};
 use self::transfer::Transfer;
 use crate::data::Precision;
 use crate::link::sender::{Command, Event, Failure, Frame, Sender};
@@ -453,6 +455,10 @@ impl<F: Feed> AirGapSink<F> {
     fn complain(&mut self, now: Instant, trouble: &OwnTrouble) {
         self.line.sender.abandon();
         self.held = Some(now + OWN_PAUSE);
+        if matches!(trouble, OwnTrouble::Spool(_)) {
+            // The feed counts the tries, and has another entry in the end.
+            self.current = None;
+        }
         self.own_failures = self.own_failures.saturating_add(1);
         self.complaining = false;
         let message = trouble.to_string();

@@ -71,6 +71,11 @@ impl<D: Disk> Replaying<D> {
         &self.reader
     }
 
+    /// The next read of the log goes over what the disk does not give back.
+    pub(super) const fn forgive(&mut self) {
+        self.reader.forgive();
+    }
+
     /// What is sent next, until [`Replaying::pass`]; none at the end. Of the log only what `cursor` is done with.
     ///
     /// # Errors

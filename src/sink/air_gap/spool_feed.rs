@@ -12,13 +12,14 @@ use std::future::pending;
 use std::io;
 use std::pin::Pin;
 
-use thiserror::Error;
 use tokio::sync::watch;
 
 use super::dead_letters::{DeadLetters, LetterId};
 use super::feed::{Feed, StoredFile, StoredFiles};
 use super::replay::{Again, Replaying};
+use super::skip_error::SkipError;
 use crate::data::{ReadAt, Sequence};
+use crate::limits;
 use crate::pipe::{Replay, ReplayFile};
 use crate::spool::{
     Cursor, Disk, Entry, EntryHeader, FileList, FileReader, Kind, ListedFile, ReadError, Reader,
@@ -54,6 +55,8 @@ pub struct SpoolFeed<D: Disk> {
     held: Option<Held>,
     /// Payload of a file entry: its list of files.
     list: Vec<u8>,
+    /// How often the log could not be read since an entry was done with.
+    unread: u32,
 }
 
 /// What was returned last.
@@ -91,8 +94,19 @@ impl<D: Disk> SpoolFeed<D> {
             log::warn!("event=dead_letters_not_counted error=\"{error}\"");
             0
         });
-        let (replaying, held, list) = (None, None, Vec::new());
-        Self { reader, cursor, synced, orders, dead_letters, letters, replaying, held, list }
+        let (replaying, held, list, unread) = (None, None, Vec::new(), 0);
+        Self {
+            reader,
+            cursor,
+            synced,
+            orders,
+            dead_letters,
+            letters,
+            replaying,
+            held,
+            list,
+            unread,
+        }
     }
 
     /// Has it send something once more before it goes on, as `file` says.
@@ -168,6 +182,27 @@ impl<D: Disk> SpoolFeed<D> {
         }
     }
 
+    /// The next read goes over what the disk does not give back of the log, after so many tries: the spool's owner puts
+    /// that place into quarantine, and what lies behind it does not wait for good.
+    fn give_up(&mut self) {
+        if self.unread < limits::PIPE_LOG_READS_MAX {
+            return;
+        }
+        self.unread = 0;
+        log::error!("event=log_unreadable stepped_over=true position={}", self.reader.position());
+        match (self.held, &mut self.replaying) {
+            (Some(Held::Next(entry)), _) => {
+                self.held = None;
+                self.reader.seek(entry.header.sequence);
+                self.reader.forgive();
+            }
+            (None, Some(replaying)) => replaying.forgive(),
+            (None, None) => self.reader.forgive(),
+            // Whoever replays it sees why it does not go.
+            (Some(Held::Again(_) | Held::Kept(_)), _) => {}
+        }
+    }
+
     fn held(&self) -> Result<&Held, ReadError> {
         self.held.as_ref().ok_or_else(|| unreadable("read without an entry"))
     }
@@ -217,6 +252,7 @@ impl<D: Disk> SpoolFeed<D> {
         list.resize(count, 0);
         let read = self.read_held(0, &mut list);
         self.list = list;
+        self.unread += u32::from(read.is_err());
         read.map(|_| ())
     }
 
@@ -290,11 +326,14 @@ impl<D: Disk> Feed for SpoolFeed<D> {
     type File = FileReader<D::File>;
 
     fn next_entry(&mut self) -> Result<Option<EntryHeader>, ReadError> {
+        self.give_up();
         if self.held.is_none() {
-            self.hold_again()?;
+            self.hold_again().inspect_err(|_| self.unread += 1)?;
         }
         while self.held.is_none() {
-            let Some(entry) = self.reader.next_entry()? else { return Ok(None) };
+            let entry = self.reader.next_entry().inspect_err(|_| self.unread += 1)?;
+            self.unread = 0;
+            let Some(entry) = entry else { return Ok(None) };
             if !self.cursor.is_finished(entry.header.sequence) {
                 self.held = Some(Held::Next(entry));
             }
@@ -311,7 +350,7 @@ impl<D: Disk> Feed for SpoolFeed<D> {
 
     fn read_payload(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
         let wanted = into.len();
-        match self.read_held(0, into)? {
+        match self.read_held(0, into).inspect_err(|_| self.unread += 1)? {
             got if got == wanted => Ok(()),
             _ => Err(unreadable("read a payload that ends early")),
         }
@@ -351,6 +390,7 @@ impl<D: Disk> Feed for SpoolFeed<D> {
     }
 
     fn pass_over(&mut self, header: &EntryHeader) {
+        self.unread = 0;
         match self.held.take() {
             // Nothing of a letter was sent: it stays.
             Some(Held::Again(again) | Held::Kept(again)) => self.pass(&again, true),
@@ -408,45 +448,6 @@ impl<D: Disk> Feed for SpoolFeed<D> {
     fn dead_letters(&self) -> u64 {
         self.letters
     }
-}
-
-/// Why an entry was not skipped.
-#[derive(Debug, Error)]
-pub enum SkipError {
-    /// The pipe is done with it.
-    #[error("entry {sequence} does not wait: it was sent, or skipped before")]
-    Past {
-        /// The entry.
-        sequence: Sequence,
-    },
-    /// Nothing has come under this number.
-    #[error("there is no entry {sequence}: the next one to come is {next}")]
-    NotYet {
-        /// The entry.
-        sequence: Sequence,
-        /// The next one.
-        next: Sequence,
-    },
-    /// It was damaged, or given up: no pipe stops at it.
-    #[error("entry {sequence} is not there any more, and keeps nothing from being sent")]
-    Gone {
-        /// The entry.
-        sequence: Sequence,
-    },
-    /// The cursor notes no more gaps.
-    #[error(
-        "too many entries were skipped behind entry {position}, which still waits: skip that first"
-    )]
-    TooMany {
-        /// The first that waits.
-        position: Sequence,
-    },
-    /// It cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// It cannot be put among the dead letters.
-    #[error("it cannot be kept as a dead letter: {0}")]
-    Keep(io::Error),
 }
 
 /// Why an entry lies among the dead letters that a person has skipped.

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use super::rig::{FAIL, FarSide, OK, Running, Seen, ts_file};
 use super::*;
 use crate::data::{Identity, OriginId, Sequence};
+use crate::limits;
 use crate::spool::{
     Arrival, Cursor, Kind, NewEntry, NewFileEntry, Outcome, SealedFile, Settings, SimDisk, Source,
     Spool,
@@ -235,4 +236,42 @@ async fn a_file_that_rotted_is_not_sealed_and_goes_to_quarantine() {
     assert_eq!(kept(&second).unwrap().len(), ts_file().len());
     let why = String::from_utf8(kept("000002.why").unwrap()).unwrap();
     assert!(why.contains("blake3 is") && why.contains(&sequence), "{why}");
+}
+
+/// The feed's present entry, with its payload.
+fn read_next(feed: &mut SpoolFeed<SimDisk>, into: &mut [u8]) -> Result<Sequence, ReadError> {
+    let header = feed.next_entry()?.unwrap();
+    feed.read_payload(into).map(|()| header.sequence)
+}
+
+#[test]
+fn a_place_of_the_log_that_the_disk_does_not_give_back_is_stepped_over_in_the_end() {
+    let bench = Bench::new();
+    let payload = [b"\x01\0\x02".to_vec(), vec![7; 100_000]].concat();
+    for _ in 0..3 {
+        bench.append(&payload);
+    }
+    let (path, _) = bench
+        .disk
+        .files()
+        .into_iter()
+        .find(|(path, _)| path.extension().is_some_and(|end| end == "seg"))
+        .unwrap();
+    // A header, and then a payload that was whole when it was met.
+    for is_met in [false, true] {
+        let (mut feed, _cursor) = bench.feed();
+        let first = feed.next_entry().unwrap().unwrap();
+        feed.pass_over(&first);
+        if is_met {
+            assert_eq!(feed.next_entry().unwrap().unwrap().sequence, Sequence(2));
+        }
+        bench.disk.spoil(&path, 150_000..150_001);
+        let mut into = vec![0; payload.len()];
+        let mut read = || read_next(&mut feed, &mut into);
+        let failed = (0..10_000).position(|_| read().is_ok()).expect("it goes on");
+        let sequence = read().unwrap();
+        assert_eq!((sequence, into == payload), (Sequence(3), true));
+        assert_eq!(failed, limits::PIPE_LOG_READS_MAX as usize);
+        bench.disk.mend();
+    }
 }
