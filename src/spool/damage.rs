@@ -148,7 +148,7 @@ impl<D: Disk> Spool<D> {
             let path = dir.join(name);
             let bytes = disk.file_bytes(&path).unwrap_or_default();
             let why = format!("what: {what}\nfile: {name}\n");
-            match quarantine.take(disk, &path, Some(name), bytes, &why) {
+            match quarantine.take_stored(disk, (&path, name), bytes, &why) {
                 Ok(()) => discount_file(&mut shared.index(), sequence, bytes),
                 Err(PartialError::Fatal(fatal)) => return Err(fatal),
                 Err(PartialError::Full(full)) => left = Some(full),

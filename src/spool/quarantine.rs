@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::data::OriginId;
 use crate::spool::disk::is_full;
+use crate::spool::files::parse_file_name;
 use crate::spool::{Disk, DiskFile, Fatal, Full, OpenMode, PartialError, write_all_at};
 
 /// Directory of the quarantine.
@@ -29,19 +30,28 @@ const NODE_DIGITS: usize = 8;
 pub(super) struct Quarantine {
     pub(super) things: u64,
     pub(super) bytes: u64,
+    /// Of these, what lay in the spool's store: the limit is for what comes from outside.
+    stored: u64,
     next: u64,
     limit: u64,
 }
 
 impl Quarantine {
+    /// With nothing in it.
+    pub(super) const fn empty(limit: u64) -> Self {
+        Self { things: 0, bytes: 0, stored: 0, next: 1, limit }
+    }
+
     /// Counts what is there.
     pub(super) fn open<D: Disk>(disk: &D, limit: u64) -> Result<Self, Fatal> {
         let dir = Path::new(DIR);
-        let mut quarantine = Self { things: 0, bytes: 0, next: 1, limit };
+        let mut quarantine = Self::empty(limit);
         let listed = disk.list(dir, &mut |name| {
             quarantine.next = quarantine.next.max(number_of(name).unwrap_or(0) + 1);
             quarantine.things += u64::from(!name.ends_with(WHY));
-            quarantine.bytes += disk.file_bytes(&dir.join(name)).unwrap_or_default();
+            let bytes = disk.file_bytes(&dir.join(name)).unwrap_or_default();
+            quarantine.bytes += bytes;
+            quarantine.stored += if is_stored(name) { bytes } else { 0 };
         });
         listed.map_err(Fatal::at("list", dir))?;
         Ok(quarantine)
@@ -57,7 +67,7 @@ impl Quarantine {
 
     /// Whether so many bytes fit.
     pub(super) fn room_for(&self, needed: u64) -> Result<(), Full> {
-        let available = self.limit.saturating_sub(self.bytes);
+        let available = self.limit.saturating_sub(self.bytes.saturating_sub(self.stored));
         if needed <= available {
             return Ok(());
         }
@@ -104,8 +114,8 @@ impl Quarantine {
         Ok(true)
     }
 
-    /// Moves a file of the spool in, whatever the limit: it lies on this disk already, and nothing becomes free by
-    /// leaving it there. Durable on return.
+    /// Moves a file in, whatever the limit: it lies on this disk already, and nothing becomes free by leaving it there.
+    /// Durable on return.
     pub(super) fn take<D: Disk>(
         &mut self,
         disk: &D,
@@ -122,6 +132,20 @@ impl Quarantine {
                 drop(disk.rename(&path, from));
             }
         })
+    }
+
+    /// Moves a file of the spool's store in, under its name there. It does not count against the limit, or one file of
+    /// the spool could keep out whatever comes from outside, for good. Durable on return.
+    pub(super) fn take_stored<D: Disk>(
+        &mut self,
+        disk: &D,
+        (from, name): (&Path, &str),
+        bytes: u64,
+        why: &str,
+    ) -> Result<(), PartialError> {
+        self.take(disk, from, Some(name), bytes, why)?;
+        self.stored += bytes;
+        Ok(())
     }
 
     fn path(&self, suffix: &str) -> PathBuf {
@@ -163,6 +187,12 @@ impl Quarantine {
 fn number_of(name: &str) -> Option<u64> {
     let digits = name.split(['-', '.']).next()?;
     (digits.len() <= NUMBER_DIGITS_MAX).then(|| digits.parse().ok()).flatten()
+}
+
+/// Whether a thing has the name of a file of the spool's store.
+fn is_stored(name: &str) -> bool {
+    let own = name.split_once('-').filter(|_| number_of(name).is_some());
+    own.is_some_and(|(_, stored)| parse_file_name(stored).is_some())
 }
 
 /// A `fill` for bytes in memory.

@@ -175,6 +175,28 @@ fn names_that_people_put_into_quarantine_are_no_numbers_of_ours() {
 }
 
 #[test]
+fn a_file_of_the_spool_in_quarantine_keeps_nothing_out_that_comes_from_outside() {
+    let wish = Settings { quarantine_max_bytes: 1000, ..settings() };
+    let (disk, _) = fresh(2);
+    let start = || Spool::open(disk.clone(), wish.clone(), beginning(), 0).unwrap().0;
+    let mut spool = start();
+    let sealed = seal(&mut spool, "large", &[1; 3000], Source::Own).unwrap();
+    let Outcome::Appended(sequence) = sealed else { panic!("{sealed:?}") };
+    spool.sync().unwrap();
+    spool.quarantine_entry(sequence, "larger than what may be landed").unwrap();
+    for kept in 1..=3 {
+        assert!(spool.stats().quarantine_bytes > 3000, "it is shown");
+        spool.quarantine_bytes(&[&[1; 100]], "flawed").unwrap();
+        assert_eq!(spool.stats().quarantine_things, 1 + kept);
+        spool.recount_quarantine().unwrap();
+        spool.close(beginning()).unwrap();
+        spool = start();
+    }
+    let full = spool.quarantine_bytes(&[&[1; 700]], "flawed");
+    assert!(matches!(full, Err(PartialError::Full(_))), "the limit is for these: {full:?}");
+}
+
+#[test]
 fn quarantine_is_durable_bounded_and_says_why() {
     let disk = SimDisk::new(7, DISK_BYTES);
     let wish = Settings { quarantine_max_bytes: 100, ..settings() };
