@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::ops::status::Bind;
-use crate::spool::{PartialError, SpoolError};
+use crate::spool::{Fatal, PartialError, SpoolError, is_full};
 
 /// Everything here ends the program with exit code 1.
 #[derive(Debug, thiserror::Error)]
@@ -71,4 +71,17 @@ pub enum NodeError {
     /// A thread has ended on its own; its last words are in the log.
     #[error("the {0} thread has ended")]
     ThreadEnded(&'static str),
+}
+
+impl NodeError {
+    /// The error of the disk that it is, if it does not end by itself: where there is no room, somebody may make some, and
+    /// the next start finds it.
+    pub(super) fn fatal(&self) -> Option<&Fatal> {
+        let (Self::Spool(SpoolError::Disk(fatal))
+        | Self::Consumer { source: PartialError::Fatal(fatal), .. }) = self
+        else {
+            return None;
+        };
+        (!is_full(&fatal.source)).then_some(fatal)
+    }
 }

@@ -44,11 +44,25 @@ pub(super) struct RunningGate {
     pub(super) thread: JoinHandle<std::io::Result<()>>,
 }
 
-/// Recovers the spool and starts its thread and the gate's.
+/// Recovers the spool and starts its thread and the gate's. An error of the disk is recorded, as those of a running
+/// spool are: after three of them the node starts in state `failing`, so that somebody sees it.
 ///
 /// # Errors
 /// [`NodeError`], with nothing left running that could take data in.
 pub(super) fn build<D: Disk>(
+    config: &Config,
+    disk: D,
+    board: &Arc<Board>,
+) -> Result<Built<D>, NodeError> {
+    let keeper = disk.clone();
+    build_parts(config, disk, board).inspect_err(|error| {
+        if let Some(fatal) = error.fatal() {
+            Spool::record_fatal(&keeper, fatal, clock::wall().0);
+        }
+    })
+}
+
+fn build_parts<D: Disk>(
     config: &Config,
     disk: D,
     board: &Arc<Board>,

@@ -160,6 +160,11 @@ struct Consumer<F> {
 }
 
 impl<F: DiskFile> Consumers<F> {
+    /// No consumers.
+    pub(super) const fn none() -> Self {
+        Self { table: Vec::new(), next: 0, lost: 0 }
+    }
+
     /// Reads all cursors. One that cannot be read starts at the oldest entry.
     pub(super) fn open<D: Disk<File = F>>(disk: &D, mode: OpenMode) -> Result<Self, Fatal> {
         let dir = Path::new(DIR);
@@ -171,7 +176,7 @@ impl<F: DiskFile> Consumers<F> {
         });
         listed.map_err(Fatal::at("list", dir))?;
         names.sort_unstable();
-        let mut consumers = Self { table: Vec::new(), next: 0, lost: 0 };
+        let mut consumers = Self::none();
         let mut body = Vec::new();
         for file in names {
             let path = dir.join(&file);

@@ -332,6 +332,6 @@ pub fn is_dir_locked<D: Disk>(disk: &D, dir: &Path, lock: Option<&D::File>) -> i
 }
 
 /// Whether an error says that the medium is full.
-pub(super) fn is_full(error: &io::Error) -> bool {
+pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -151,7 +151,7 @@ mod tests;
 pub use crate::data::Sequence;
 pub use cursor::{ConsumerId, Cursor, Start, escape, unescape};
 pub use disk::{
-    Disk, DiskFile, LOCK, OpenMode, is_dir_locked, lock_dir, read_full_at, write_all_at,
+    Disk, DiskFile, LOCK, OpenMode, is_dir_locked, is_full, lock_dir, read_full_at, write_all_at,
 };
 pub use entry::{
     Arrival, ENTRY_HEADER_BYTES, EntryHeader, Kind, LinkId, NewEntry, RequestKey, Source,

@@ -7,10 +7,10 @@
 //!     --> state written: one more start --> Spool
 //! ```
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
+use std::{fmt, io};
 
 use crate::data::{OriginId, Sequence};
 use crate::spool::cursor::{self, Consumers};
@@ -83,11 +83,19 @@ impl<D: Disk> Spool<D> {
         check(&settings)?;
         let failing = failing::verdict(&disk, wall_ms);
         let mode = if failing.is_some() { OpenMode::Read } else { OpenMode::Write };
-        let known = if mode == OpenMode::Write { prepare(&disk)? } else { read_known(&disk)? };
-        let written = settings.proved.filter(|(origin, _)| *origin == known.origin);
-        let written = written.map_or(0, |(_, Sequence(below))| below);
-        let proved = known.state.synced.max(known.consumers.furthest().0).max(written);
-        let mut survey = recovery::look(&disk, proved, mode)?;
+        let known = if mode == OpenMode::Write { prepare(&disk)? } else { read_known(&disk) };
+        let mut proved = known.state.synced.max(known.consumers.furthest().0);
+        let mut survey = match recovery::look(&disk, proved, mode) {
+            Err(SpoolError::Disk(fatal)) if failing.is_some() => {
+                log::error!("event=log_unreadable error=\"{fatal}\"");
+                Survey::nothing(proved)
+            }
+            survey => survey?,
+        };
+        if let Some(below) = plausible(&settings, known.origin, survey.end()) {
+            proved = proved.max(below);
+            survey.proved = survey.proved.max(below);
+        }
         survey.dedup.forget_all(now);
         let mut recovery = Recovery {
             created: known.created,
@@ -102,8 +110,10 @@ impl<D: Disk> Spool<D> {
             OpenMode::Read | OpenMode::Create | OpenMode::CreatePrivate => (Partials::new(), 0),
         };
         let last = survey.last.take();
-        let mut spool = Self::assemble(disk, settings, (now, wall_ms), known, survey, partials)?;
-        spool.failing = recovery.failing.is_some();
+        let is_failing = recovery.failing.is_some();
+        let times = (now, wall_ms);
+        let mut spool =
+            Self::assemble(disk, settings, times, known, survey, (partials, is_failing))?;
         let torn = match last {
             Some(last) => spool.resume(last, proved, &mut recovery)?,
             None => Torn::new(),
@@ -123,9 +133,15 @@ impl<D: Disk> Spool<D> {
         (now, wall_ms): (Instant, i64),
         known: Known<D>,
         survey: Survey<D::File>,
-        partials: Partials<D::File>,
+        (partials, is_failing): (Partials<D::File>, bool),
     ) -> Result<Self, SpoolError> {
-        let quarantine = Quarantine::open(&disk, settings.quarantine_max_bytes)?;
+        let quarantine = match Quarantine::open(&disk, settings.quarantine_max_bytes) {
+            Err(fatal) if is_failing => {
+                log::error!("event=quarantine_not_counted error=\"{fatal}\"");
+                Quarantine::empty(settings.quarantine_max_bytes)
+            }
+            counted => counted?,
+        };
         let room = Room::new(settings.max_bytes, settings.reserve_bytes);
         let next = survey.proved;
         let mut snapshots = survey.snapshots;
@@ -150,7 +166,7 @@ impl<D: Disk> Spool<D> {
             released: 0,
             front_ended: None,
             list: Vec::new(),
-            failing: false,
+            failing: is_failing,
             broken: false,
             reused: None,
             lock: known.lock,
@@ -189,7 +205,7 @@ impl<D: Disk> Spool<D> {
         }
         if let Some(flaw) = &lost {
             self.keep_flaw(flaw, Some(recovery))?;
-        } else {
+        } else if writable {
             let path = segment::path(last.first);
             recovery.cut_bytes += last.unfinished().map_err(Fatal::at("read", &path))?;
         }
@@ -347,14 +363,32 @@ fn prepare<D: Disk>(disk: &D) -> Result<Known<D>, SpoolError> {
     Ok(Known { lock, origin, state, state_file: Some(state_file), consumers, created, copied })
 }
 
-/// The same for a disk that is left alone.
-fn read_known<D: Disk>(disk: &D) -> Result<Known<D>, SpoolError> {
-    let lock = None;
-    let origin = origin::load(disk)?.map_or(OriginId([0; 16]), |found| found.id);
+/// The same for a disk that is left alone: what it does not give back is taken for nothing, since the node only tells.
+fn read_known<D: Disk>(disk: &D) -> Known<D> {
+    let origin = told(origin::load(disk)).flatten().map_or(OriginId([0; 16]), |found| found.id);
     let mut body = Vec::new();
     let path = Path::new(state::PATH);
-    Slots::open(disk, path, OpenMode::Read, &mut body).map_err(Fatal::at("open", path))?;
-    let state = State::decode(&body).unwrap_or_default();
-    let consumers = Consumers::open(disk, OpenMode::Read)?;
-    Ok(Known { lock, origin, state, state_file: None, consumers, created: false, copied: false })
+    let slots = Slots::<D::File>::open(disk, path, OpenMode::Read, &mut body);
+    let state = told(slots.map_err(Fatal::at("open", path))).and_then(|_| State::decode(&body));
+    let state = state.unwrap_or_default();
+    let consumers = told(Consumers::open(disk, OpenMode::Read)).unwrap_or_else(Consumers::none);
+    let (lock, state_file) = (None, None);
+    Known { lock, origin, state, state_file, consumers, created: false, copied: false }
+}
+
+/// What could be read; the log tells of what could not.
+fn told<T, E: fmt::Display>(read: Result<T, E>) -> Option<T> {
+    read.inspect_err(|error| log::error!("event=spool_unreadable error=\"{error}\"")).ok()
+}
+
+/// What somebody else has written down of this node's entries, if that can be: the log that ends before has lost no
+/// more than a segment holds. Beyond that it is no proof, and the log counts as it finds.
+fn plausible(settings: &Settings, node: OriginId, end: u64) -> Option<u64> {
+    let (_, Sequence(below)) = settings.proved.filter(|(origin, _)| *origin == node)?;
+    let lost = below.saturating_sub(end);
+    if lost <= settings.segment_bytes / ENTRY_HEADER_BYTES as u64 {
+        return Some(below);
+    }
+    log::error!("event=proof_not_plausible below={below} log_end={end}");
+    None
 }

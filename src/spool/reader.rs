@@ -187,7 +187,7 @@ impl<D: Disk> Reader<D> {
         let Some(stop) = self.enter_segment(synced, forgives)? else { return Ok(None) };
         let Some(walk) = &mut self.walk else { return Ok(None) };
         let first = walk.first();
-        walk.forgive(forgives);
+        walk.forgive(if forgives { usize::MAX } else { 0 });
         let step = walk.step(stop).map_err(|error| trouble("read", first, error))?;
         Ok(Some((first, stop, step)))
     }
@@ -371,7 +371,7 @@ impl<D: Disk> Reader<D> {
         };
         let first = walk.first();
         let mut beyond = None;
-        walk.forgive(true);
+        walk.forgive(usize::MAX);
         while walk.expected < position.min(stop) {
             let skipped = walk.skip(stop).map_err(|error| trouble("read", first, error))?;
             if !skipped {
@@ -380,7 +380,7 @@ impl<D: Disk> Reader<D> {
                 beyond = step.flaw();
             }
         }
-        let lost = walk.forgive(false);
+        let lost = walk.forgive(0);
         match (lost, beyond.filter(|flaw| flaw.lost && flaw.covers(position))) {
             (Some(_), Some(flaw)) if forgives => self.pass(flaw),
             (Some(error), Some(_)) => {

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::data::{Identity, OriginId, Sequence};
-use crate::limits::SEGMENTS_MAX;
+use crate::limits::{KIB, SEGMENTS_MAX};
 use crate::spool::dedup::Dedup;
 use crate::spool::digests::Digests;
 use crate::spool::entry::ENTRY_HEADER_BYTES;
@@ -35,6 +35,12 @@ use crate::spool::{
 
 /// Holes of the last segment that are kept apart; more are one.
 pub(super) const HOLES_MAX: usize = 64;
+
+/// Places of the last segment that the disk does not give back, and that are gone over. The disk may take seconds for each
+/// block, and a start is to end.
+const LOST_PLACES_MAX: usize = 16;
+/// The same, bytes of one of them.
+const LOST_BYTES_MAX: usize = 256 * KIB;
 
 /// How often the log is listed again, as segments go while it is looked at.
 const SURVEY_TRIES_MAX: u32 = 16;
@@ -69,6 +75,26 @@ pub(super) struct Last<F> {
     /// The sequence after the last valid entry.
     pub(super) end: u64,
     pub(super) holes: heapless::Vec<Flaw, HOLES_MAX>,
+}
+
+impl<F> Survey<F> {
+    /// Of a log of which nothing can be read.
+    pub(super) fn nothing(proved: u64) -> Self {
+        Self {
+            index: Index::default(),
+            dedup: Dedup::default(),
+            digests: Digests::default(),
+            snapshots: Snapshots::default(),
+            read_much: false,
+            last: None,
+            proved: proved.max(1),
+        }
+    }
+
+    /// The sequence that the log goes on with, as far as it knows itself.
+    pub(super) fn end(&self) -> u64 {
+        self.last.as_ref().map_or(0, |last| last.end).max(self.proved)
+    }
 }
 
 /// Index and end of the log, for readers that only look.
@@ -121,7 +147,7 @@ pub(super) fn look<D: Disk>(
             break;
         }
     }
-    let end = survey.last.as_ref().map_or(survey.proved, |last| last.end.max(survey.proved));
+    let end = survey.end();
     survey.dedup.drop_from(end);
     Ok(survey)
 }
@@ -176,6 +202,7 @@ fn note_entries<D: Disk>(
 ) -> Result<Box<[u8]>, SpoolError> {
     let (mut walk, _) = open_walk(disk, first, OpenMode::Read, buffer)?;
     let path = segment::path(first);
+    walk.forgive(LOST_BYTES_MAX);
     loop {
         match walk.step(stop).map_err(Fatal::at("read", &path))? {
             Step::Entry { header, .. } => note(survey, &header, through),
@@ -205,18 +232,27 @@ fn read_last<D: Disk>(
     let mut holes = heapless::Vec::new();
     let mut pending: Option<Flaw> = None;
     let (mut end_offset, mut end) = (SEGMENT_HEADER_BYTES, first);
+    let (mut places, mut lost) = (LOST_PLACES_MAX, None);
     loop {
+        lost = walk.forgive(if places > 0 { LOST_BYTES_MAX } else { 0 }).or(lost);
         match walk.step(u64::MAX).map_err(Fatal::at("read", &path))? {
             Step::Entry { header, .. } => {
-                // With no room left for one more it stays a flaw, which readers report.
-                let kept = pending.take().is_none_or(|hole| holes.push(hole).is_ok());
+                // With no room left for one more it stays a flaw, which readers report; and so does what the disk does
+                // not give back, since it may yet, and takes no void before.
+                let hole = pending.take();
+                let kept = hole.is_none_or(|hole| hole.lost || holes.push(hole).is_ok());
+                places -= usize::from(hole.is_some_and(|hole| hole.lost)).min(places);
                 survey.read_much |= !kept;
                 note(survey, &header, through);
-                (end_offset, end) = (walk.offset, walk.expected);
+                (end_offset, end, lost) = (walk.offset, walk.expected, None);
             }
             Step::Flaw(flaw) => pending = Some(pending.map_or(flaw, |hole| join(hole, flaw))),
             Step::End => break,
         }
+    }
+    if let Some(error) = walk.forgive(0).or(lost) {
+        // Entries may lie there, and where they end nobody knows.
+        return Err(Fatal::at("read", &path)(error).into());
     }
     let bytes = walk.file.bytes().map_err(Fatal::at("look at", &path))?;
     let id = walk.id();

@@ -180,9 +180,9 @@ impl<F: DiskFile> Walk<F> {
         self.id
     }
 
-    /// From now on the walk goes over what the disk does not give back as over any flaw, or not any more. Returns what
-    /// the disk said of the last such place before.
-    pub(super) fn forgive(&mut self, forgives: bool) -> Option<io::Error> {
+    /// From now on the walk goes over so many bytes that the disk does not give back as over any flaw. Returns what the
+    /// disk said of the last such place before.
+    pub(super) fn forgive(&mut self, forgives: usize) -> Option<io::Error> {
         let lost = self.window.lost.take();
         if lost.is_some() {
             self.window.forget();
@@ -366,8 +366,8 @@ struct Window {
     buffer: Box<[u8]>,
     start: u64,
     filled: usize,
-    /// What the disk does not give back is taken for zeros.
-    forgives: bool,
+    /// So many bytes that the disk does not give back are taken for zeros.
+    forgives: usize,
     /// What it said of the last such bytes.
     lost: Option<io::Error>,
     /// It gave something since it was forgiven.
@@ -376,7 +376,7 @@ struct Window {
 
 impl Window {
     const fn new(buffer: Box<[u8]>) -> Self {
-        Self { buffer, start: 0, filled: 0, forgives: false, lost: None, is_alive: false }
+        Self { buffer, start: 0, filled: 0, forgives: 0, lost: None, is_alive: false }
     }
 
     fn forget(&mut self) {
@@ -405,11 +405,12 @@ impl Window {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) if self.filled >= wanted => break,
-                Err(error) if self.forgives => {
+                Err(error) if self.forgives > 0 => {
                     let block = BLOCK_BYTES - at % BLOCK_BYTES;
                     let count = into.len().min(usize::try_from(block).unwrap_or(usize::MAX));
                     into.iter_mut().take(count).for_each(|byte| *byte = 0);
                     self.filled += count;
+                    self.forgives = self.forgives.saturating_sub(count);
                     self.lost = Some(error);
                 }
                 Err(error) => return Err(error),

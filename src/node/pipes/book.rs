@@ -30,7 +30,12 @@ impl<D: Disk> Book<D> {
         board: &Board,
     ) -> Result<Self, NodeError> {
         let opened = if is_failing {
-            Store::look(&disk).map(|opened| (Store::new(disk), opened))
+            // A node that only tells does so without its pipes, too.
+            let opened = Store::look(&disk).unwrap_or_else(|error| {
+                log::error!("event=pipes_unreadable error=\"{error}\"");
+                Opened { pipes: Vec::new(), damaged: Vec::new() }
+            });
+            Ok((Store::new(disk), opened))
         } else {
             Store::open(disk)
         };

@@ -200,6 +200,28 @@ fn the_same_disk_error_three_times_leaves_a_node_that_only_tells() {
 }
 
 #[test]
+fn a_start_that_meets_the_same_disk_error_three_times_leaves_a_node_that_only_tells() {
+    let bench = Bench::new(64 * MIB);
+    let node = bench.start();
+    assert_eq!(node.peer().ask(&frames::tablet_of("root.a.d", 4096, 0, 1)).unwrap(), 0);
+    node.stop();
+    // Whatever is read at a start is gone, but for the record of the failures.
+    for (path, _) in bench.disk.files() {
+        bench.disk.spoil(&path, 0..u64::MAX);
+    }
+    for _ in 0..3 {
+        let board = Arc::new(Board::new(Role::Receiver, "box", clock::now()));
+        let failed = parts::build(&bench.config(&[]), bench.disk.clone(), &board);
+        assert!(failed.is_err(), "it started");
+    }
+    let node = bench.start();
+    wait::until("state failing", SOON, || node.status().spool.state == "failing").unwrap();
+    assert!(node.board.troubles.has(TroubleKind::DiskFailing, ""));
+    assert_eq!(node.get("/healthz").0, 503);
+    node.stop();
+}
+
+#[test]
 fn a_file_that_can_never_fit_is_given_up_as_soon_as_that_is_sure() {
     const PIECE: usize = 256 * 1024;
     let bench = Bench::new(16 * MIB);

@@ -407,7 +407,10 @@ pub fn landed_below<D: Disk>(disk: &D, dir: &Path) -> Option<(OriginId, Sequence
     };
     let set = set_of(NAME.to_owned()).or_else(|| set_of(format!("{NAME}.1")))?;
     let line = set.last()?;
-    Some((OriginId::parse(line.node.as_bytes())?, Sequence(line.through?).next()))
+    // Two numbers that say the same, since a line has no checksum, and anybody may write to the directory.
+    let named = set.iter().map(|line| line.sequences.1).max()?;
+    let through = line.through?.min(named);
+    Some((OriginId::parse(line.node.as_bytes())?, Sequence(through).next()))
 }
 
 /// Whether a write of ours that did not come to its end leaves what stands from `end` on: some lines of one set from its
@@ -583,6 +586,13 @@ mod tests {
             let (ledger, _) = Ledger::open(disk.clone(), dir, node, Sequence(next)).expect("opens");
             (ledger.given_again(), ledger.through())
         };
+        let text = String::from_utf8(disk.contents(&dir.join(NAME)).expect("there")).expect("text");
+        let at = text.rfind("\"through\":4").expect("the last line");
+        let mut flipped = text;
+        flipped.replace_range(at..at + 11, "\"through\":904");
+        let edited = disk.fork();
+        edited.place(&dir.join(NAME), flipped.as_bytes());
+        assert_eq!(landed_below(&edited, dir), Some((NODE, Sequence(5))), "two numbers count");
         assert_eq!(opened(NODE, 5), (None, Some(Sequence(4))));
         assert_eq!(opened(NODE, 4), (Some(Sequence(4)), None));
         assert_eq!(opened(OriginId([8; 16]), 4), (None, None));

@@ -179,13 +179,18 @@ fn what_somebody_else_has_written_down_is_not_given_again() {
     spool.sync().unwrap();
     drop(spool);
     disk.crash();
-    let open = |disk: &SimDisk, origin| {
-        let settings = Settings { proved: Some((origin, Sequence(7))), ..settings() };
+    let open = |disk: &SimDisk, origin, below| {
+        let settings = Settings { proved: Some((origin, Sequence(below))), ..settings() };
         Spool::open(disk.clone(), settings, beginning(), ARRIVAL.wall_ms).unwrap().0
     };
-    let mut other = open(&disk.fork(), OriginId([9; 16]));
+    let mut other = open(&disk.fork(), OriginId([9; 16]), 7);
     assert_eq!(append(&mut other, b"two"), Sequence(2), "another node's ledger says nothing");
-    let mut spool = open(&disk, origin);
+    for below in [1000, u64::MAX] {
+        let mut spool = open(&disk.fork(), origin, below);
+        assert_eq!(append(&mut spool, b"two"), Sequence(2), "no segment holds so many entries");
+        assert_eq!(spool.stats().corrupt_entries, 0);
+    }
+    let mut spool = open(&disk, origin, 7);
     assert_eq!(spool.stats().corrupt_entries, 5);
     assert_eq!(append(&mut spool, b"two"), Sequence(7));
     spool.sync().unwrap();

@@ -107,3 +107,50 @@ fn the_end_of_a_segment_and_a_whole_one_are_stepped_over_as_long_as_the_disk_giv
     disk.mend();
     assert_eq!(read_all(&mut reader).len(), 40, "nothing was stepped over while the disk was away");
 }
+
+#[test]
+fn a_start_goes_over_a_bad_place_of_the_last_segment_and_leaves_it_to_readers() {
+    let (disk, mut spool) = fresh(3);
+    for index in 1..=6 {
+        append(&mut spool, &[index; PAYLOAD]);
+    }
+    spool.sync().unwrap();
+    let path = Path::new("spool").join(&segments(&disk)[0]);
+    disk.spoil(&path, begin(2)..begin(2) + 1);
+    disk.crash();
+    let (mut spool, recovery) = open(&disk);
+    assert_eq!((recovery.cut_bytes, recovery.corrupt_entries), (0, 0), "it may come back");
+    assert_eq!(append(&mut spool, b"next"), Sequence(7));
+    spool.sync().unwrap();
+    let (all, _) = read_patiently(&mut spool.reader(Sequence(1)));
+    assert_eq!(all.first(), Some(&1));
+    assert_eq!(all.last(), Some(&7));
+    spool.maintain(beginning()).unwrap();
+    assert_eq!(spool.stats().corrupt_entries, 7 - all.len() as u64, "told");
+    disk.mend();
+    assert_eq!(read(&spool).len(), 7);
+}
+
+#[test]
+fn a_start_does_not_cut_an_end_that_the_disk_does_not_give_back() {
+    let (disk, mut spool) = fresh(3);
+    for index in 1..=6 {
+        append(&mut spool, &[index; PAYLOAD]);
+    }
+    spool.sync().unwrap();
+    let path = Path::new("spool").join(&segments(&disk)[0]);
+    disk.spoil(&path, begin(5)..u64::MAX);
+    disk.crash();
+    let start = |at| Spool::open(disk.clone(), settings(), beginning(), at);
+    for at in 1..=3 {
+        let Err(crate::spool::SpoolError::Disk(fatal)) = start(at) else { panic!("it is cut") };
+        Spool::record_fatal(&disk, &fatal, at);
+    }
+    // Whoever looks is shown what there is.
+    let (spool, recovery) = start(4).unwrap();
+    assert!(recovery.failing.is_some() && spool.stats().failing);
+    drop(spool);
+    disk.mend();
+    let (spool, _) = start(ARRIVAL.wall_ms + 1_000_000).unwrap();
+    assert_eq!(read(&spool).len(), 6);
+}
