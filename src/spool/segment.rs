@@ -395,6 +395,7 @@ impl Window {
     /// Reads until the buffer is full or the file ends. It is an error only if the disk does not give back what is
     /// wanted: a bad place costs what lies there, and nothing that lies before.
     fn fill<F: DiskFile>(&mut self, file: &F, wanted: usize) -> io::Result<()> {
+        let mut failed = None;
         while let Some(into) = self.buffer.get_mut(self.filled..).filter(|into| !into.is_empty()) {
             let at = self.start + self.filled as u64;
             match file.read_at(at, into) {
@@ -405,6 +406,8 @@ impl Window {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) if self.filled >= wanted => break,
+                // Once may be chance, and what is gone over is not known as taken in.
+                Err(_) if self.forgives > 0 && failed != Some(at) => failed = Some(at),
                 Err(error) if self.forgives > 0 => {
                     let block = BLOCK_BYTES - at % BLOCK_BYTES;
                     let count = into.len().min(usize::try_from(block).unwrap_or(usize::MAX));

@@ -154,3 +154,32 @@ fn a_start_does_not_cut_an_end_that_the_disk_does_not_give_back() {
     let (spool, _) = start(ARRIVAL.wall_ms + 1_000_000).unwrap();
     assert_eq!(read(&spool).len(), 6);
 }
+
+#[test]
+fn a_read_of_a_start_that_fails_once_hides_nothing_from_deduplication() {
+    let (disk, mut spool) = fresh(3);
+    for index in 1..=6 {
+        spool.append(opaque(&[1; PAYLOAD], peer(index)), ARRIVAL).unwrap();
+    }
+    spool.sync().unwrap();
+    drop(spool);
+    disk.crash();
+    let whole = disk.fork();
+    let calls = whole.calls().all;
+    drop(open(&whole));
+    let mut started = 0;
+    for call in 0..whole.calls().all - calls {
+        let disk = disk.fork();
+        disk.schedule(call, crate::spool::Fault::Io, false);
+        let opened = Spool::open(disk.clone(), settings(), beginning(), ARRIVAL.wall_ms);
+        disk.heal();
+        let Ok((mut spool, recovery)) = opened else { continue };
+        started += 1;
+        assert_eq!((recovery.cut_bytes, recovery.corrupt_entries), (0, 0), "{call}");
+        for index in 1..=6 {
+            let again = spool.append(opaque(&[1; PAYLOAD], peer(index)), ARRIVAL).unwrap();
+            assert!(matches!(again, Outcome::Duplicate(_)), "{call}: {index} is taken twice");
+        }
+    }
+    assert!(started > 0, "a read that fails once ends no start");
+}
