@@ -22,6 +22,7 @@ use crate::ops::signals::{Signal, Signals};
 use crate::ops::stamp::{Loop, Operation};
 use crate::ops::status::{self, Command, Listener, Service};
 use crate::ops::{alarm, clock, code, systemd, watch as watching};
+use crate::sink::air_gap::Scratch;
 use crate::spool::Disk;
 
 /// From the order to stop to the end of the program, whatever hangs.
@@ -73,7 +74,8 @@ pub(super) async fn serve<D: Disk>(
         spool: spool.clone(),
         board: Arc::clone(board),
         cluster_id,
-        precision: precision.borrow().unwrap_or_default(),
+        precision,
+        scratch: Scratch::default(),
         base: config.base.clone(),
     };
     let pipes = Pipes::start(around, built.book, built.places);

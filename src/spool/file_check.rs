@@ -49,6 +49,11 @@ impl FileCheck {
         let (expected, got) = (blake3::Hash::from_bytes(self.expected), self.hasher.finalize());
         if got == expected { Ok(()) } else { Err(Rotten { expected, got }) }
     }
+
+    /// Whether all bytes of the file were taken.
+    pub const fn is_complete(&self) -> bool {
+        self.left == 0
+    }
 }
 
 impl fmt::Debug for FileCheck {

@@ -240,7 +240,7 @@ impl<D: Disk> Pipes<D> {
         let position = place.cursor.position;
         let trouble = match (pipe.desired, plan.run) {
             (Desired::Running, Ok(Run { source, processor, drain })) => {
-                let filter = Filter::new(&source, self.birthplace(pipe));
+                let filter = Filter::new(&source, birthplace(pipe));
                 let through = (filter, processor, &drain);
                 let over = self.over.0.clone();
                 match start(name, through, place, (Arc::clone(&row), over), &self.around) {
@@ -309,17 +309,6 @@ impl<D: Disk> Pipes<D> {
         // It ends again after the next start.
         if let Err(error) = ended {
             log::error!("event=pipe_not_dropped pipe={name} error=\"{error}\"");
-        }
-    }
-
-    /// What the times of a pipe's source mean: they stay what they were when it was created or altered.
-    fn birthplace(&self, pipe: &Pipe) -> Birthplace {
-        let offset = offset_seconds(EpochMillis(pipe.created_ms));
-        Birthplace {
-            border: pipe.border,
-            created_ms: pipe.created_ms,
-            offset_seconds: i32::try_from(offset).unwrap_or_default(),
-            precision: self.around.precision,
         }
     }
 
@@ -393,6 +382,16 @@ async fn stop_all(pipes: impl Iterator<Item = Running>, limit: Duration) {
             pipe.task.abort();
             let _aborted = pipe.task.await.is_err();
         }
+    }
+}
+
+/// What the times of a pipe's source mean: they stay what they were when it was created or altered.
+fn birthplace(pipe: &Pipe) -> Birthplace {
+    let offset = offset_seconds(EpochMillis(pipe.created_ms));
+    Birthplace {
+        border: pipe.border,
+        created_ms: pipe.created_ms,
+        offset_seconds: i32::try_from(offset).unwrap_or_default(),
     }
 }
 

@@ -42,7 +42,7 @@ use crate::pipe::source::Filter;
 use crate::pipe::{Pipe, ReplayFile, Sampler};
 use crate::sink::air_gap::{
     AirGapSettings, AirGapSink, DeadLetters, Done, Feed, Filtered, Named, Orders, Parts, Sampling,
-    SpoolFeed,
+    Scratch, SpoolFeed,
 };
 use crate::sink::nothing::DoNothingSink;
 use crate::spool::{ConsumerId, Cursor, Disk, Reader, Spool, Start};
@@ -61,9 +61,19 @@ pub(super) struct Surroundings<D: Disk> {
     pub(super) spool: SpoolHandle<D>,
     pub(super) board: Arc<Board>,
     pub(super) cluster_id: String,
-    pub(super) precision: Precision,
+    /// Unit of times, once it is known.
+    pub(super) precision: watch::Receiver<Option<Precision>>,
+    /// What the filters of all pipes look with.
+    pub(super) scratch: Scratch,
     /// What relative paths of statements are relative to.
     pub(super) base: PathBuf,
+}
+
+impl<D: Disk> Surroundings<D> {
+    /// Unit of times, as far as it is known now.
+    fn precision(&self) -> Precision {
+        self.precision.borrow().unwrap_or_default()
+    }
 }
 
 /// A pipe's place in the spool.
@@ -135,7 +145,7 @@ fn start<D: Disk>(
                 pipe: name.to_owned(),
                 why: format!("password: {error}"),
             })?;
-            let (cluster_id, precision) = (around.cluster_id.clone(), around.precision);
+            let (cluster_id, precision) = (around.cluster_id.clone(), around.precision());
             let settings = AirGapSettings::from_config(sink, password, cluster_id, precision);
             let parts = Parts { pipe, settings, board, row, seed: seed(), stop: stopped };
             let sink = AirGapSink::new(parts, feed(name, (filter, processor), place, around));
@@ -167,9 +177,9 @@ fn feed<D: Disk>(
     around: &Surroundings<D>,
 ) -> Sampling<Filtered<Named<SpoolFeed<D>>>> {
     let feed = Named::new(spool_feed(name, place, around), Arc::clone(&around.board));
-    let feed = Filtered::new(feed, filter);
+    let feed = Filtered::new(feed, filter, around.scratch.clone(), around.precision.clone());
     let shown = (name, Arc::clone(&around.board));
-    Sampling::new(feed, Sampler::new(processor), around.precision, shown)
+    Sampling::new(feed, Sampler::new(processor), around.precision(), shown)
 }
 
 /// The same, whose disk work is not named.

@@ -29,7 +29,7 @@ mod tests;
 use self::deletion::Deletions;
 pub use self::takes::Birthplace;
 use self::takes::Takes;
-use crate::data::{Identity, Matcher, Pattern, Sequence, Series, TimeRange};
+use crate::data::{Identity, Matcher, Pattern, Precision, Sequence, Series, TimeRange};
 use crate::spool::{EntryHeader, Kind};
 use crate::statement::{Loose, Source};
 use crate::wire::bytes::Reader;
@@ -80,6 +80,8 @@ pub struct Filter {
     trimmer: Trimmer,
     /// Tells its parts from those of other filters.
     mark: u32,
+    /// Unit of entries that do not say theirs.
+    precision: Option<Precision>,
 }
 
 impl Filter {
@@ -96,7 +98,23 @@ impl Filter {
             is_every_series,
             trimmer: Trimmer::default(),
             mark: crc32fast::hash(text.as_bytes()),
+            precision: None,
         }
+    }
+
+    /// Says in which unit the times of entries are that do not say it; `None` while nobody knows. Not while an entry
+    /// is being looked at: it would be judged in two ways.
+    pub const fn learn(&mut self, precision: Option<Precision>) {
+        self.precision = precision;
+    }
+
+    /// Unit of entries that do not say theirs, if it is known.
+    pub const fn precision(&self) -> Option<Precision> {
+        self.precision
+    }
+
+    fn times_of(&self, header: &EntryHeader) -> Option<TimeRange> {
+        self.takes.times_of(header, self.precision)
     }
 
     /// Whether everything that is taken in is sent, so that no entry need be looked at.
@@ -106,7 +124,7 @@ impl Filter {
 
     /// What becomes of an entry, as far as its header says.
     pub fn judge(&self, header: &EntryHeader) -> Judgement {
-        let Some(times) = self.takes.times_of(header) else { return Judgement::Skip };
+        let Some(times) = self.times_of(header) else { return Judgement::Skip };
         let known = header.time_range.filter(|range| !range.is_empty());
         if known.is_some_and(|range| !range.overlaps(times)) {
             return Judgement::Skip;
@@ -151,7 +169,7 @@ impl Filter {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Verdict {
-        let Some(times) = self.takes.times_of(header) else { return Verdict::Skip };
+        let Some(times) = self.times_of(header) else { return Verdict::Skip };
         let identity = self.identity_of_part(header);
         let series = self.matcher.recall(device, header.device);
         if *series == Series::None {
@@ -168,7 +186,7 @@ impl Filter {
 
     /// What becomes of a request that is not a tablet; a part is written to `out`, which is emptied first.
     pub fn request(&mut self, header: &EntryHeader, payload: &[u8], out: &mut Vec<u8>) -> Verdict {
-        let Some(times) = self.takes.times_of(header) else { return Verdict::Skip };
+        let Some(times) = self.times_of(header) else { return Verdict::Skip };
         if payload.starts_with(&ROW_HEAD) {
             return self.row(header, times, payload, out);
         }
@@ -220,7 +238,7 @@ impl Filter {
 
     /// What of a file is sent: which series, and which times; `None` for nothing.
     pub fn selection(&self, header: &EntryHeader) -> Option<(&Matcher, TimeRange)> {
-        let times = self.takes.times_of(header).filter(|_| self.takes.inserts())?;
+        let times = self.times_of(header).filter(|_| self.takes.inserts())?;
         Some((&self.matcher, times))
     }
 
@@ -229,7 +247,12 @@ impl Filter {
         self.takes.loose(header)
     }
 
-    /// Whether files of this kind of plan are sent.
+    /// Whether no path is asked for, and no time of this entry.
+    pub fn takes_all(&self, header: &EntryHeader) -> bool {
+        self.is_every_series && self.times_of(header) == Some(TimeRange::ALL)
+    }
+
+    /// Whether plans of this kind are sent.
     pub fn takes_plans(&self, kind: PlanKind) -> bool {
         self.takes.plans(kind)
     }

@@ -14,8 +14,6 @@ pub struct Birthplace {
     pub created_ms: i64,
     /// What the node's zone was ahead of UTC then.
     pub offset_seconds: i32,
-    /// Unit of entries that do not say theirs.
-    pub precision: Precision,
 }
 
 /// Times in each unit, as [`Precision`] counts them.
@@ -36,7 +34,6 @@ pub(super) struct Takes {
     loose: (Loose, Loose),
     /// Kinds of changes; none if all.
     changes: Option<Changes>,
-    precision: Precision,
 }
 
 impl Takes {
@@ -61,7 +58,6 @@ impl Takes {
             forwards: source.forwarding,
             loose: (source.loose_history, source.loose_realtime),
             changes: source.changes,
-            precision: birth.precision,
         }
     }
 
@@ -75,15 +71,25 @@ impl Takes {
         if self.is_one_shot { Some(self.border) } else { None }
     }
 
-    /// Times of an entry that are sent; `None` for none.
-    pub(super) fn times_of(&self, header: &EntryHeader) -> Option<TimeRange> {
+    /// Times of an entry that are sent; `None` for none. `precision` is the unit of one that does not say its own; as
+    /// long as nobody knows it, all times are sent that might be meant.
+    pub(super) fn times_of(
+        &self,
+        header: &EntryHeader,
+        precision: Option<Precision>,
+    ) -> Option<TimeRange> {
         if header.hops > 0 && !self.forwards {
             return None;
         }
         let ranges = if self.is_history(header) { self.history } else { self.realtime }?;
-        let precision = header.precision.unwrap_or(self.precision);
-        let unit = PRECISIONS.iter().position(|each| *each == precision)?;
-        ranges.get(unit).copied().filter(|range| !range.is_empty())
+        let times = if let Some(precision) = header.precision.or(precision) {
+            let unit = PRECISIONS.iter().position(|each| *each == precision)?;
+            *ranges.get(unit)?
+        } else {
+            let [first, others @ ..] = ranges;
+            if others.iter().all(|range| *range == first) { first } else { TimeRange::ALL }
+        };
+        (!times.is_empty()).then_some(times)
     }
 
     /// Which filters a file need not be cut for.

@@ -35,12 +35,7 @@ fn source() -> Source {
 }
 
 fn filter(source: &Source) -> Filter {
-    let birth = Birthplace {
-        border: BORDER,
-        created_ms: 5_000,
-        offset_seconds: 0,
-        precision: Precision::Ms,
-    };
+    let birth = Birthplace { border: BORDER, created_ms: 5_000, offset_seconds: 0 };
     Filter::new(source, birth)
 }
 

@@ -47,7 +47,7 @@ use self::builder::{Builder, transfer_of};
 use self::checking::Checking;
 pub use self::dead_letters::DeadLetters;
 pub use self::feed::{Feed, StoredFile, StoredFiles};
-pub use self::filtered::Filtered;
+pub use self::filtered::{Filtered, Scratch};
 use self::frame_buffer::{BuildError, FrameBuffer};
 use self::line::Line;
 #[cfg(feature = "simulation")]

@@ -155,6 +155,10 @@ impl<F: Feed> Feed for Sampling<F> {
         }
     }
 
+    fn objection(&self) -> Option<&str> {
+        self.feed.objection()
+    }
+
     fn read_payload(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
         if self.held.is_none_or(|held| !held.is_part) {
             return self.feed.read_payload(into);

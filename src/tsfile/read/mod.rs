@@ -23,6 +23,7 @@ mod series;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::cell::Cell;
 
@@ -37,6 +38,7 @@ pub use self::points::{Piece, Points};
 pub(in crate::tsfile) use self::series::ChunkCursor;
 pub use self::series::{ChunkPlace, Chunks, Series, SeriesOf};
 pub use self::tally::{Counting, Tally};
+pub use self::walk::{Visit, Walk};
 use super::bloom::Shape;
 use super::statistics::Statistics;
 use super::tail::{self, Summary};

@@ -1,85 +1,94 @@
-//! What becomes of an entry of files.
+//! What becomes of an entry of files: each is looked into step by step.
+//!
+//! ```text
+//!  seal -----------> Skip or Whole                           snapshots, by what they are of
+//!  request --------> Whole, Part, Unfit                      see request.rs
+//!        \--outside--------+
+//!  TsFile -> Walking --outside--> Checking --hash fits-----> Skip
+//!              |   |                  \------has rotted----> Whole: the sink tells, and takes it out of the way
+//!              |   +-------inside--------------------------> Whole
+//!              +-----------across--------------------------> Stuck: asked again and again without another walk
+//! ```
 
 use std::io;
 
 use super::super::feed::{StoredFile, StoredFiles};
-use crate::data::{Matcher, ReadAt, Series, TimeRange};
-use crate::limits::SPLIT_WINDOW_BYTES;
-use crate::pipe::source::Filter;
-use crate::spool::{EntryHeader, ReadError};
+use super::request;
+use super::scratch::Buffers;
+use crate::data::{Matcher, ReadAt, Sequence, Series, TimeRange};
+use crate::limits::{KIB, MIB};
+use crate::pipe::source::{Filter, Verdict};
+use crate::spool::{EntryHeader, FileCheck, ReadError};
 use crate::statement::Loose;
 use crate::tsfile::TsFileError;
-use crate::tsfile::read::{Device, TsFile};
-use crate::wire::columns::Columns;
-use crate::wire::cursor::Cursor;
+use crate::tsfile::read::{self, Device, TsFile, Visit, Walk};
 use crate::wire::plan::PlanKind;
 use crate::wire::request::RequestType;
-use crate::wire::tablet::{self, Form};
-use crate::wire::trim::TABLET_HEAD;
 
-/// What becomes of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// Nothing of it is sent.
-    Skip,
-    /// It is sent as it is.
-    Whole,
+/// Bytes of a file that one step compares with its hash.
+const STEP_BYTES: usize = MIB;
+/// Bytes of one read of them.
+const READ_BYTES: usize = 128 * KIB;
+
+/// A file that is being looked into.
+#[derive(Debug)]
+pub(super) struct Survey<T> {
+    /// The entry that it is of.
+    pub(super) entry: Sequence,
+    name: String,
+    file: T,
+    bytes: u64,
+    hash: [u8; 32],
+    stage: Stage,
 }
 
-/// What becomes of an entry with these files, of which `filter` could not tell by the header.
-///
-/// # Errors
-/// If a file cannot be read, or has to be cut.
-pub(super) fn fate_of<T: ReadAt>(
-    filter: &Filter,
-    header: &EntryHeader,
-    stored: &StoredFiles<T>,
-) -> Result<Fate, ReadError> {
-    let seal = i16::try_from(stored.request_type).ok().and_then(RequestType::from_code);
-    let plan = match seal {
-        Some(RequestType::SchemaSnapshotSeal) => Some(PlanKind::Schema),
-        Some(RequestType::ConfigSnapshotSeal) => {
-            let file_type = stored.parameters.iter().find(|(key, _)| key == "fileType");
-            Some(PlanKind::of_snapshot(file_type.and_then(|(_, value)| value.as_deref())))
-        }
-        _ => None,
-    };
-    if let Some(kind) = plan {
-        return Ok(if filter.takes_plans(kind) { Fate::Whole } else { Fate::Skip });
-    }
-    let Some((matcher, times)) = filter.selection(header) else { return Ok(Fate::Skip) };
-    let last = stored.files.iter().rev().find_map(|stored| Some((stored, stored.file.as_ref()?)));
-    // The sink knows what to do with one without a file.
-    let Some((StoredFile { name, .. }, file)) = last else { return Ok(Fate::Whole) };
-    let is_request = stored.request_type != 0
-        && !matches!(seal, Some(RequestType::TsFileSeal | RequestType::TsFileSealWithMod));
-    let failed = |source| ReadError::Disk {
-        operation: "look into",
-        path: name.clone().unwrap_or_default().into(),
-        source,
-    };
-    if is_request {
-        return Ok(match of_request(filter, matcher, times, file).map_err(failed)? {
-            Lie::Outside => Fate::Skip,
-            Lie::Inside | Lie::Across => Fate::Whole,
-        });
-    }
-    match of_ts_file_loosely(matcher, times, filter.loose(header), file) {
-        Ok(Lie::Outside) => Ok(Fate::Skip),
-        Ok(Lie::Across) => {
-            let what = "a part of this TsFile would have to be cut out, which this build cannot; \
-                        'mode.strict'='false' sends such files whole";
-            Err(failed(io::Error::new(io::ErrorKind::Unsupported, what)))
-        }
-        Err(TsFileError::Read { source, .. }) => Err(failed(source)),
-        // What is no TsFile is for the sink to tell.
-        Ok(Lie::Inside) | Err(_) => Ok(Fate::Whole),
-    }
+#[derive(Debug)]
+enum Stage {
+    Walking(Box<Walking>),
+    /// Nothing of it is sent, if it is what was taken in: up to where it was compared.
+    Checking(Box<FileCheck>, u64),
+    /// A part would have to be cut out.
+    Stuck,
+}
+
+#[derive(Debug)]
+struct Walking {
+    walk: Walk,
+    scope: Scope,
+    found: Found,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// These series, these times.
+    Both,
+    /// Any series.
+    Times,
+    /// Any time.
+    Series,
+}
+
+/// What was found so far.
+#[derive(Debug)]
+struct Found {
+    /// Which series of the device in hand are sent.
+    series: Series,
+    lie: Option<Lie>,
+}
+
+/// What a step came to.
+#[derive(Debug)]
+pub(super) enum Looked<T> {
+    /// The verdict.
+    Known(Verdict),
+    /// There is more to be looked into.
+    More(Survey<T>),
 }
 
 /// How data lies to what is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lie {
+pub(super) enum Lie {
     Outside,
     Inside,
     Across,
@@ -91,7 +100,8 @@ impl Lie {
         if before.is_none_or(|before| before == other) { other } else { Self::Across }
     }
 
-    fn of_times(times: TimeRange, range: TimeRange) -> Self {
+    /// Of data with this range of times.
+    pub(super) fn of_times(times: TimeRange, range: TimeRange) -> Self {
         if !times.overlaps(range) {
             Self::Outside
         } else if times.min <= range.min && range.max <= times.max {
@@ -102,105 +112,238 @@ impl Lie {
     }
 }
 
-/// A request that is too large for an entry: a single value as a rule, so that it is never cut.
-fn of_request<T: ReadAt>(
-    filter: &Filter,
-    matcher: &Matcher,
-    times: TimeRange,
-    file: &T,
-) -> io::Result<Lie> {
-    let mut window = vec![0; SPLIT_WINDOW_BYTES];
-    let mut head = [0; TABLET_HEAD.len()];
-    let count = file.read_at(0, &mut head)?;
-    if count < head.len() || head != TABLET_HEAD {
-        return Ok(if filter.is_every_series() { Lie::Inside } else { Lie::Outside });
-    }
-    let broken = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-    let mut cursor = Cursor::new(file, &mut window).map_err(broken)?;
-    let broken = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-    cursor.skip(TABLET_HEAD.len(), "head of a tablet").map_err(broken)?;
-    let mut columns = Columns::new();
-    let layout = tablet::scan(&mut cursor, Form::Node, &mut columns).map_err(broken)?;
-    let mut text = |at: usize, bytes: usize| -> io::Result<String> {
-        cursor.seek(at + 4);
-        let name = cursor.peek(bytes, "name").map_err(broken)?;
-        Ok(String::from_utf8_lossy(name).into_owned())
-    };
-    let series = matcher.series(&text(layout.device_at, layout.device_bytes)?);
-    let mut wants = false;
-    for column in columns.iter() {
-        wants |= series.wants(&text(column.name_at as usize, usize::from(column.name_bytes))?);
-    }
-    Ok(if wants { Lie::of_times(times, layout.time_range) } else { Lie::Outside })
-}
-
-/// The same where some filters need not be cut for: then inside is what lies within the others.
-fn of_ts_file_loosely<T: ReadAt>(
-    matcher: &Matcher,
-    times: TimeRange,
-    loose: Loose,
-    file: &T,
-) -> Result<Lie, TsFileError> {
-    let lie = of_ts_file(matcher, times, file)?;
-    match (lie, loose) {
-        (Lie::Across, Loose { time: true, path: true }) => Ok(Lie::Inside),
-        (Lie::Across, Loose { time: true, .. }) => of_ts_file(matcher, TimeRange::ALL, file),
-        (Lie::Across, Loose { path: true, .. }) => of_ts_file(&Matcher::everything(), times, file),
-        (lie, _) => Ok(lie),
-    }
-}
-
-/// Goes over the index, up to where it is known that the file lies across.
-fn of_ts_file<T: ReadAt>(
-    matcher: &Matcher,
-    times: TimeRange,
-    file: &T,
-) -> Result<Lie, TsFileError> {
-    let file = TsFile::open(file)?;
-    let mut lie = None;
-    let mut devices = file.devices()?;
-    while let Some(device) = devices.next()? {
-        let found = match matcher.series(&device.id.path()) {
-            Series::None => Some(Lie::Outside),
-            Series::All if times == TimeRange::ALL => Some(Lie::Inside),
-            series @ (Series::All | Series::Some(_)) => of_device(&file, &device, &series, times)?,
-        };
-        if let Some(found) = found {
-            lie = Some(Lie::and(lie, found));
+impl<T: ReadAt> Survey<T> {
+    /// Begins to look into the files of an entry, of which `filter` could not tell by the header. A part is left in
+    /// `buffers`. Also returns how many bytes were read, more or less.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub(super) fn begin(
+        filter: &mut Filter,
+        header: &EntryHeader,
+        stored: StoredFiles<T>,
+        buffers: &mut Buffers,
+    ) -> Result<(Looked<T>, u64), ReadError> {
+        let StoredFiles { request_type, files, parameters } = stored;
+        let seal = i16::try_from(request_type).ok().and_then(RequestType::from_code);
+        let known = |verdict| Ok((Looked::Known(verdict), 0));
+        let by_kind = |is_taken: bool| known(if is_taken { Verdict::Whole } else { Verdict::Skip });
+        if seal == Some(RequestType::SchemaSnapshotSeal) {
+            return by_kind(filter.takes_plans(PlanKind::Schema));
         }
-        if lie == Some(Lie::Across) {
-            break;
+        if seal == Some(RequestType::ConfigSnapshotSeal) {
+            let file_type = parameters.iter().find(|(key, _)| key == "fileType");
+            let kind = PlanKind::of_snapshot(file_type.and_then(|(_, value)| value.as_deref()));
+            return by_kind(filter.takes_plans(kind));
+        }
+        // The mods file comes first. The sink knows what to do with an entry without a file.
+        let last = files.into_iter().rev().find_map(|StoredFile { name, bytes, hash, file }| {
+            let (entry, name, stage) = (header.sequence, name.unwrap_or_default(), Stage::Stuck);
+            Some(Self { entry, name, file: file?, bytes, hash, stage })
+        });
+        let Some(survey) = last else { return known(Verdict::Whole) };
+        let is_ts_file = request_type == 0
+            || matches!(seal, Some(RequestType::TsFileSeal | RequestType::TsFileSealWithMod));
+        if is_ts_file {
+            return survey.walk(filter, header);
+        }
+        match request::verdict(filter, header, &survey.file, buffers) {
+            Ok(Verdict::Skip) => Ok((survey.check(), 0)),
+            Ok(verdict) => Ok((Looked::Known(verdict), buffers.payload.len() as u64)),
+            Err(error) => Err(survey.failed(error)),
         }
     }
-    Ok(lie.unwrap_or(Lie::Outside))
-}
 
-/// `None` for a device without points.
-fn of_device<T: ReadAt>(
-    file: &TsFile<T>,
-    device: &Device,
-    series: &Series,
-    times: TimeRange,
-) -> Result<Option<Lie>, TsFileError> {
-    let mut lie = None;
-    let mut list = file.series(device)?;
-    while let Some(one) = list.next()? {
-        if one.is_time() {
-            continue;
+    fn walk(
+        mut self,
+        filter: &Filter,
+        header: &EntryHeader,
+    ) -> Result<(Looked<T>, u64), ReadError> {
+        if filter.selection(header).is_none() {
+            return Ok((Looked::Known(Verdict::Skip), 0));
         }
-        let found = if series.wants(&one.name) {
-            let statistics = file.statistics(one.statistics, one.value_type)?;
-            if statistics.count == 0 {
-                continue;
+        let opened = TsFile::open(&self.file).and_then(|file| {
+            let cost = file.summary().metadata_bytes;
+            Ok((Walking::new(&file, Scope::Both)?, cost))
+        });
+        match opened {
+            Ok((walking, cost)) => {
+                self.stage = Stage::Walking(Box::new(walking));
+                Ok((Looked::More(self), cost))
             }
-            Lie::of_times(times, TimeRange { min: statistics.start, max: statistics.end })
-        } else {
-            Lie::Outside
-        };
-        lie = Some(Lie::and(lie, found));
-        if lie == Some(Lie::Across) {
-            break;
+            Err(error) => Ok((Looked::Known(self.flawed(error)?), 0)),
         }
     }
-    Ok(lie)
+
+    /// Looks into some more of it. Also returns how many bytes were read. After an error it is over, but for one that
+    /// is stuck.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or has to be cut.
+    pub(super) fn step(
+        mut self,
+        filter: &Filter,
+        header: &EntryHeader,
+        buffers: &mut Buffers,
+    ) -> Result<(Looked<T>, u64), ReadError> {
+        match &mut self.stage {
+            Stage::Stuck => Err(self.stuck()),
+            Stage::Checking(check, offset) => {
+                let start = *offset;
+                let goes_on = compare(&self.file, check, offset, &mut buffers.payload);
+                let read = offset.saturating_sub(start);
+                match goes_on {
+                    Ok(Some(true)) => Ok((Looked::Known(Verdict::Skip), read)),
+                    Ok(Some(false)) => Ok((Looked::Known(Verdict::Whole), read)),
+                    Ok(None) => Ok((Looked::More(self), read)),
+                    Err(error) => Err(self.failed(error)),
+                }
+            }
+            Stage::Walking(walking) => {
+                let before = walking.walk.walked();
+                let stepped = walking.step(&self.file, filter, header);
+                let read = walking.walk.walked().saturating_sub(before);
+                let looked = match stepped {
+                    Ok(None) => Looked::More(self),
+                    Ok(Some(Lie::Inside)) => Looked::Known(Verdict::Whole),
+                    Ok(Some(Lie::Outside)) => self.check(),
+                    Ok(Some(Lie::Across)) => {
+                        self.stage = Stage::Stuck;
+                        Looked::More(self)
+                    }
+                    Err(error) => Looked::Known(self.flawed(error)?),
+                };
+                Ok((looked, read))
+            }
+        }
+    }
+
+    /// Whether it is known that it has to be cut, which [`Survey::step`] says without looking again.
+    pub(super) const fn is_stuck(&self) -> bool {
+        matches!(self.stage, Stage::Stuck)
+    }
+
+    /// Why it is.
+    pub(super) fn stuck(&self) -> ReadError {
+        let what = "a part of this TsFile would have to be cut out, which this build cannot; \
+                    'mode.strict'='false' sends such files whole";
+        self.failed(io::Error::new(io::ErrorKind::Unsupported, what))
+    }
+
+    /// It goes nowhere, if it is what was taken in.
+    fn check(mut self) -> Looked<T> {
+        self.stage = Stage::Checking(Box::new(FileCheck::new(self.bytes, self.hash)), 0);
+        Looked::More(self)
+    }
+
+    /// What is no `TsFile` is for the sink to tell.
+    fn flawed(&self, error: TsFileError) -> Result<Verdict, ReadError> {
+        if let TsFileError::Read { source, .. } = error {
+            return Err(self.failed(source));
+        }
+        Ok(Verdict::Whole)
+    }
+
+    fn failed(&self, source: io::Error) -> ReadError {
+        let operation = "look into";
+        ReadError::Disk { operation, path: self.name.clone().into(), source }
+    }
+}
+
+/// Compares some more of a file with its hash. Whether all of it is sound, once that is known.
+fn compare<T: ReadAt>(
+    file: &T,
+    check: &mut FileCheck,
+    offset: &mut u64,
+    buffer: &mut Vec<u8>,
+) -> io::Result<Option<bool>> {
+    buffer.resize(READ_BYTES, 0);
+    for _ in 0..STEP_BYTES / READ_BYTES {
+        let count = file.read_at(*offset, buffer)?;
+        if check.update(buffer.get(..count).unwrap_or_default()).is_err() {
+            return Ok(Some(false));
+        }
+        *offset += count as u64;
+        if count == 0 || *offset >= file.len() {
+            return Ok(Some(check.is_complete()));
+        }
+    }
+    Ok(None)
+}
+
+impl Walking {
+    fn new<T: ReadAt>(file: &TsFile<T>, scope: Scope) -> Result<Self, TsFileError> {
+        let found = Found { series: Series::None, lie: None };
+        Ok(Self { walk: Walk::new(file)?, scope, found })
+    }
+
+    /// How the file lies, once that is known.
+    fn step<T: ReadAt>(
+        &mut self,
+        file: &T,
+        filter: &Filter,
+        header: &EntryHeader,
+    ) -> Result<Option<Lie>, TsFileError> {
+        let Some((matcher, times)) = filter.selection(header) else {
+            return Ok(Some(Lie::Outside));
+        };
+        // Tables have no path, and go where none is asked for.
+        let is_any = filter.is_every_series() || self.scope == Scope::Times;
+        let times = if self.scope == Scope::Series { TimeRange::ALL } else { times };
+        let matcher = (!is_any).then_some(matcher);
+        if self.walk.step(file, &mut Looking { matcher, times, found: &mut self.found })? {
+            return Ok(None);
+        }
+        let lie = self.found.lie.unwrap_or(Lie::Outside);
+        let scope = match (lie, self.scope, filter.loose(header)) {
+            (Lie::Across, Scope::Both, Loose { time: true, path: true }) => {
+                return Ok(Some(Lie::Inside));
+            }
+            // What need not be cut for is left out of the question.
+            (Lie::Across, Scope::Both, Loose { time: true, .. }) => Scope::Series,
+            (Lie::Across, Scope::Both, Loose { path: true, .. }) => Scope::Times,
+            (lie, ..) => return Ok(Some(lie)),
+        };
+        *self = Self::new(&TsFile::open(file)?, scope)?;
+        Ok(None)
+    }
+}
+
+/// Finds out how a file lies, up to where it is known that it lies across.
+struct Looking<'f> {
+    /// `None` for any series.
+    matcher: Option<&'f Matcher>,
+    times: TimeRange,
+    found: &'f mut Found,
+}
+
+impl Looking<'_> {
+    fn add(&mut self, lie: Lie) {
+        self.found.lie = Some(Lie::and(self.found.lie, lie));
+    }
+}
+
+impl Visit for Looking<'_> {
+    fn device(&mut self, device: &Device) -> bool {
+        let series = self.matcher.map(|matcher| matcher.series(&device.id.path()));
+        self.found.series = series.unwrap_or(Series::All);
+        match self.found.series {
+            Series::None => self.add(Lie::Outside),
+            Series::All if self.times == TimeRange::ALL => self.add(Lie::Inside),
+            Series::All | Series::Some(_) => return true,
+        }
+        false
+    }
+
+    fn series(&mut self, series: &read::Series, points: u32, times: TimeRange) {
+        if series.is_time() || points == 0 {
+            return;
+        }
+        let is_wanted = self.found.series.wants(&series.name);
+        self.add(if is_wanted { Lie::of_times(self.times, times) } else { Lie::Outside });
+    }
+
+    fn is_over(&self) -> bool {
+        self.found.lie == Some(Lie::Across)
+    }
 }

@@ -3,25 +3,31 @@
 //! ```text
 //!  Feed --entry--> Filter --skip--> gone past; told in one go          nothing is sent
 //!                         --whole-> the same entry                     byte for byte
-//!                         --part--> an entry with a payload of its own (kept here until it is advanced)
+//!                         --part--> an entry with a payload of its own (cut again when it is read, if need be)
+//!                         --unfit-> the same entry, with an objection  the sink puts it aside
 //! ```
 //!
 //! Who asks for the next entry is kept from others for [`TURN_BYTES`] at most: then there seems to be none, and
-//! [`Feed::changed`] returns at once.
+//! [`Feed::changed`] returns at once. A file is looked into in steps of [`TURN_BYTES`], over as many turns as it takes.
 
 mod files;
+mod request;
+mod scratch;
 
+use tokio::sync::watch;
 use tokio::task::yield_now;
 
-use self::files::{Fate, fate_of};
+use self::files::{Looked, Survey};
+pub use self::scratch::Scratch;
+use self::scratch::{Buffers, User};
 use super::feed::{Feed, StoredFiles};
-use crate::data::Sequence;
+use crate::data::{Precision, Sequence};
 use crate::limits::{KIB, MIB, NAME_BYTES_MAX};
 use crate::pipe::source::{Filter, Judgement, Verdict};
 use crate::spool::{EntryHeader, Kind, ReadError};
 use crate::wire::trim::{TABLET_HEAD, device_of};
 
-/// Bytes of entries that are looked at in one turn.
+/// Bytes of entries and files that are looked at in one turn, but for one step more.
 const TURN_BYTES: usize = MIB;
 /// What an entry that is only passed by its header costs of a turn.
 const HEADER_COST: usize = 4 * KIB;
@@ -33,20 +39,25 @@ const HEAD_BYTES: usize = TABLET_HEAD.len() + 4 + NAME_BYTES_MAX;
 pub struct Filtered<F: Feed> {
     feed: F,
     filter: Filter,
+    /// Unit of times, once it is known.
+    precision: watch::Receiver<Option<Precision>>,
     current: Option<Current>,
+    /// The file that is being looked into.
+    survey: Option<Survey<F::File>>,
     /// Entries were gone past, and nobody was told yet.
     has_passed: bool,
     /// The feed may have more: the turn was over.
     has_more: bool,
-    /// The payload that is looked at.
-    payload: Vec<u8>,
-    /// The part in place of a payload.
-    part: Vec<u8>,
+    scratch: Scratch,
+    user: User,
 }
 
 /// The entry that the sink has.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Current {
+    /// As the feed has it.
+    entry: EntryHeader,
+    /// As the sink has it.
     header: EntryHeader,
     is_part: bool,
     /// Why it can never be sent.
@@ -54,72 +65,213 @@ struct Current {
 }
 
 impl<F: Feed> Filtered<F> {
-    /// What `filter` takes of `feed`.
-    pub fn new(feed: F, filter: Filter) -> Self {
-        let (payload, part) = (Vec::new(), Vec::new());
-        Self { feed, filter, current: None, has_passed: false, has_more: false, payload, part }
+    /// What `filter` takes of `feed`. What `scratch` has is shared with others of the same loop; `precision` is the
+    /// unit of entries that do not say theirs, as soon as the node knows.
+    pub fn new(
+        feed: F,
+        filter: Filter,
+        scratch: Scratch,
+        precision: watch::Receiver<Option<Precision>>,
+    ) -> Self {
+        let user = scratch.join();
+        let (current, survey, has_passed, has_more) = (None, None, false, false);
+        Self { feed, filter, precision, current, survey, has_passed, has_more, scratch, user }
     }
 
-    /// What becomes of the feed's present entry; `None` if it is gone past.
-    fn look(&mut self, header: EntryHeader) -> Result<Option<Current>, ReadError> {
-        let whole = Some(Current { header, is_part: false, objection: None });
-        let verdict = match self.filter.judge(&header) {
-            Judgement::Skip => return Ok(None),
-            Judgement::Whole => return Ok(whole),
-            Judgement::Look if header.kind == Kind::File => {
-                let stored = match self.feed.open_files() {
-                    // The sink knows what becomes of one whose files are gone.
-                    Err(ReadError::File { .. }) => return Ok(whole),
-                    opened => opened?,
-                };
-                return match fate_of(&self.filter, &header, &stored)? {
-                    Fate::Skip => Ok(None),
-                    Fate::Whole => Ok(whole),
-                };
+    /// Looks for the next entry that is taken, for one turn.
+    fn turn(&mut self) -> Result<(), ReadError> {
+        let mut left = TURN_BYTES;
+        while self.current.is_none() {
+            if left == 0 {
+                self.has_more = true;
+                break;
             }
-            Judgement::Look if header.kind == Kind::Tablet => self.look_at_tablet(&header)?,
-            Judgement::Look => {
-                self.read(&header, usize::MAX)?;
-                self.filter.request(&header, &self.payload, &mut self.part)
+            let Some(header) = self.feed.next_entry()? else {
+                self.rest();
+                break;
+            };
+            self.learn();
+            let (scratch, mut cost) = (self.scratch.clone(), 0);
+            let verdict = scratch.with(|buffers| self.look_and_take(header, buffers, &mut cost))?;
+            left = left.saturating_sub(cost.saturating_add(HEADER_COST));
+            if verdict == Some(Verdict::Skip) {
+                self.feed.pass_over(&header);
+                self.has_passed = true;
             }
-        };
-        Ok(match verdict {
+        }
+        Ok(())
+    }
+
+    /// Looks at the feed's present entry, and takes it on if it is not gone past.
+    fn look_and_take(
+        &mut self,
+        header: EntryHeader,
+        buffers: &mut Buffers,
+        cost: &mut usize,
+    ) -> Result<Option<Verdict>, ReadError> {
+        let looked = self.look(&header, buffers, cost);
+        if let Ok(Some(verdict)) = &looked {
+            self.take(header, verdict.clone(), buffers);
+        }
+        buffers.shrink();
+        looked
+    }
+
+    /// Tells the filter what the node knows by now; not within a file, which is looked at in one way.
+    fn learn(&mut self) {
+        if self.survey.is_none() {
+            let known = *self.precision.borrow();
+            // Nobody is left that it could be learnt from.
+            let is_settled = self.precision.has_changed().is_err();
+            self.filter.learn(known.or_else(|| is_settled.then(Precision::default)));
+        }
+    }
+
+    /// Takes an entry on, if it is not gone past.
+    fn take(&mut self, entry: EntryHeader, verdict: Verdict, buffers: &mut Buffers) {
+        let precision = entry.precision.or_else(|| self.filter.precision());
+        let header = EntryHeader { precision, ..entry };
+        let whole = Current { entry, header, is_part: false, objection: None };
+        self.current = match verdict {
             Verdict::Skip => None,
-            Verdict::Whole => whole,
-            Verdict::Unfit(why) => Some(Current { header, is_part: false, objection: Some(why) }),
+            Verdict::Whole => Some(whole),
+            Verdict::Unfit(why) => Some(Current { objection: Some(why), ..whole }),
             Verdict::Part { times, identity } => {
-                let payload_bytes = u32::try_from(self.part.len()).unwrap_or(u32::MAX);
-                let payload_crc = crc32fast::hash(&self.part);
-                let part = EntryHeader {
+                let payload_crc = crc32fast::hash(&buffers.part);
+                let header = EntryHeader {
+                    // One that lay in a file is short enough now.
+                    kind: if entry.kind == Kind::File { Kind::Opaque } else { entry.kind },
                     time_range: times,
                     identity,
-                    payload_bytes,
+                    payload_bytes: u32::try_from(buffers.part.len()).unwrap_or(u32::MAX),
                     payload_crc,
                     content_crc: Some(payload_crc),
                     ..header
                 };
-                Some(Current { header: part, is_part: true, objection: None })
+                buffers.keep(self.user, entry.sequence);
+                Some(Current { header, is_part: true, ..whole })
             }
-        })
+        };
+    }
+
+    /// What becomes of the feed's present entry, which costs so much more of the turn; `None` if it has to be looked
+    /// into further. A part is left in `buffers`.
+    fn look(
+        &mut self,
+        header: &EntryHeader,
+        buffers: &mut Buffers,
+        cost: &mut usize,
+    ) -> Result<Option<Verdict>, ReadError> {
+        if let Some(survey) = self.survey.take().filter(|one| one.entry == header.sequence) {
+            return self.look_further(survey, header, buffers, cost);
+        }
+        match self.filter.judge(header) {
+            Judgement::Skip => return Ok(Some(Verdict::Skip)),
+            Judgement::Whole => return Ok(Some(Verdict::Whole)),
+            Judgement::Look => {}
+        }
+        if header.kind == Kind::File {
+            let stored = match self.feed.open_files() {
+                // The sink knows what becomes of one whose files are gone.
+                Err(ReadError::File { .. }) => return Ok(Some(Verdict::Whole)),
+                opened => opened?,
+            };
+            let (looked, read) = Survey::begin(&mut self.filter, header, stored, buffers)?;
+            return Ok(self.looked(looked, read, cost));
+        }
+        *cost = usize::try_from(header.payload_bytes).unwrap_or(usize::MAX);
+        if header.kind == Kind::Tablet {
+            return self.look_at_tablet(header, buffers).map(Some);
+        }
+        self.read(header, usize::MAX, &mut buffers.payload)?;
+        Ok(Some(self.filter.request(header, &buffers.payload, &mut buffers.part)))
+    }
+
+    fn look_further(
+        &mut self,
+        survey: Survey<F::File>,
+        header: &EntryHeader,
+        buffers: &mut Buffers,
+        cost: &mut usize,
+    ) -> Result<Option<Verdict>, ReadError> {
+        if survey.is_stuck() {
+            let error = survey.stuck();
+            self.survey = Some(survey);
+            return Err(error);
+        }
+        let (looked, read) = survey.step(&self.filter, header, buffers)?;
+        Ok(self.looked(looked, read, cost))
+    }
+
+    fn looked(&mut self, looked: Looked<F::File>, read: u64, cost: &mut usize) -> Option<Verdict> {
+        *cost = usize::try_from(read).unwrap_or(usize::MAX);
+        match looked {
+            Looked::Known(verdict) => Some(verdict),
+            Looked::More(survey) => {
+                self.survey = Some(survey);
+                None
+            }
+        }
     }
 
     /// The device comes first: most tablets of a narrow pipe are decided by it.
-    fn look_at_tablet(&mut self, header: &EntryHeader) -> Result<Verdict, ReadError> {
-        self.read(header, HEAD_BYTES)?;
-        let Some(device) = device_of(&self.payload) else { return Ok(Verdict::Whole) };
+    fn look_at_tablet(
+        &mut self,
+        header: &EntryHeader,
+        buffers: &mut Buffers,
+    ) -> Result<Verdict, ReadError> {
+        self.read(header, HEAD_BYTES, &mut buffers.payload)?;
+        let Some(device) = device_of(&buffers.payload) else { return Ok(Verdict::Whole) };
         let device = device.to_vec();
         if self.filter.is_foreign(header, &device) {
             return Ok(Verdict::Skip);
         }
-        self.read(header, usize::MAX)?;
-        Ok(self.filter.tablet(header, &device, &self.payload, &mut self.part))
+        self.read(header, usize::MAX, &mut buffers.payload)?;
+        Ok(self.filter.tablet(header, &device, &buffers.payload, &mut buffers.part))
     }
 
     /// Reads at most so many bytes of the payload.
-    fn read(&mut self, header: &EntryHeader, most: usize) -> Result<(), ReadError> {
+    fn read(
+        &mut self,
+        header: &EntryHeader,
+        most: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<(), ReadError> {
         let bytes = usize::try_from(header.payload_bytes).unwrap_or(usize::MAX).min(most);
-        self.payload.resize(bytes, 0);
-        self.feed.read_start(&mut self.payload)
+        into.resize(bytes, 0);
+        self.feed.read_start(into)
+    }
+
+    /// Fills `into` with the first bytes of the part that the sink has.
+    fn read_part(&mut self, current: &Current, into: &mut [u8]) -> Result<(), ReadError> {
+        let (entry, header) = (current.entry, current.header);
+        let mut copy = |part: &[u8]| {
+            let part = part.get(..into.len()).ok_or_else(not_again)?;
+            into.copy_from_slice(part);
+            Ok(())
+        };
+        let scratch = self.scratch.clone();
+        if let Some(copied) = scratch.with_part(self.user, entry.sequence, &mut copy) {
+            return copied;
+        }
+        // Somebody else has looked at something since.
+        scratch.with(|buffers| {
+            let looked = self.look(&entry, buffers, &mut 0)?;
+            let is_same = matches!(looked, Some(Verdict::Part { .. }))
+                && u32::try_from(buffers.part.len()) == Ok(header.payload_bytes);
+            if !is_same {
+                return Err(not_again());
+            }
+            copy(&buffers.part)?;
+            buffers.keep(self.user, entry.sequence);
+            buffers.shrink();
+            Ok(())
+        })
+    }
+
+    /// What the sink has, if it is a part.
+    fn part(&self) -> Option<Current> {
+        self.current.clone().filter(|current| current.is_part)
     }
 
     /// Tells how far everything was gone past.
@@ -132,7 +284,21 @@ impl<F: Feed> Filtered<F> {
     /// Keeps nothing that is not needed while nothing comes.
     fn rest(&mut self) {
         self.filter.rest();
-        (self.payload, self.part) = (Vec::new(), Vec::new());
+        self.scratch.rest(self.user);
+    }
+
+    /// The entry that the sink has, as the feed has it.
+    fn entry(&self, header: &EntryHeader) -> EntryHeader {
+        self.current.as_ref().map_or(*header, |current| current.entry)
+    }
+}
+
+/// The same entry and the same filter leave another part.
+fn not_again() -> ReadError {
+    ReadError::Disk {
+        operation: "cut the same part again",
+        path: "spool".into(),
+        source: std::io::ErrorKind::InvalidData.into(),
     }
 }
 
@@ -141,28 +307,9 @@ impl<F: Feed> Feed for Filtered<F> {
 
     fn next_entry(&mut self) -> Result<Option<EntryHeader>, ReadError> {
         self.has_more = false;
-        let mut left = TURN_BYTES;
-        while self.current.is_none() {
-            if left == 0 {
-                self.has_more = true;
-                self.settle();
-                return Ok(None);
-            }
-            let Some(header) = self.feed.next_entry()? else {
-                self.settle();
-                self.rest();
-                return Ok(None);
-            };
-            let is_cheap = self.filter.judge(&header) != Judgement::Look;
-            let cost = if is_cheap { 0 } else { header.payload_bytes as usize };
-            left = left.saturating_sub(cost + HEADER_COST);
-            self.current = self.look(header)?;
-            if self.current.is_none() {
-                self.feed.pass_over(&header);
-                self.has_passed = true;
-            }
-        }
+        let turned = self.turn();
         self.settle();
+        turned?;
         Ok(self.current.as_ref().map(|current| current.header))
     }
 
@@ -179,22 +326,16 @@ impl<F: Feed> Feed for Filtered<F> {
     }
 
     fn read_payload(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
-        match &self.current {
-            Some(current) if current.is_part && self.part.len() == into.len() => {
-                into.copy_from_slice(&self.part);
-                Ok(())
-            }
-            _ => self.feed.read_payload(into),
+        match self.part() {
+            Some(part) => self.read_part(&part, into),
+            None => self.feed.read_payload(into),
         }
     }
 
     fn read_start(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
-        match (&self.current, self.part.get(..into.len())) {
-            (Some(current), Some(part)) if current.is_part => {
-                into.copy_from_slice(part);
-                Ok(())
-            }
-            _ => self.feed.read_start(into),
+        match self.part() {
+            Some(part) => self.read_part(&part, into),
+            None => self.feed.read_start(into),
         }
     }
 
@@ -212,8 +353,9 @@ impl<F: Feed> Feed for Filtered<F> {
     }
 
     fn pass_over(&mut self, header: &EntryHeader) {
+        let entry = self.entry(header);
         self.current = None;
-        self.feed.pass_over(header);
+        self.feed.pass_over(&entry);
     }
 
     fn tell_passed(&mut self) {
@@ -222,16 +364,19 @@ impl<F: Feed> Feed for Filtered<F> {
     }
 
     fn advance(&mut self, header: &EntryHeader) {
+        let entry = self.entry(header);
         (self.current, self.has_passed) = (None, false);
-        self.feed.advance(header);
+        self.feed.advance(&entry);
     }
 
-    fn quarantine(&mut self, header: &EntryHeader, why: &str) -> impl Future<Output = bool> + Send {
-        self.feed.quarantine(header, why)
+    async fn quarantine(&mut self, header: &EntryHeader, why: &str) -> bool {
+        let entry = self.entry(header);
+        self.feed.quarantine(&entry, why).await
     }
 
-    fn put_aside(&mut self, header: &EntryHeader, why: &str) -> impl Future<Output = bool> + Send {
-        self.feed.put_aside(header, why)
+    async fn put_aside(&mut self, header: &EntryHeader, why: &str) -> bool {
+        let entry = self.entry(header);
+        self.feed.put_aside(&entry, why).await
     }
 
     fn dead_letters(&self) -> u64 {

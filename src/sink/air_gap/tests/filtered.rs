@@ -3,12 +3,22 @@
 use std::time::Duration;
 
 use penstock_test_support::frames;
+use tokio::sync::watch;
 
 use super::rig::{Shelves, ts_file};
-use crate::data::{Pattern, Precision, Sequence};
+use crate::data::{DataType, Pattern, Precision, Sequence, TimeRange};
 use crate::pipe::source::{Birthplace, Filter};
-use crate::sink::air_gap::{Feed, Filtered};
-use crate::statement::{Bounds, Loose, Moment, RealtimeMode, Source};
+use crate::sink::air_gap::{Feed, Filtered, Scratch};
+use crate::spool::{Kind, ReadError};
+use crate::statement::{Bounds, Changes, Loose, Moment, RealtimeMode, Source};
+use crate::tsfile::device::DeviceId;
+use crate::tsfile::encoding::Values;
+use crate::tsfile::write::{Column, MemoryScratch, Settings, Writer as Writing};
+use crate::wire::bytes::Writer;
+use crate::wire::delete::{self, PathKind};
+use crate::wire::request::{Head, RequestType};
+
+const BIRTH: Birthplace = Birthplace { border: Sequence(1), created_ms: 0, offset_seconds: 0 };
 
 fn source(path: &str) -> Source {
     Source {
@@ -30,13 +40,8 @@ fn source(path: &str) -> Source {
 }
 
 fn filtered(shelves: &Shelves, source: &Source) -> Filtered<Shelves> {
-    let birth = Birthplace {
-        border: Sequence(1),
-        created_ms: 0,
-        offset_seconds: 0,
-        precision: Precision::Ms,
-    };
-    Filtered::new(shelves.clone(), Filter::new(source, birth))
+    let (_, precision) = watch::channel(Some(Precision::Ms));
+    Filtered::new(shelves.clone(), Filter::new(source, BIRTH), Scratch::default(), precision)
 }
 
 fn tablet(device: &str, columns: usize, rows: usize) -> Vec<u8> {
@@ -104,4 +109,270 @@ fn a_file_goes_whole_or_not_at_all_and_is_never_sent_beyond_the_filter() {
     let loose = Loose { time: false, path: true };
     assert_eq!(sent(&Source { loose_realtime: loose, ..across.clone() }), Ok(true));
     assert_eq!(sent(&Source { loose_history: loose, ..across }), Err(()));
+}
+
+/// The same, of bytes that are made here.
+fn put_request(shelves: &Shelves, payload: Vec<u8>) {
+    shelves.put_files(2, &[("request", payload.leak())]);
+}
+
+/// A row of `root.a.d` at time 5 with one text of so many bytes, whose type is to be found out.
+fn row(bytes: usize) -> Vec<u8> {
+    let text =
+        |text: &str| [&u32::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat();
+    let head =
+        [&b"\x01\0\x02\0\x0e"[..], &5_i64.to_be_bytes(), &text("root.a.d"), &[0, 0, 0, 1, 0]]
+            .concat();
+    [
+        head,
+        text("s"),
+        vec![0xff],
+        text(&"x".repeat(bytes)),
+        b"\x01\0".to_vec(),
+        text("1"),
+        vec![0; 4],
+    ]
+    .concat()
+}
+
+/// A deletion of so many series of `root.a.d` and one of `root.b.d`, from 1 to 3.
+fn deletion(count: usize, name_bytes: usize) -> Vec<u8> {
+    let names: Vec<String> = (0..count).map(|place| format!("s{place:0>name_bytes$}")).collect();
+    let mut paths: Vec<[&str; 4]> = names.iter().map(|name| ["root", "a", "d", name]).collect();
+    paths.push(["root", "b", "d", "s"]);
+    let paths: Vec<&[&str]> = paths.iter().map(<[_; 4]>::as_slice).collect();
+    let mut payload = Vec::new();
+    let mut writer = Writer::into_vec(&mut payload, 1 << 30);
+    Head::of(RequestType::PlanNode).write(&mut writer);
+    delete::write(PathKind::Partial, &paths, TimeRange { min: 1, max: 3 }, "1", &mut writer);
+    writer.finish().unwrap();
+    payload
+}
+
+/// What becomes of the only entry: nothing, itself, a part, or why it is put aside.
+fn fate(shelves: &Shelves, source: &Source) -> &'static str {
+    let mut feed = filtered(shelves, source);
+    for _ in 0..100 {
+        let Some(header) = feed.next_entry().unwrap() else {
+            if shelves.advanced().is_empty() {
+                continue;
+            }
+            return "skipped";
+        };
+        if feed.objection().is_some() {
+            return "put aside";
+        }
+        if header.kind == Kind::File {
+            return "whole";
+        }
+        let mut payload = vec![0; header.payload_bytes as usize];
+        feed.read_payload(&mut payload).unwrap();
+        assert_eq!(crc32fast::hash(&payload), header.payload_crc);
+        return "part";
+    }
+    panic!("it never ends");
+}
+
+#[test]
+fn a_request_that_lies_in_a_file_is_judged_as_a_small_one() {
+    let of_times = |start| Bounds { start: Some(Moment::Number(start)), end: None };
+    let everywhere = || source("root.**");
+    let changes = |text: &str| Changes::parse(text).unwrap();
+    let sources = [
+        everywhere(),
+        source("root.a.**"),
+        source("root.c.**"),
+        Source { range: of_times(4), ..everywhere() },
+        Source { range: of_times(6), ..everywhere() },
+        Source { changes: Some(changes("data.insert")), ..everywhere() },
+        Source { changes: Some(changes("data.delete")), ..everywhere() },
+        Source { changes: Some(changes("schema")), ..everywhere() },
+    ];
+    let fates = |payload: &[u8]| {
+        sources.each_ref().map(|source| {
+            let shelves = Shelves::default();
+            put_request(&shelves, payload.to_vec());
+            fate(&shelves, source)
+        })
+    };
+    let (whole, part, skipped, aside) = ("whole", "part", "skipped", "put aside");
+    let of_row = [whole, whole, skipped, whole, skipped, whole, skipped, skipped];
+    assert_eq!(fates(&row(1_300_000)), of_row);
+    let big = tablet_of_one_text(1_300_000);
+    assert_eq!(fates(&big), of_row);
+    let of_deletion = [whole, part, skipped, skipped, skipped, skipped, whole, skipped];
+    assert_eq!(fates(&deletion(1000, 1000)), of_deletion);
+    let of_long = [whole, aside, aside, aside, aside, skipped, whole, skipped];
+    assert_eq!(fates(&deletion(4000, 1300)), of_long);
+    let schema = [&[1, 0, 100, 0, 19][..], &[0; 2000]].concat();
+    assert_eq!(fates(&schema), [whole, whole, whole, whole, whole, skipped, skipped, whole]);
+}
+
+fn tablet_of_one_text(bytes: usize) -> Vec<u8> {
+    let text =
+        |text: &str| [&u32::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat();
+    let head =
+        [b"\x01\0\x02\0\x0d".to_vec(), text("root.a.d"), vec![0, 0, 0, 1, 0], text("s"), vec![5]];
+    let rows = [vec![0, 0, 0, 1], 5_i64.to_be_bytes().to_vec(), vec![0], text(&"x".repeat(bytes))];
+    [head.concat(), rows.concat(), vec![0], text("1"), vec![0; 4]].concat()
+}
+
+#[test]
+fn many_pipes_hold_the_parts_of_one() {
+    let payload = |pipe: usize| {
+        let device = format!("root.a.d{pipe}");
+        // Of six columns the last one is a text.
+        frames::tablet(
+            &frames::TabletShape {
+                device: &device,
+                rows: 1,
+                columns: 6,
+                start_time: 1,
+                text_bytes: 950_000,
+            },
+            1,
+        )
+    };
+    let (scratch, precision) = (Scratch::default(), watch::channel(None).1);
+    let mut feeds: Vec<_> = (0..64)
+        .map(|pipe| {
+            let shelves = Shelves::default();
+            shelves.put_payload(&payload(pipe));
+            let filter = Filter::new(&source("root.**.s5"), BIRTH);
+            Filtered::new(shelves, filter, scratch.clone(), precision.clone())
+        })
+        .collect();
+    let parts: Vec<_> = feeds.iter_mut().map(|feed| feed.next_entry().unwrap().unwrap()).collect();
+    assert!(scratch.memory_bytes() < 600 << 10, "{}", scratch.memory_bytes());
+    for (feed, part) in feeds.iter_mut().zip(&parts).rev() {
+        let mut bytes = vec![0; part.payload_bytes as usize];
+        for _ in 0..2 {
+            feed.read_payload(&mut bytes).unwrap();
+            assert_eq!(crc32fast::hash(&bytes), part.payload_crc);
+        }
+    }
+    assert!(scratch.memory_bytes() < 600 << 10, "{}", scratch.memory_bytes());
+}
+
+#[test]
+fn a_part_that_nobody_disturbed_is_not_cut_again() {
+    let (scratch, precision) = (Scratch::default(), watch::channel(None).1);
+    let feed_of = |device| {
+        let shelves = Shelves::default();
+        shelves.put_payload(&tablet(device, 2, 9));
+        let filter = Filter::new(&source("root.**.s0"), BIRTH);
+        let feed = Filtered::new(shelves.clone(), filter, scratch.clone(), precision.clone());
+        (feed, shelves)
+    };
+    let ((mut one, shelves), (mut other, _)) = (feed_of("root.a.d"), feed_of("root.b.d"));
+    let read = |feed: &mut Filtered<Shelves>| {
+        let part = feed.next_entry().unwrap().unwrap();
+        let mut bytes = vec![0; part.payload_bytes as usize];
+        let read = feed.read_payload(&mut bytes);
+        assert!(read.is_err() || crc32fast::hash(&bytes) == part.payload_crc);
+        read.is_ok()
+    };
+    assert!(one.next_entry().unwrap().is_some());
+    shelves.shelf.lock().unwrap().clear();
+    assert!(read(&mut one), "from the buffer");
+    assert!(other.next_entry().unwrap().is_some());
+    assert!(!read(&mut one), "the other one has it now");
+    assert!(read(&mut other));
+}
+
+#[test]
+fn a_file_of_tables_goes_where_no_path_is_asked_for() {
+    let sent = |source: &Source| {
+        let shelves = Shelves::default();
+        shelves.put_files(
+            0,
+            &[("t.tsfile", include_bytes!("../../../../tests/samples/py_table.tsfile"))],
+        );
+        fate(&shelves, source)
+    };
+    let from = |start| Bounds { start: Some(Moment::Number(start)), end: None };
+    let insert = Changes::parse("data.insert");
+    assert_eq!(sent(&Source { changes: insert, ..source("root.**") }), "whole");
+    assert_eq!(sent(&Source { range: from(0), ..source("root.**") }), "whole");
+    assert_eq!(sent(&Source { range: from(1 << 50), ..source("root.**") }), "skipped");
+    assert_eq!(sent(&source("root.a.**")), "skipped");
+}
+
+/// A file of so many devices with one series each.
+fn wide(devices: usize) -> &'static [u8] {
+    let scratches: [MemoryScratch; 2] = Default::default();
+    let mut writer = Writing::new(Vec::new(), scratches, Settings::default()).unwrap();
+    for device in 0..devices {
+        writer.device(&DeviceId::segmented(&format!("root.db.d{device:06}"))).unwrap();
+        writer.series(Column::new("s", DataType::Int32)).unwrap();
+        writer.points(&[1], &Values::Integers(vec![1])).unwrap();
+    }
+    writer.finish().unwrap().0.leak()
+}
+
+#[tokio::test]
+async fn a_wide_file_is_gone_past_in_steps_and_told_at_once() {
+    let shelves = Shelves::default();
+    shelves.put_files(0, &[("x.tsfile", wide(50_000))]);
+    let late = Bounds { start: Some(Moment::Number(5)), end: None };
+    let mut feed = filtered(&shelves, &Source { range: late, ..source("root.**") });
+    let mut turns = 0;
+    while shelves.advanced().is_empty() {
+        assert_eq!(feed.next_entry().unwrap(), None);
+        turns += 1;
+        if shelves.advanced().is_empty() {
+            // Somebody else has a turn, and then it goes on.
+            tokio::time::timeout(Duration::from_secs(10), feed.changed()).await.unwrap();
+        }
+    }
+    assert!((5..200).contains(&turns), "{turns} turns");
+}
+
+#[test]
+fn a_file_that_has_rotted_is_not_gone_past() {
+    let fate_with = |hash: Option<[u8; 32]>, source: &Source| {
+        let shelves = Shelves::default();
+        shelves.put_files(0, &[("x.tsfile", ts_file())]);
+        shelves.shelf.lock().unwrap().hashes.extend(hash.map(|hash| ("x.tsfile", hash)));
+        fate(&shelves, source)
+    };
+    let elsewhere = source("root.nothing.**");
+    assert_eq!(fate_with(None, &elsewhere), "skipped");
+    assert_eq!(fate_with(Some([0; 32]), &elsewhere), "skipped", "nobody knows its hash");
+    assert_eq!(fate_with(Some([9; 32]), &elsewhere), "whole", "the sink takes it out of the way");
+}
+
+#[test]
+fn a_file_is_judged_in_the_unit_that_the_node_has_learnt() {
+    let (learnt, precision) = watch::channel(None);
+    // Times of the file are 1 to 3 thousand: seconds in milliseconds, milliseconds in microseconds.
+    let late = Bounds { start: Moment::parse("1970-01-01T00:00:01Z"), end: None };
+    let source = Source { range: late, ..source("root.**") };
+    let sent = |precision: &watch::Receiver<Option<Precision>>| {
+        let shelves = Shelves::default();
+        shelves.put_files(
+            0,
+            &[("x.tsfile", include_bytes!("../../../../tests/samples/v3_tiny.tsfile"))],
+        );
+        let filter = Filter::new(&source, BIRTH);
+        let mut feed = Filtered::new(shelves, filter, Scratch::default(), precision.clone());
+        feed.next_entry().unwrap().map(|header| header.precision)
+    };
+    assert_eq!(sent(&precision), Some(None), "as it is not known, it might be meant");
+    learnt.send_replace(Some(Precision::Us));
+    assert_eq!(sent(&precision), None);
+    learnt.send_replace(Some(Precision::Ms));
+    assert_eq!(sent(&precision), Some(Some(Precision::Ms)));
+    let (_, never) = watch::channel(None);
+    assert_eq!(sent(&never), Some(Some(Precision::Ms)), "nobody will tell");
+}
+
+#[test]
+fn a_file_that_is_gone_is_for_the_sink_to_tell() {
+    let shelves = Shelves::default();
+    shelves.put_files(0, &[("x.tsfile", ts_file())]);
+    shelves.shelf.lock().unwrap().files_gone = true;
+    let mut feed = filtered(&shelves, &source("root.nothing.**"));
+    assert!(feed.next_entry().unwrap().is_some());
+    assert!(matches!(feed.open_files(), Err(ReadError::File { .. })));
 }

@@ -39,8 +39,17 @@ pub(super) struct Shelf {
     /// What files are said to hash to; their own hash, if nothing else is said.
     pub(super) hashes: HashMap<&'static str, [u8; 32]>,
     pub(super) failing_reads: u32,
+    /// Files are not there any more.
+    pub(super) files_gone: bool,
     passed: u64,
     next: u64,
+}
+
+impl Shelf {
+    /// From now on nothing can be read any more.
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -164,9 +173,12 @@ impl Feed for Shelves {
 
     fn open_files(&mut self) -> Result<StoredFiles<&'static [u8]>, ReadError> {
         let shelf = self.shelf.lock().unwrap();
-        let Some((_, Content::Files(request_type, files))) = shelf.entries.front() else {
+        let Some((header, Content::Files(request_type, files))) = shelf.entries.front() else {
             return Err(disk_error());
         };
+        if shelf.files_gone {
+            return Err(ReadError::File { sequence: header.sequence, index: 0 });
+        }
         let files = files.iter().map(|(name, bytes)| StoredFile {
             name: Some((*name).to_owned()),
             bytes: bytes.len() as u64,
