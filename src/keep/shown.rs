@@ -91,6 +91,11 @@ impl Shown {
         }
         self.due = now + SHOW_PERIOD;
         self.recount(spool, now);
+        self.numbers(spool, full, wall);
+    }
+
+    /// Writes them now.
+    pub(super) fn numbers<D: Disk>(&mut self, spool: &mut Spool<D>, full: bool, wall: EpochMillis) {
         if self.board.spool.max_bytes.get() == 0 {
             // Asks the file system, which may have less than the configuration says.
             let _room = spool.room_for(0);

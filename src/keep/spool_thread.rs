@@ -134,7 +134,7 @@ impl<D: Disk> SpoolThread<D> {
         let shared = handle.shared();
         let batch = shared.stage.batch();
         let now = clock::now();
-        let thread = Self {
+        let mut thread = Self {
             disk,
             spool,
             keeper: Keeper::new(settings.max_frame_bytes),
@@ -158,6 +158,8 @@ impl<D: Disk> SpoolThread<D> {
             sleeps: false,
             maintain_at: now,
         };
+        // Whoever asks as soon as the node is ready sees what is there, not zeros.
+        thread.shown.numbers(&mut thread.spool, false, clock::wall());
         (thread, handle)
     }
 
