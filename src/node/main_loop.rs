@@ -25,6 +25,8 @@ use crate::ops::{alarm, clock, code, systemd, watch as watching};
 use crate::sink::air_gap::Scratch;
 use crate::spool::Disk;
 
+/// Longest wait for what lies before each pipe, at the start.
+const FIRST_COUNT_MAX: Duration = Duration::from_secs(1);
 /// From the order to stop to the end of the program, whatever hangs.
 const STOP_MAX: Duration = Duration::from_millis(4800);
 
@@ -79,6 +81,9 @@ pub(super) async fn serve<D: Disk>(
         base: config.base.clone(),
     };
     let pipes = Pipes::start(around, built.book, built.places);
+    // Whoever asks as soon as the node is ready is not told that nothing waits, unless the disk keeps the answer.
+    let (waiting, shared) = (FIRST_COUNT_MAX, pipes.shared());
+    let _counted = time::timeout(waiting, pipes::count_backlog(&spool, &shared)).await.is_ok();
     task::spawn_local(pipes::show_backlog(spool.clone(), pipes.shared(), Arc::clone(board)));
     let pipes = pipes::Handle::spawn(pipes, orders);
     let worker = start_worker(

@@ -235,15 +235,8 @@ pub(super) async fn show_backlog<D: Disk>(spool: SpoolHandle<D>, pipes: Shared, 
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        for (consumer, row) in pipes.shown() {
-            let counted = spool.call(move |spool| {
-                let position = spool
-                    .cursor(consumer)
-                    .map_or_else(|| spool.next_sequence(), |cursor| cursor.position);
-                (position, spool.remaining(position))
-            });
-            let Ok((position, (entries, bytes))) = counted.await else { return };
-            row.set_backlog(position.0, entries, bytes, clock::now());
+        if count_backlog(&spool, &pipes).await.is_err() {
+            return;
         }
         let (known, rows) = (pipes.names(), board.pipes.all());
         let counted = spool.call(move |spool| count_orphans(spool, &known, &rows));
@@ -251,6 +244,27 @@ pub(super) async fn show_backlog<D: Disk>(spool: SpoolHandle<D>, pipes: Shared, 
             return;
         }
     }
+}
+
+/// Counts what each pipe has before it.
+///
+/// # Errors
+/// The spool has ended.
+pub(super) async fn count_backlog<D: Disk>(
+    spool: &SpoolHandle<D>,
+    pipes: &Shared,
+) -> Result<(), Ended> {
+    for (consumer, row) in pipes.shown() {
+        let counted = spool.call(move |spool| {
+            let position = spool
+                .cursor(consumer)
+                .map_or_else(|| spool.next_sequence(), |cursor| cursor.position);
+            (position, spool.remaining(position))
+        });
+        let (position, (entries, bytes)) = counted.await?;
+        row.set_backlog(position.0, entries, bytes, clock::now());
+    }
+    Ok(())
 }
 
 /// Differs from box to box and from start to start, so that nodes that lost their gate at one time do
