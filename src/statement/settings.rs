@@ -80,6 +80,29 @@ pub struct Source {
     pub loose_realtime: Loose,
 }
 
+#[cfg(test)]
+impl Source {
+    /// Everything of one path, as tablets.
+    pub(crate) fn of_path(path: &str) -> Self {
+        Self {
+            is_some: true,
+            include: vec![Pattern::Path(path.to_owned())],
+            exclude: Vec::new(),
+            changes: None,
+            history: true,
+            realtime: true,
+            range: Bounds::default(),
+            history_range: Bounds::default(),
+            mode: RealtimeMode::Stream,
+            forwarding: true,
+            mods: false,
+            is_one_shot: false,
+            loose_history: Loose::default(),
+            loose_realtime: Loose::default(),
+        }
+    }
+}
+
 /// In which form a pipe sends (`realtime.mode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RealtimeMode {

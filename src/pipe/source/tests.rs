@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::data::{OriginId, Precision, Sequence, path};
 use crate::spool::{Arrival, Source as From};
-use crate::statement::{Bounds, Changes, Loose, Moment, RealtimeMode};
+use crate::statement::{Bounds, Changes, Moment};
 use crate::wire::bytes::Writer;
 use crate::wire::columns::Columns;
 use crate::wire::cursor::Cursor;
@@ -16,22 +16,7 @@ use crate::wire::values::{Tablet, Value};
 const BORDER: Sequence = Sequence(100);
 
 fn source() -> Source {
-    Source {
-        is_some: true,
-        include: vec![Pattern::Path("root.**".to_owned())],
-        exclude: Vec::new(),
-        changes: None,
-        history: true,
-        realtime: true,
-        range: Bounds::default(),
-        history_range: Bounds::default(),
-        mode: RealtimeMode::Stream,
-        forwarding: true,
-        mods: false,
-        is_one_shot: false,
-        loose_history: Loose::default(),
-        loose_realtime: Loose::default(),
-    }
+    Source::of_path("root.**")
 }
 
 fn filter(source: &Source) -> Filter {

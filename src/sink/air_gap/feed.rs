@@ -22,9 +22,7 @@ pub trait Feed: Send {
     fn changed(&mut self) -> impl Future<Output = ()> + Send;
 
     /// Why the entry that was returned last can never be sent, if that is known already.
-    fn objection(&self) -> Option<&str> {
-        None
-    }
+    fn objection(&self) -> Option<&str>;
 
     /// Fills `into` with the payload of the entry that was returned last.
     ///
@@ -48,9 +46,7 @@ pub trait Feed: Send {
     fn position(&self) -> Sequence;
 
     /// Whether nothing will ever come any more.
-    fn is_over(&self) -> bool {
-        false
-    }
+    fn is_over(&self) -> bool;
 
     /// Nothing of the entry that was returned last is sent. Others hear of it with [`Feed::tell_passed`], or with the
     /// next [`Feed::advance`].

@@ -77,6 +77,10 @@ impl<F: Feed> Feed for Named<F> {
         self.feed.position()
     }
 
+    fn is_over(&self) -> bool {
+        self.feed.is_over()
+    }
+
     fn pass_over(&mut self, header: &EntryHeader) {
         self.feed.pass_over(header);
     }
@@ -190,6 +194,14 @@ mod tests {
 
         fn position(&self) -> Sequence {
             Sequence(0)
+        }
+
+        fn objection(&self) -> Option<&str> {
+            None
+        }
+
+        fn is_over(&self) -> bool {
+            false
         }
 
         fn pass_over(&mut self, _: &EntryHeader) {}

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  Feed -- tablet --> Sampler --> the rest of it, under an identity of parts
-//!                        \------> none of it: the cursor passes over the entry
+//!                        \------> none of it: the entry is gone past, told in one go
 //!       -- others ------------------------------------------------------------>
 //! ```
 //!
@@ -34,6 +34,8 @@ pub struct Sampling<F> {
     held: Option<Held>,
     /// The payload of the entry that is held, sampled or not yet.
     payload: Vec<u8>,
+    /// Entries were gone past, and nobody was told yet.
+    has_passed: bool,
     /// There may be more entries, though none was returned.
     has_more: bool,
     /// Series beyond the limit were told of.
@@ -69,6 +71,7 @@ impl<F: Feed> Sampling<F> {
             board,
             held: None,
             payload: Vec::new(),
+            has_passed: false,
             has_more: false,
             has_told: false,
         }
@@ -117,6 +120,29 @@ impl<F: Feed> Sampling<F> {
         self.board.raise(report, clock::wall());
     }
 
+    /// Looks for the next entry of which something is sent, for one turn.
+    fn turn(&mut self) -> Result<(), ReadError> {
+        for _ in 0..TURN {
+            if self.held.is_some() {
+                return Ok(());
+            }
+            let Some(taken) = self.feed.next_entry()? else {
+                // Nothing comes for a while, as a rule.
+                self.payload = Vec::new();
+                return Ok(());
+            };
+            self.held = self.sample(taken)?;
+            self.tell();
+            if self.held.is_none() {
+                // Not advanced: nothing of it was sent, and a dead letter stays.
+                self.feed.pass_over(&taken);
+                self.has_passed = true;
+            }
+        }
+        self.has_more = self.held.is_none();
+        Ok(())
+    }
+
     fn taken(&self, header: &EntryHeader) -> EntryHeader {
         self.held.map_or(*header, |held| held.taken)
     }
@@ -127,22 +153,11 @@ impl<F: Feed> Feed for Sampling<F> {
 
     fn next_entry(&mut self) -> Result<Option<EntryHeader>, ReadError> {
         self.has_more = false;
-        for _ in 0..TURN {
-            if let Some(held) = self.held {
-                return Ok(Some(held.sent));
-            }
-            let Some(taken) = self.feed.next_entry()? else {
-                // Nothing comes for a while, as a rule.
-                self.payload = Vec::new();
-                return Ok(None);
-            };
-            self.held = self.sample(taken)?;
-            self.tell();
-            if self.held.is_none() {
-                self.feed.advance(&taken);
-            }
+        let turned = self.turn();
+        if std::mem::take(&mut self.has_passed) {
+            self.feed.tell_passed();
         }
-        self.has_more = true;
+        turned?;
         Ok(self.held.map(|held| held.sent))
     }
 

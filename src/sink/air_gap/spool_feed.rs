@@ -389,6 +389,14 @@ impl<D: Disk> Feed for SpoolFeed<D> {
         }
     }
 
+    fn objection(&self) -> Option<&str> {
+        None
+    }
+
+    fn is_over(&self) -> bool {
+        false
+    }
+
     fn pass_over(&mut self, header: &EntryHeader) {
         self.unread = 0;
         match self.held.take() {

@@ -6,11 +6,11 @@ use penstock_test_support::frames;
 use tokio::sync::watch;
 
 use super::rig::{Shelves, ts_file};
-use crate::data::{DataType, Pattern, Precision, Sequence, TimeRange};
+use crate::data::{DataType, Precision, Sequence, TimeRange};
 use crate::pipe::source::{Birthplace, Filter};
 use crate::sink::air_gap::{Feed, Filtered, Scratch};
 use crate::spool::{Kind, ReadError};
-use crate::statement::{Bounds, Changes, Loose, Moment, RealtimeMode, Source};
+use crate::statement::{Bounds, Changes, Loose, Moment, Source};
 use crate::tsfile::device::DeviceId;
 use crate::tsfile::encoding::Values;
 use crate::tsfile::write::{Column, MemoryScratch, Settings, Writer as Writing};
@@ -21,22 +21,7 @@ use crate::wire::request::{Head, RequestType};
 const BIRTH: Birthplace = Birthplace { border: Sequence(1), created_ms: 0, offset_seconds: 0 };
 
 fn source(path: &str) -> Source {
-    Source {
-        is_some: true,
-        include: vec![Pattern::Path(path.to_owned())],
-        exclude: Vec::new(),
-        changes: None,
-        history: true,
-        realtime: true,
-        range: Bounds::default(),
-        history_range: Bounds::default(),
-        mode: RealtimeMode::Stream,
-        forwarding: true,
-        mods: false,
-        is_one_shot: false,
-        loose_history: Loose::default(),
-        loose_realtime: Loose::default(),
-    }
+    Source::of_path(path)
 }
 
 fn filtered(shelves: &Shelves, source: &Source) -> Filtered<Shelves> {

@@ -5,9 +5,18 @@ use std::path::Path;
 use super::rig::{FarSide, OK, Running, Seen, ts_file};
 use super::spool::Bench;
 use super::*;
-use crate::data::Sequence;
-use crate::pipe::{Replay, ReplayFile};
+use std::sync::Arc;
+use std::time::Duration;
+
+use penstock_test_support::frames::{self, TabletShape};
+
+use crate::config::Role;
+use crate::data::{Precision, Sequence};
+use crate::ops::board::Board;
+use crate::ops::clock;
+use crate::pipe::{Replay, ReplayFile, Sampler};
 use crate::spool::{Cursor, Disk, SimDisk, Source};
+use crate::statement::Processor;
 
 const PIPE: &str = "p/1";
 
@@ -94,6 +103,37 @@ async fn a_letter_stays_that_is_put_aside_once_more_and_one_that_waits_is_skippe
     second.skip(Sequence(1)).await.unwrap();
     assert_eq!(file.read().unwrap(), Some(Replay { next: Sequence(2), ..replay }));
     assert_eq!(letters(&bench), before + 3, "it was one before");
+}
+
+#[tokio::test]
+async fn a_letter_stays_of_which_the_processor_leaves_nothing() {
+    let bench = Bench::new();
+    for start_time in [1, 10] {
+        let shape =
+            TabletShape { device: "root.a.d", rows: 3, columns: 1, start_time, text_bytes: 0 };
+        let tablet = frames::tablet(&shape, 1);
+        bench.append(&tablet[..tablet.len() - 9]);
+    }
+    let (mut feed, _) = bench.feed();
+    feed.skip(Sequence(1)).await.unwrap();
+    let of_one = letters(&bench);
+    assert!(of_one > 0);
+    feed.skip(Sequence(2)).await.unwrap();
+    assert_eq!(letters(&bench), 2 * of_one);
+    let cursor = feed.cursor().clone();
+    let (replay, file) = order(&bench, 1, 2);
+    let (feed, _) = bench.feed_from(cursor);
+    let feed = feed.replaying(replay, file.clone());
+    let processor =
+        Processor::TumblingTime { interval: Duration::from_secs(3600), split_files: false };
+    let shown = (PIPE, Arc::new(Board::new(Role::Sender, "test", clock::now())));
+    let mut feed = Sampling::new(feed, Sampler::new(processor), Precision::Ms, shown);
+    let header = feed.next_entry().unwrap().unwrap();
+    assert_eq!(header.sequence, Sequence(1), "its first point");
+    feed.advance(&header);
+    assert_eq!(feed.next_entry().unwrap(), None);
+    assert_eq!(letters(&bench), of_one, "nothing of the second was sent");
+    assert_eq!(file.read().unwrap(), None, "the replay is over");
 }
 
 #[tokio::test]

@@ -159,6 +159,14 @@ impl Feed for Shelves {
         Sequence(self.shelf.lock().unwrap().passed)
     }
 
+    fn objection(&self) -> Option<&str> {
+        None
+    }
+
+    fn is_over(&self) -> bool {
+        false
+    }
+
     fn pass_over(&mut self, header: &EntryHeader) {
         let mut shelf = self.shelf.lock().unwrap();
         shelf.entries.pop_front();

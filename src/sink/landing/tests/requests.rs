@@ -1,5 +1,6 @@
 //! What is no data: deletions become lines, the rest lands as it came.
 
+use super::with_spool::{land_spool, stored};
 use super::*;
 use crate::wire::delete::{self, PathKind};
 use crate::wire::request::Head;

@@ -221,3 +221,121 @@ fn a_run_behind_one_that_was_too_large_begins_smaller_and_grows_again() {
     run(&mut landing, start() + DELAY).expect("lands");
     assert!(landing.run_bytes > before && landing.run_bytes <= most);
 }
+
+#[test]
+fn a_full_directory_waits_until_files_were_fetched() {
+    let disk = disk();
+    let limits = Limits { max_bytes: 300, ..Limits::default() };
+    let mut landing = open(&disk, &Entries::sample(), 3, limits).expect("opens");
+    let now = start();
+    let steps = run(&mut landing, now).expect("lands");
+    assert!(matches!(
+        steps.last(),
+        Some(Step::Full { needed: 236, present: 228, max_bytes: 300, .. })
+    ));
+    assert_eq!(landed(&disk), [A]);
+    assert!(matches!(landing.step(now, NOON), Ok(Step::Full { .. })));
+    fetch(&disk, A);
+    run(&mut landing, now + Duration::from_secs(11)).expect("lands");
+    assert_eq!(landed(&disk), [B, B_MODS]);
+}
+
+#[test]
+fn the_oldest_files_make_room_if_that_was_chosen() {
+    let disk = disk();
+    let mut entries = Entries::default();
+    for sequence in 1..=20 {
+        entries.push(sequence, Some(5), &[(&format!("{sequence}.tsfile"), TS_FILE)]);
+    }
+    let limits = Limits { max_bytes: 700, when_full: WhenFull::DeleteOldest, keep_days: 0 };
+    let mut landing = open(&disk, &entries, 1, limits).expect("opens");
+    run(&mut landing, start()).expect("lands");
+    let kept = [18, 19, 20].map(|name| format!("/land/2026-11-22/{name}-{name}-{name}.tsfile"));
+    assert_eq!(landed(&disk), kept);
+    assert_eq!(landing.removed(), Removed { files: 17, bytes: 17 * 228 });
+}
+
+#[test]
+fn nothing_is_removed_for_what_can_never_fit() {
+    for when_full in [WhenFull::DeleteOldest, WhenFull::Block] {
+        let disk = disk();
+        let limits = Limits { max_bytes: 300, when_full, keep_days: 0 };
+        let mut entries = Entries::default();
+        entries.push(1, Some(5), &[("a.tsfile", TS_FILE)]);
+        entries.push(2, Some(9), &[("b.tsfile.mods", &[b' '; 80]), ("b.tsfile", TS_FILE)]);
+        let mut landing = open(&disk, &entries, 1, limits).expect("opens");
+        // Of what comes behind it there is room for one more once the first was fetched.
+        entries.push(3, Some(5), &[("c.tsfile", TS_FILE)]);
+        landing.source = entries;
+        landing.source.position = Sequence(1);
+        let mut told = None;
+        while told.is_none() {
+            if let Step::Unfit { why, needed, .. } = landing.step(start(), NOON).expect("goes on") {
+                told = Some((why, needed));
+            }
+        }
+        let what = "2026-11-22/2-2-b.tsfile: 308 bytes, and [landing] max_bytes is 300";
+        assert_eq!(told, Some((what.to_owned(), Some(308))));
+        assert_eq!(landed(&disk), ["/land/2026-11-22/1-1-a.tsfile"]);
+        assert_eq!(landing.removed(), Removed::default());
+        fetch(&disk, "/land/2026-11-22/1-1-a.tsfile");
+        run(&mut landing, start() + Duration::from_hours(1)).expect("goes on");
+        assert_eq!(landed(&disk), ["/land/2026-11-22/3-3-c.tsfile"]);
+    }
+}
+
+#[test]
+fn nothing_is_removed_for_room_that_was_made_since_the_last_count() {
+    let disk = disk();
+    let mut entries = Entries::default();
+    for sequence in 1..=12 {
+        entries.push(sequence, Some(5), &[(&format!("{sequence}.tsfile"), TS_FILE)]);
+    }
+    for when_full in [WhenFull::DeleteOldest, WhenFull::Block] {
+        let limits = Limits { max_bytes: 700, when_full, keep_days: 0 };
+        let mut landing = open(&disk, &entries, 1, limits).expect("opens");
+        // All but the oldest are fetched as they come.
+        let (now, mut told) = (start(), Vec::new());
+        for _ in 0..10_000 {
+            match landing.step(now, NOON).expect("lands") {
+                Step::Idle => break,
+                Step::Landed(landed) if landed.sequences.0 > Sequence(1) => {
+                    fetch(&disk, &format!("/land/{}", landed.name.expect("a file")));
+                }
+                Step::Full { .. } => told.push("full"),
+                Step::Worked | Step::Landed(_) | Step::Unfit { .. } => {}
+            }
+        }
+        assert!(told.is_empty(), "{when_full:?}");
+        assert_eq!(landing.removed(), Removed::default(), "{when_full:?}");
+        assert_eq!(landed(&disk), ["/land/2026-11-22/1-1-1.tsfile"]);
+        drop(landing);
+        (entries.items.iter_mut()).for_each(|(item, _)| item.header.sequence.0 += 12);
+    }
+}
+
+#[test]
+fn old_files_go_by_time_that_has_passed_whatever_the_clock_shows() {
+    let disk = disk();
+    let limits = Limits { keep_days: 2, ..Limits::default() };
+    let mut landing = open(&disk, &Entries::sample(), 3, limits).expect("opens");
+    let mut now = start();
+    run(&mut landing, now).expect("lands");
+    let day = |days: i64| EpochMillis(NOON.0 + days * 86_400_000);
+    let mut count = |landing: &mut Landing<_, _>, passed: u32, shown: i64| {
+        now += Duration::from_hours(24) * passed + Duration::from_secs(601);
+        while matches!(landing.step(now, day(shown)).expect("counts"), Step::Worked) {}
+        landed(&disk).len()
+    };
+    assert_eq!(count(&mut landing, 0, 0), 3);
+    for shown in [27_000, -20_000, 27_000] {
+        assert_eq!(count(&mut landing, 0, shown), 3, "{shown}");
+    }
+    assert_eq!(count(&mut landing, 1, 27_000), 3);
+    // What was believed outlasts a start, and a clock that jumps meanwhile.
+    drop(landing);
+    let mut landing = open(&disk, &Entries::sample(), 6, limits).expect("opens");
+    assert_eq!(count(&mut landing, 0, 27_000), 3);
+    assert_eq!(count(&mut landing, 1, 2), 3);
+    assert_eq!(count(&mut landing, 1, 27_000), 0);
+}
