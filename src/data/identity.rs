@@ -29,6 +29,8 @@ const TAG: &[u8; 2] = b"P1";
 /// Marks origins of parts.
 const PART_TAG: &[u8; 2] = b"PT";
 const PART_TAG_END: usize = 12;
+/// Marks parts that a sampler left.
+const SAMPLED: u32 = 1 << 31;
 
 /// Number of an entry in the spool of its origin; the first is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -66,14 +68,26 @@ impl OriginId {
     /// different ones. `filter` tells filters apart.
     ///
     /// ```text
-    ///  BLAKE3 of the origin: 10 bytes | "PT" | filter: 4 bytes        of a part that is cut again: both filters
+    ///  BLAKE3 of the origin: 10 bytes | "PT" | sampled: 1 bit | filter: 31 bits    of a part that is cut again: both
     /// ```
     #[must_use]
     pub fn of_parts(self, filter: u32) -> Self {
+        self.of(filter & !SAMPLED)
+    }
+
+    /// The same of parts that a sampler leaves: which ones depends on what it saw before, so the same entry may leave
+    /// other points another time, under the same identity.
+    #[must_use]
+    pub fn of_samples(self, sampler: u32) -> Self {
+        self.of(sampler | SAMPLED)
+    }
+
+    fn of(self, filter: u32) -> Self {
         let (mut id, filter) = match self.0.split_at(PART_TAG_END) {
             (known, before) if known.ends_with(PART_TAG) => {
                 let both = [before, &filter.to_be_bytes()[..]].concat();
-                (self.0, crc32fast::hash(&both))
+                let is_sampled = (filter & SAMPLED) | (self.part() & SAMPLED);
+                (self.0, crc32fast::hash(&both) & !SAMPLED | is_sampled)
             }
             _ => (self.head_of_parts(), filter),
         };
@@ -81,6 +95,17 @@ impl OriginId {
             *to = from;
         }
         Self(id)
+    }
+
+    /// Whether these are what samplers left of some origin's entries ([`Self::of_samples`]).
+    #[must_use]
+    pub fn is_of_samples(self) -> bool {
+        self.is_of_parts() && self.part() & SAMPLED != 0
+    }
+
+    /// What tells parts of one origin apart.
+    fn part(self) -> u32 {
+        self.0.last_chunk().copied().map_or(0, u32::from_be_bytes)
     }
 
     /// Whether this is the origin of parts of `origin`'s entries.
@@ -326,6 +351,12 @@ mod tests {
             assert!(id.is_of_parts_of(origin) && !id.is_of_parts_of(other) && id != origin);
             assert!(id.is_of_parts() && id.family() == origin.family());
         }
+        let sampled = [origin.of_samples(1), part.of_samples(1), origin.of_samples(1).of_parts(1)];
+        for id in sampled {
+            assert!(id.is_of_samples() && id.is_of_parts_of(origin));
+        }
+        assert!(sampled.iter().collect::<std::collections::HashSet<_>>().len() == sampled.len());
+        assert!(![origin, part, again].iter().any(|id| id.is_of_samples()));
         assert_ne!(origin.family(), other.family());
         assert!(!origin.is_of_parts_of(origin));
     }

@@ -190,11 +190,11 @@ impl<D: Disk> Spool<D> {
                 if identity.sequence.0 >= self.log.next {
                     return Err(AppendError::Cloned(identity.sequence));
                 }
-                (!self.is_reused(identity, digest())).then_some(identity.sequence.0)
+                (!self.is_another(identity, digest())).then_some(identity.sequence.0)
             }
             Source::Peer(identity) if self.dedup.has(identity) => {
                 // Which local sequence it has is not kept; all that is appended so far covers it.
-                (!self.is_reused(identity, digest())).then_some(self.log.next - 1)
+                (!self.is_another(identity, digest())).then_some(self.log.next - 1)
             }
             Source::Own | Source::Peer(_) => None,
             Source::Stock { request, link, part, .. } => {
@@ -211,11 +211,11 @@ impl<D: Disk> Spool<D> {
         Ok(taken.map(|sequence| Outcome::Duplicate(Sequence(sequence))))
     }
 
-    /// Whether what was taken under this identity is known to have been something else: then it is counted.
-    fn is_reused(&mut self, identity: Identity, digest: Option<u32>) -> bool {
+    /// Whether what was taken under this identity is known to have been something else: counted, but for samples.
+    fn is_another(&mut self, identity: Identity, digest: Option<u32>) -> bool {
         let same = digest.and_then(|digest| self.digests.is_same(&self.disk, identity, digest));
-        if same != Some(false) {
-            return false;
+        if same != Some(false) || identity.origin.is_of_samples() {
+            return same == Some(false);
         }
         // Whoever sends it may be set right or not: what came under the number before is not this.
         log::error!("event=identity_reused identity={identity}");

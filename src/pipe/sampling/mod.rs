@@ -114,7 +114,7 @@ impl Sampler {
             return Ok(Sampled::Nothing);
         }
         // It is not the entry: others may send that, or other parts of it, to the same receiver.
-        let identity = Identity { origin: identity.origin.of_parts(self.tag), ..identity };
+        let identity = Identity { origin: identity.origin.of_samples(self.tag), ..identity };
         let range = rewrite::write(&tablet, &self.kept, identity, &mut self.out);
         Ok(Sampled::Part(&self.out, identity, range))
     }

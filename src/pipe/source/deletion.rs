@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 use std::iter::{repeat, zip};
 
-use super::overlap::{self, Budget, Exhausted, Nodes};
+use super::overlap::{self, Budget, Common, Exhausted, Nodes};
 use crate::data::path::unquoted;
 use crate::data::{Pattern, TimeRange};
 use crate::limits::DELETE_PATHS_MAX;
@@ -97,6 +97,8 @@ impl Deletions {
         if paths == before && left == range {
             return Ok(Trimmed::Whole);
         }
+        let paths: Vec<Vec<&str>> =
+            paths.iter().map(|path| path.iter().map(AsRef::as_ref).collect()).collect();
         let paths: Vec<&[&str]> = paths.iter().map(Vec::as_slice).collect();
         let mut writer = Writer::into_vec(out, BYTES_MAX);
         Head::of(RequestType::PlanNode).write(&mut writer);
@@ -106,7 +108,7 @@ impl Deletions {
     }
 
     /// What is left of these paths, each once.
-    fn left_of<'a>(&'a self, paths: &'a [Vec<&'a str>]) -> Result<Vec<Vec<&'a str>>, Uncut> {
+    fn left_of<'a>(&'a self, paths: &'a [Vec<&'a str>]) -> Result<Vec<Common<'a>>, Uncut> {
         let mut budget = Budget::new();
         let (mut left, mut known) = (Vec::new(), HashSet::new());
         for (path, include) in paths.iter().flat_map(|path| zip(repeat(path), &self.include)) {
@@ -122,9 +124,9 @@ impl Deletions {
 
     fn not_excluded<'a>(
         &self,
-        paths: Vec<Vec<&'a str>>,
+        paths: Vec<Common<'a>>,
         budget: &mut Budget,
-    ) -> Result<Vec<Vec<&'a str>>, Exhausted> {
+    ) -> Result<Vec<Common<'a>>, Exhausted> {
         let mut left = Vec::new();
         for path in paths {
             if !self.is_excluded(&path, budget)? {
@@ -134,7 +136,7 @@ impl Deletions {
         Ok(left)
     }
 
-    fn is_excluded(&self, path: &[&str], budget: &mut Budget) -> Result<bool, Exhausted> {
+    fn is_excluded(&self, path: &Common<'_>, budget: &mut Budget) -> Result<bool, Exhausted> {
         for exclude in &self.exclude {
             if overlap::covers(exclude, path, budget)? {
                 return Ok(true);

@@ -4,7 +4,10 @@
 //!  root.**       and  root.a.*      root.a.*
 //!  root.*.s1     and  root.a.**     root.a.s1
 //!  root.**.s1    and  root.a.**     root.a.s1, root.a.**.s1
+//!  root.ab*      and  root.*bc      root.ab*bc, root.abc
 //! ```
+
+use std::borrow::Cow;
 
 use crate::data::Pattern;
 use crate::data::path::{nodes, unquoted};
@@ -12,8 +15,13 @@ use crate::data::path::{nodes, unquoted};
 /// Steps of all comparisons of one deletion: some tens of milliseconds.
 const STEPS_MAX: usize = 1 << 20;
 
+/// Bytes of two nodes with `*` in them that are compared; each is a step deeper.
+const GLOBS_BYTES_MAX: usize = 1 << 10;
+
 /// A path as its nodes.
 pub(super) type Nodes = Vec<String>;
+/// A path that both of two others mean; what neither of them says is made anew.
+pub(super) type Common<'a> = Vec<Cow<'a, str>>;
 
 /// The nodes of a path with wildcards.
 pub(super) fn split(path: &str) -> Nodes {
@@ -68,7 +76,7 @@ pub(super) fn of<'a, T: AsRef<str>>(
     left: &'a [T],
     right: &'a [String],
     budget: &mut Budget,
-) -> Result<Vec<Vec<&'a str>>, Exhausted> {
+) -> Result<Vec<Common<'a>>, Exhausted> {
     let mut search = Search { found: Vec::new(), budget };
     search.go(left, right, &mut Vec::new())?;
     Ok(search.found)
@@ -76,21 +84,21 @@ pub(super) fn of<'a, T: AsRef<str>>(
 
 /// Whether `path`, which may have wildcards itself, means nothing that `pattern` does not take. May be false of such
 /// a path all the same: if it takes several patterns to cover it.
-pub(super) fn covers(
+pub(super) fn covers<T: AsRef<str>>(
     pattern: &[String],
-    path: &[&str],
+    path: &[T],
     budget: &mut Budget,
 ) -> Result<bool, Exhausted> {
     budget.spend((pattern.len() + 1) * path.len())?;
     // All ways at one time: whether the first so many nodes of the pattern take all nodes so far.
     let mut at = vec![false; pattern.len() + 1];
     at.splice(..1, [true]);
-    for node in path {
+    for node in path.iter().map(AsRef::as_ref) {
         let mut next = vec![false];
         for (index, taken) in pattern.iter().enumerate() {
             let is_set = |index: usize| at.get(index).copied().unwrap_or_default();
             // Of a path's own wildcards `**` is more than a node, the others are within one.
-            let takes = taken == "**" || (*node != "**" && matches(taken, node));
+            let takes = taken == "**" || (node != "**" && matches(taken, node));
             next.push(takes && (is_set(index) || (taken == "**" && is_set(index + 1))));
         }
         at = next;
@@ -99,7 +107,7 @@ pub(super) fn covers(
 }
 
 struct Search<'a, 'b> {
-    found: Vec<Vec<&'a str>>,
+    found: Vec<Common<'a>>,
     budget: &'b mut Budget,
 }
 
@@ -109,7 +117,7 @@ impl<'a> Search<'a, '_> {
         &mut self,
         left: &'a [T],
         right: &'a [String],
-        path: &mut Vec<&'a str>,
+        path: &mut Common<'a>,
     ) -> Result<(), Exhausted> {
         self.budget.spend(1)?;
         let (Some((first, rest)), Some((other, others))) =
@@ -118,21 +126,22 @@ impl<'a> Search<'a, '_> {
             return if left.is_empty() && right.is_empty() { self.add(path) } else { Ok(()) };
         };
         let first = first.as_ref();
-        let Some(node) = common(first, other) else { return Ok(()) };
-        path.push(node);
-        // After this node either of two `**` may go on alone.
-        self.go(rest, others, path)?;
-        if first == "**" {
-            self.go(left, others, path)?;
+        for node in common(first, other, self.budget)? {
+            path.push(node);
+            // After this node either of two `**` may go on alone.
+            self.go(rest, others, path)?;
+            if first == "**" {
+                self.go(left, others, path)?;
+            }
+            if other == "**" {
+                self.go(rest, right, path)?;
+            }
+            path.pop();
         }
-        if other == "**" {
-            self.go(rest, right, path)?;
-        }
-        path.pop();
         Ok(())
     }
 
-    fn add(&mut self, path: &[&'a str]) -> Result<(), Exhausted> {
+    fn add(&mut self, path: &[Cow<'a, str>]) -> Result<(), Exhausted> {
         self.budget.spend(self.found.len())?;
         if !self.found.iter().any(|found| found == path) {
             self.found.push(path.to_vec());
@@ -141,11 +150,14 @@ impl<'a> Search<'a, '_> {
     }
 }
 
-/// What one node can be for both; of two that have wildcards in them, and are neither the same nor one within the
-/// other, the left one.
-fn common<'a>(left: &'a str, right: &'a str) -> Option<&'a str> {
+/// What one node can be for both.
+fn common<'a>(
+    left: &'a str,
+    right: &'a str,
+    budget: &mut Budget,
+) -> Result<Vec<Cow<'a, str>>, Exhausted> {
     let is_free = |node: &str| matches!(node, "*" | "**");
-    match (is_free(left), is_free(right)) {
+    let one = match (is_free(left), is_free(right)) {
         (true, true) if left == "**" => Some(right),
         (_, true) => Some(left),
         (true, false) => Some(right),
@@ -153,10 +165,72 @@ fn common<'a>(left: &'a str, right: &'a str) -> Option<&'a str> {
             (false, false) => (left == right).then_some(left),
             (false, true) => matches(right, left).then_some(left),
             (true, false) => matches(left, right).then_some(right),
-            (true, true) if matches(left, right) => Some(right),
-            (true, true) => Some(left),
+            (true, true) => return both_globs(left, right, budget),
         },
+    };
+    Ok(one.map(Cow::Borrowed).into_iter().collect())
+}
+
+/// What one node can be for two that have wildcards in them: none of the results is within another.
+fn both_globs<'a>(
+    left: &str,
+    right: &str,
+    budget: &mut Budget,
+) -> Result<Vec<Cow<'a, str>>, Exhausted> {
+    if left.len() + right.len() > GLOBS_BYTES_MAX {
+        return Err(Exhausted);
     }
+    let mut all = Vec::new();
+    meet(left, right, &mut String::new(), &mut all, budget)?;
+    let mut least: Vec<String> = Vec::new();
+    for one in all {
+        budget.spend(2 * least.len() + 1)?;
+        if !least.iter().any(|other| matches(other, &one)) {
+            least.retain(|other| !matches(&one, other));
+            least.push(one);
+        }
+    }
+    Ok(least.into_iter().map(Cow::Owned).collect())
+}
+
+/// Adds what begins with `begun` and goes on as both say. Where both go on with any text, that of one of them ends
+/// first.
+fn meet(
+    left: &str,
+    right: &str,
+    begun: &mut String,
+    all: &mut Vec<String>,
+    budget: &mut Budget,
+) -> Result<(), Exhausted> {
+    budget.spend(1)?;
+    let (mut rest, mut others) = (left.chars(), right.chars());
+    let length = begun.len();
+    match (rest.next(), others.next()) {
+        (None, None) => all.push(begun.clone()),
+        (Some('*'), Some('*')) => {
+            if !begun.ends_with('*') {
+                begun.push('*');
+            }
+            meet(rest.as_str(), right, begun, all, budget)?;
+            meet(left, others.as_str(), begun, all, budget)?;
+        }
+        (Some('*'), other) => {
+            meet(rest.as_str(), right, begun, all, budget)?;
+            if let Some(letter) = other {
+                begun.push(letter);
+                meet(left, others.as_str(), begun, all, budget)?;
+            }
+        }
+        (Some(_), Some('*')) => meet(right, left, begun, all, budget)?,
+        (None, Some('*')) => meet(left, others.as_str(), begun, all, budget)?,
+        (Some(letter), Some(other)) if letter == other => {
+            begun.push(letter);
+            meet(rest.as_str(), others.as_str(), begun, all, budget)?;
+        }
+        _ => {}
+    }
+    begun.truncate(length);
+    Ok(())
 }
 
 /// Whether a node with `*` in it takes a node, whose own `*` stand for any text.
@@ -174,13 +248,14 @@ mod tests {
     fn both(left: &str, right: &str) -> Vec<Nodes> {
         let (left, right) = (split(left), split(right));
         let found = of(&left, &right, &mut Budget::new()).unwrap();
-        found.iter().map(|path| path.iter().map(|node| (*node).to_owned()).collect()).collect()
+        found
+            .iter()
+            .map(|path| path.iter().map(|node| node.as_ref().to_owned()).collect())
+            .collect()
     }
 
     fn is_covered(pattern: &str, path: &str) -> bool {
-        let path = split(path);
-        let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        covers(&split(pattern), &path, &mut Budget::new()).unwrap()
+        covers(&split(pattern), &split(path), &mut Budget::new()).unwrap()
     }
 
     fn overlap(left: &str, right: &str) -> Vec<String> {
@@ -196,6 +271,10 @@ mod tests {
         assert_eq!(overlap("root.**.s1", "root.a.**"), ["root.a.**.s1", "root.a.s1"]);
         assert_eq!(overlap("root.a.b", "root.a.b"), ["root.a.b"]);
         assert_eq!(overlap("root.a.b*", "root.a.bc"), ["root.a.bc"]);
+        assert_eq!(overlap("root.ab*", "root.*bc"), ["root.ab*bc", "root.abc"]);
+        assert_eq!(overlap("root.plant*", "root.p*x"), ["root.plant*x"]);
+        assert_eq!(overlap("root.plant*", "root.*an*"), ["root.plant*"]);
+        assert!(overlap("root.plant*", "root.a*").is_empty());
         assert!(overlap("root.a.b", "root.a.c").is_empty());
         assert!(overlap("root.a", "root.a.**").is_empty());
     }
@@ -228,6 +307,10 @@ mod tests {
         let many = split(&format!("root{}", ".**.a".repeat(16)));
         let mut budget = Budget::new();
         assert_eq!(of(&many, &many, &mut budget), Err(Exhausted));
+        for glob in ["*a".repeat(200), "*a".repeat(100_000)] {
+            let (left, right) = ([glob.clone()], [format!("{glob}*b")]);
+            assert_eq!(of(&left, &right, &mut Budget::new()), Err(Exhausted));
+        }
     }
 
     #[test]
@@ -244,9 +327,9 @@ mod tests {
     proptest! {
         #[test]
         fn an_overlap_takes_what_both_take(
-            left in "root(\\.(a|b|\\*|\\*\\*|a\\*)){1,4}",
-            right in "root(\\.(a|b|\\*|\\*\\*)){1,4}",
-            series in "root(\\.(a|b|ab)){1,5}",
+            left in "root(\\.(a|b|\\*|\\*\\*|[ab*]{2,4})){1,4}",
+            right in "root(\\.(a|b|\\*|\\*\\*|[ab*]{2,4})){1,4}",
+            series in "root(\\.([ab]{1,4})){1,5}",
         ) {
             let found = both(&left, &right);
             let got = found.iter().any(|path| path::matches(&path.join("."), &series));

@@ -70,6 +70,22 @@ pub trait Feed: Send {
     fn dead_letters(&self) -> u64;
 }
 
+/// Whether `payload` is what the reader of the spool has found whole: it was read once more since, and what is cut from
+/// it gets a checksum of its own.
+///
+/// # Errors
+/// If it is not; another read may be.
+pub(super) fn same_again(header: &EntryHeader, payload: &[u8]) -> Result<(), ReadError> {
+    if crc32fast::hash(payload) == header.payload_crc {
+        return Ok(());
+    }
+    Err(ReadError::Disk {
+        operation: "read the same payload again",
+        path: "spool".into(),
+        source: std::io::ErrorKind::InvalidData.into(),
+    })
+}
+
 /// The files of an entry, and how they came.
 #[derive(Debug)]
 pub struct StoredFiles<F> {

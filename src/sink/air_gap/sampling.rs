@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use tokio::task::yield_now;
 
-use super::feed::{Feed, StoredFiles};
+use super::feed::{Feed, StoredFiles, same_again};
 use crate::data::{Precision, Sequence};
 use crate::ops::board::{Board, Report, TroubleKind};
 use crate::ops::clock;
@@ -85,6 +85,7 @@ impl<F: Feed> Sampling<F> {
         };
         self.payload.resize(usize::try_from(taken.payload_bytes).unwrap_or_default(), 0);
         self.feed.read_payload(&mut self.payload)?;
+        same_again(&taken, &self.payload)?;
         let precision = taken.precision.unwrap_or(self.precision);
         Ok(match sampler.sample(&self.payload, taken.identity, precision) {
             // What cannot be read is for the far side to judge.

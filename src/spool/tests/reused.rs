@@ -123,6 +123,21 @@ fn a_part_of_an_entry_is_its_own_thing_but_for_the_node_that_took_the_entry_in()
 }
 
 #[test]
+fn what_a_sampler_leaves_another_time_is_new_and_no_fault_of_the_sender() {
+    let (_, mut spool) = fresh(29);
+    let origin = OriginId([9; 16]);
+    let mut is_new = |origin, payload: &[u8]| {
+        let source = Source::Peer(Identity { origin, sequence: Sequence(1) });
+        matches!(spool.append(opaque(payload, source), ARRIVAL).unwrap(), Outcome::Appended(_))
+    };
+    let sampled = origin.of_samples(7);
+    assert!(is_new(sampled, b"some") && !is_new(sampled, b"some") && is_new(sampled, b"others"));
+    let cut = origin.of_parts(7);
+    assert!(is_new(cut, b"some") && is_new(cut, b"others"));
+    assert_eq!(spool.stats().reused_entries, 1, "only what a filter cuts is always the same");
+}
+
+#[test]
 fn a_flawed_place_of_an_earlier_spool_is_not_replaced() {
     let path = Path::new("quarantine");
     let flaw_first = |disk: &SimDisk| {

@@ -20,7 +20,7 @@ use tokio::task::yield_now;
 use self::files::{Looked, Survey};
 pub use self::scratch::Scratch;
 use self::scratch::{Buffers, User};
-use super::feed::{Feed, StoredFiles};
+use super::feed::{Feed, StoredFiles, same_again};
 use crate::data::{Precision, Sequence};
 use crate::limits::{KIB, MIB, NAME_BYTES_MAX};
 use crate::pipe::source::{Filter, Judgement, Verdict};
@@ -230,7 +230,7 @@ impl<F: Feed> Filtered<F> {
         Ok(self.filter.tablet(header, &device, &buffers.payload, &mut buffers.part))
     }
 
-    /// Reads at most so many bytes of the payload.
+    /// Reads at most so many bytes of the payload, or all of it.
     fn read(
         &mut self,
         header: &EntryHeader,
@@ -239,7 +239,8 @@ impl<F: Feed> Filtered<F> {
     ) -> Result<(), ReadError> {
         let bytes = usize::try_from(header.payload_bytes).unwrap_or(usize::MAX).min(most);
         into.resize(bytes, 0);
-        self.feed.read_start(into)
+        self.feed.read_start(into)?;
+        if most < usize::MAX { Ok(()) } else { same_again(header, into) }
     }
 
     /// Fills `into` with the first bytes of the part that the sink has.

@@ -1,16 +1,21 @@
 //! The filter between a feed and its sink.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use penstock_test_support::frames;
 use tokio::sync::watch;
 
 use super::rig::{Shelves, ts_file};
+use crate::config::Role;
 use crate::data::{DataType, Precision, Sequence, TimeRange};
+use crate::ops::board::Board;
+use crate::ops::clock;
+use crate::pipe::Sampler;
 use crate::pipe::source::{Birthplace, Filter};
-use crate::sink::air_gap::{Feed, Filtered, Scratch};
+use crate::sink::air_gap::{Feed, Filtered, Sampling, Scratch};
 use crate::spool::{Kind, ReadError};
-use crate::statement::{Bounds, Changes, Loose, Moment, Source};
+use crate::statement::{Bounds, Changes, Loose, Moment, Processor, Source};
 use crate::tsfile::device::DeviceId;
 use crate::tsfile::encoding::Values;
 use crate::tsfile::write::{Column, MemoryScratch, Settings, Writer as Writing};
@@ -56,6 +61,23 @@ fn the_sink_sees_a_part_as_it_sees_an_entry() {
     feed.read_payload(&mut bytes).unwrap();
     assert_eq!(bytes, whole, "byte for byte");
     assert_eq!(shelves.advanced(), [1, 2]);
+}
+
+#[test]
+fn nothing_is_cut_from_what_the_disk_gives_differently_the_second_time() {
+    let shelves = Shelves::default();
+    shelves.put_payload(&tablet("root.a.d", 2, 9));
+    shelves.flip();
+    let mut feed = filtered(&shelves, &source("root.a.*.s0"));
+    assert!(matches!(feed.next_entry(), Err(ReadError::Disk { .. })));
+    let processor =
+        Processor::TumblingTime { interval: Duration::from_secs(3600), split_files: false };
+    let shown = ("p", Arc::new(Board::new(Role::Sender, "test", clock::now())));
+    let mut sampling =
+        Sampling::new(shelves.clone(), Sampler::new(processor), Precision::Ms, shown);
+    assert!(matches!(sampling.next_entry(), Err(ReadError::Disk { .. })));
+    shelves.flip();
+    assert!(feed.next_entry().unwrap().is_some() && sampling.next_entry().unwrap().is_some());
 }
 
 #[tokio::test]

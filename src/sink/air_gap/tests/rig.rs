@@ -108,6 +108,14 @@ impl Shelves {
         self.changed.notify_one();
     }
 
+    /// Flips the last bit of the first payload, or flips it back.
+    pub(super) fn flip(&self) {
+        let mut shelf = self.shelf.lock().unwrap();
+        if let Some((_, Content::Payload(payload))) = shelf.entries.front_mut() {
+            *payload.last_mut().unwrap() ^= 1;
+        }
+    }
+
     pub(super) fn advanced(&self) -> Vec<u64> {
         self.shelf.lock().unwrap().advanced.clone()
     }
