@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio::time;
 
 use super::book::not_kept;
+use super::late::Late;
 use super::plan::{Plan, Run};
 use super::{Book, Place, Running, Surroundings, leave, seed, show_orphans, start};
 use crate::config::PipeConfig;
@@ -43,6 +44,7 @@ pub(in crate::node) struct Pipes<D: Disk> {
     pub(super) around: Surroundings<D>,
     pub(super) book: Book<D>,
     list: Vec<One>,
+    late: Late,
     shared: Shared,
     /// Names of pipes that ended by themselves, and who tells them.
     over: (mpsc::Sender<String>, mpsc::Receiver<String>),
@@ -94,8 +96,8 @@ impl<D: Disk> Pipes<D> {
         book: Book<D>,
         places: Vec<(Pipe, Place<D>)>,
     ) -> Self {
-        let (list, shared, over) = (Vec::new(), Shared::default(), mpsc::channel(PIPES_MAX));
-        let mut pipes = Self { around, book, list, shared, over };
+        let (late, shared, over) = (Late::default(), Shared::default(), mpsc::channel(PIPES_MAX));
+        let mut pipes = Self { around, book, list: Vec::new(), late, shared, over };
         for (pipe, place) in places {
             pipes.stand(&pipe, place, new_backoff());
         }
@@ -126,9 +128,8 @@ impl<D: Disk> Pipes<D> {
             Vec::new()
         });
         for name in changed {
-            if let Err(error) = self.bring(&name).await {
-                log::error!("event=pipe_not_followed pipe={name} error=\"{error}\"");
-            }
+            // It is told and tried again.
+            let _is_late = self.bring(&name).await.is_err();
         }
         let (names, board) = (self.book.names(), Arc::clone(&self.around.board));
         let shown = self.around.spool.call(move |spool| show_orphans(spool, &names, &board));
@@ -152,7 +153,7 @@ impl<D: Disk> Pipes<D> {
     /// Brings one pipe in line with what is desired of it. One that an error has stopped is tried again.
     ///
     /// # Errors
-    /// If its place cannot be had, or not be given up: it is stopped then, and the next start makes up for it.
+    /// If its place cannot be had, or not be given up: it is stopped then, and tried again after a pause.
     pub(super) async fn bring(&mut self, name: &PipeName) -> Result<(), NodeError> {
         let brought = self.bring_with(name, new_backoff()).await;
         self.share();
@@ -160,6 +161,19 @@ impl<D: Disk> Pipes<D> {
     }
 
     async fn bring_with(&mut self, name: &PipeName, backoff: Backoff) -> Result<(), NodeError> {
+        self.late.remove(name);
+        let brought = self.try_to_bring(name, backoff.clone()).await;
+        if let Err(error) = &brought {
+            let what = format!("pipe {name} is not as its statement says: {error}");
+            log::error!("event=pipe_not_brought pipe={name} error=\"{error}\"");
+            let report = Report::new(TroubleKind::PipeError, what).about(name.as_str());
+            self.around.board.raise(report, clock::wall());
+            self.late.add(name, backoff);
+        }
+        brought
+    }
+
+    async fn try_to_bring(&mut self, name: &PipeName, backoff: Backoff) -> Result<(), NodeError> {
         let wanted = self.book.registry().find(name).cloned();
         if let Some(index) = self.list.iter().position(|one| one.name == *name) {
             let is_as_wanted = self.list.get(index).is_some_and(|one| one.is(wanted.as_ref()));
@@ -306,15 +320,15 @@ impl<D: Disk> Pipes<D> {
             Ok(()) => self.bring(&name).await,
             Err(error) => Err(not_kept(error)),
         };
-        // It ends again after the next start.
+        // It is late, or ends again after the next start.
         if let Err(error) = ended {
             log::error!("event=pipe_not_dropped pipe={name} error=\"{error}\"");
         }
     }
 
-    /// When the first pipe that an error has stopped is tried again.
+    /// When the first pipe that an error has stopped, or kept from its place, is tried again.
     pub(super) fn next_retry(&self) -> Option<Instant> {
-        self.list.iter().filter_map(|one| one.retry).min()
+        self.list.iter().filter_map(|one| one.retry).chain(self.late.next()).min()
     }
 
     /// Tries pipes again whose pause is over.
@@ -326,11 +340,10 @@ impl<D: Disk> Pipes<D> {
             .iter()
             .filter(is_due)
             .map(|one| (one.name.clone(), one.backoff.clone()))
+            .chain(self.late.due(now))
             .collect();
         for (name, backoff) in due {
-            if let Err(error) = self.bring_with(&name, backoff).await {
-                log::error!("event=pipe_not_restarted pipe={name} error=\"{error}\"");
-            }
+            let _is_late = self.bring_with(&name, backoff).await.is_err();
         }
         self.share();
     }

@@ -12,6 +12,7 @@
 mod book;
 mod control;
 mod execute;
+mod late;
 mod live;
 mod plan;
 mod released;

@@ -137,6 +137,32 @@ fn a_pipe_lives_by_statements() {
 }
 
 #[test]
+fn a_pipe_that_found_no_room_for_its_place_gets_it_later() {
+    let (far, _, bench) = pair();
+    let node = bench.start();
+    let sink = to(far.gate);
+    let mut late = 0;
+    for call in 1..=40 {
+        let name = format!("p{call}");
+        bench.disk.schedule(call, Fault::NoSpace, false);
+        let said = node.said(&format!("create pipe {name} with sink {sink}"));
+        bench.disk.heal();
+        let is_kept = !node.rows(&format!("show pipe {name}")).is_empty();
+        assert!(is_kept || !said.starts_with("200"), "{said}");
+        if is_kept {
+            late += u32::from(said.contains("kept, but not carried out"));
+            let is_running = || node.rows(&format!("show pipe {name}"))[0][2] == "RUNNING";
+            wait::until("the pipe to run", SOON, is_running).unwrap();
+            assert!(!node.board.troubles.has(TroubleKind::PipeError, &name));
+            assert_eq!(node.said(&format!("drop pipe {name}")), "200");
+        }
+    }
+    assert!(late > 0, "no fault met a place");
+    node.stop();
+    far.stop();
+}
+
+#[test]
 fn alter_moves_a_pipe_and_keeps_its_progress() {
     let (first, _, bench) = pair();
     let other = Bench::with_seed(13, CAPACITY);
