@@ -20,11 +20,11 @@
 //! Defined by `TsFileIOWriter`, `TsFileMetadata` and `MetadataIndexNode` of the `TsFile` library. A file that
 //! was cut off, not finished, mixed up or overwritten at an end is found; a flipped bit in the data is not
 //! (hashes are there for that). Takes one window of memory and time that grows with the metadata block only,
-//! which is limited: whoever sends the file chooses its length, and nobody else is answered meanwhile.
+//! which is limited, and goes step by step where others wait: whoever sends the file chooses its length.
 
 use super::window::{TsFileError, Window, within};
 use crate::data::ReadAt;
-use crate::limits;
+use crate::limits::{self, MIB};
 
 const MAGIC: &[u8; 6] = b"TsFile";
 /// Magic and version.
@@ -59,59 +59,259 @@ pub struct Summary {
     pub bloom_bytes: u32,
 }
 
-/// Checks both ends of a file.
+/// Checks both ends of a file in one go.
 ///
 /// # Errors
 /// [`TsFileError`], which says what is wrong and where; [`TsFileError::Read`] says nothing about the file.
 pub fn check<R: ReadAt + ?Sized>(file: &R) -> Result<Summary, TsFileError> {
-    let bytes = file.len();
-    if bytes < FILE_BYTES_MIN {
-        return Err(TsFileError::Short { bytes, min: FILE_BYTES_MIN });
+    let mut check = Check::new(file)?;
+    loop {
+        if let Some(summary) = check.step(file)? {
+            return Ok(summary);
+        }
     }
-    let mut head = Window::new(file, 0, bytes);
-    check_magic(&mut head)?;
-    let version = head.u8("version")?;
-    within("version", HEAD_BYTES - 1, version.into(), 3, 4)?;
+}
 
-    check_magic(&mut Window::new(file, bytes - MAGIC.len() as u64, bytes))?;
+/// A check that waits for its next step; nothing of the file is held but where it stands.
+#[derive(Debug)]
+pub struct Check {
+    /// What was learned so far.
+    summary: Summary,
+    /// Where the block begins: everything that it points to lies before.
+    start: u64,
+    /// Where it ends.
+    end: u64,
+    /// Where the check stands.
+    at: u64,
+    /// Smallest offset that a root points to.
+    first_child: u64,
+    /// What is still to be read, the next on top.
+    items: heapless::Vec<Item, ITEMS_MAX>,
+}
 
-    let end = bytes - TAIL_BYTES;
-    let room = bytes.saturating_sub(FILE_BYTES_MIN - 1).min(limits::TSFILE_BLOCK_BYTES_MAX);
-    let room = i32::try_from(room).unwrap_or(i32::MAX);
-    let size = Window::new(file, end, bytes).i32("metadata size", 1, room)?;
-    let metadata_bytes = u64::try_from(size).unwrap_or_default();
-    let mut block = Block {
-        window: Window::new(file, end - metadata_bytes, end),
-        start: end - metadata_bytes,
-        first_child: u64::MAX,
-    };
-    let roots = if version == 3 {
-        block.root()?;
-        1
-    } else {
-        block.tables()?
-    };
-    let schemas_start = block.window.offset();
-    let schemas = if version == 3 { 0 } else { block.schemas()? };
-    let schemas_bytes = block.window.offset() - schemas_start;
-    let separator = block.separator()?;
-    let (bloom, bloom_bytes) = block.bloom_filter(version)?;
-    if version == 4 {
-        block.properties()?;
+/// Items that lie upon one another at most: end, properties, ends, schemas, tables, entries, child, texts.
+const ITEMS_MAX: usize = 8;
+/// Bytes of the block that one step reads, but for one field more: a few milliseconds.
+const STEP_BYTES: u64 = MIB as u64;
+
+/// A thing of the block.
+#[derive(Debug, Clone, Copy)]
+enum Item {
+    /// How many tables there are, and then so many of them: name and root each.
+    TableCount,
+    Tables(u32),
+    /// A device index node: its entries' offsets ascend, and lie before its end and the block.
+    Node,
+    /// So many entries, with offsets of at least so much.
+    Entries(u32, u64),
+    /// The offset of an entry, behind which there are so many more.
+    Child(u32, u64),
+    /// So many short texts.
+    Texts(u32, &'static str),
+    SchemaCount,
+    Schemas(u32),
+    Columns(u32),
+    /// So many short of pairs of long texts, and the category of the column behind them.
+    ColumnProperties(u32),
+    /// Separator offset and bloom filter.
+    Ends,
+    /// Properties of version 4; early writers have none, not even their count.
+    PropertyCount,
+    /// The end of the block.
+    End,
+}
+
+impl Check {
+    /// Checks all but the metadata block.
+    ///
+    /// # Errors
+    /// As [`check`].
+    pub fn new<R: ReadAt + ?Sized>(file: &R) -> Result<Self, TsFileError> {
+        let bytes = file.len();
+        if bytes < FILE_BYTES_MIN {
+            return Err(TsFileError::Short { bytes, min: FILE_BYTES_MIN });
+        }
+        let mut head = Window::new(file, 0, bytes);
+        check_magic(&mut head)?;
+        let version = head.u8("version")?;
+        within("version", HEAD_BYTES - 1, version.into(), 3, 4)?;
+
+        check_magic(&mut Window::new(file, bytes - MAGIC.len() as u64, bytes))?;
+
+        let end = bytes - TAIL_BYTES;
+        let room = bytes.saturating_sub(FILE_BYTES_MIN - 1).min(limits::TSFILE_BLOCK_BYTES_MAX);
+        let room = i32::try_from(room).unwrap_or(i32::MAX);
+        let size = Window::new(file, end, bytes).i32("metadata size", 1, room)?;
+        let metadata_bytes = u64::try_from(size).unwrap_or_default();
+        let items: &[Item] = if version == 3 {
+            &[Item::End, Item::Ends, Item::Node]
+        } else {
+            &[Item::End, Item::PropertyCount, Item::Ends, Item::SchemaCount, Item::TableCount]
+        };
+        let start = end - metadata_bytes;
+        Ok(Self {
+            summary: Summary {
+                version,
+                separator: 0,
+                metadata_bytes,
+                roots: 1,
+                schemas: 0,
+                schemas_start: start,
+                schemas_bytes: 0,
+                bloom: 0,
+                bloom_bytes: 0,
+            },
+            start,
+            end,
+            at: start,
+            first_child: u64::MAX,
+            items: items.iter().copied().collect(),
+        })
     }
-    block.window.finish()?;
-    check_data_zone(file, separator)?;
-    Ok(Summary {
-        version,
-        separator,
-        metadata_bytes,
-        roots,
-        schemas,
-        schemas_start,
-        schemas_bytes,
-        bloom,
-        bloom_bytes,
-    })
+
+    /// Checks some more of the file that it was begun with: what was learned, once that is all.
+    ///
+    /// # Errors
+    /// As [`check`]; then it is over.
+    pub fn step<R: ReadAt + ?Sized>(&mut self, file: &R) -> Result<Option<Summary>, TsFileError> {
+        let mut window = Window::new(file, self.at, self.end);
+        let until = self.at.saturating_add(STEP_BYTES);
+        while let Some(item) = self.items.pop() {
+            self.read(item, &mut window, until)?;
+            if window.offset() >= until {
+                self.at = window.offset();
+                return Ok(None);
+            }
+        }
+        check_data_zone(file, self.summary.separator)?;
+        Ok(Some(self.summary))
+    }
+
+    /// Puts what is to be read next on top.
+    fn push(&mut self, item: Item) {
+        // There is room by the form of a block.
+        let _no_room = self.items.push(item).is_err();
+    }
+
+    fn read<R: ReadAt + ?Sized>(
+        &mut self,
+        item: Item,
+        window: &mut Window<'_, R>,
+        until: u64,
+    ) -> Result<(), TsFileError> {
+        match item {
+            Item::TableCount => {
+                self.summary.roots = window.count("table count", 1 + 10)?;
+                self.push(Item::Tables(self.summary.roots));
+            }
+            Item::Tables(0) | Item::Texts(0, _) | Item::Schemas(0) | Item::Columns(0) => {}
+            Item::Tables(left) => {
+                window.skip_text("table name")?;
+                self.push(Item::Tables(left - 1));
+                self.push(Item::Node);
+            }
+            Item::Node => {
+                let count = window.count("index entry count", 9)?;
+                // The smallest file has its separator right after the head.
+                self.push(Item::Entries(count, HEAD_BYTES + 1));
+            }
+            Item::Entries(left, least) => self.entry(left, least, window)?,
+            Item::Child(left, least) => {
+                let child = window.position("index entry", least, self.start - 1)?;
+                self.first_child = self.first_child.min(child);
+                self.push(Item::Entries(left, child + 1));
+            }
+            Item::Texts(mut left, what) => {
+                while left > 0 && window.offset() < until {
+                    window.skip_text(what)?;
+                    left -= 1;
+                }
+                self.push(Item::Texts(left, what));
+            }
+            Item::SchemaCount => {
+                self.summary.schemas_start = window.offset();
+                self.summary.schemas = window.count("schema count", 2)?;
+                self.push(Item::Schemas(self.summary.schemas));
+            }
+            Item::Schemas(left) => {
+                window.skip_text("schema name")?;
+                self.push(Item::Schemas(left - 1));
+                self.push(Item::Columns(window.count("column count", 15)?));
+            }
+            Item::Columns(left) => {
+                window.skip_long_text("column name")?;
+                window.skip(3, "column type, encoding and compressor")?;
+                let properties = window.i32("column property count", 0, i32::MAX)?;
+                self.push(Item::Columns(left - 1));
+                self.push(Item::ColumnProperties(u32::try_from(properties).unwrap_or_default()));
+            }
+            Item::ColumnProperties(0) => drop(window.i32("column category", 0, 3)?),
+            Item::ColumnProperties(left) => {
+                window.skip_long_text("column property")?;
+                window.skip_long_text("column property")?;
+                self.push(Item::ColumnProperties(left - 1));
+            }
+            Item::Ends => self.ends(window)?,
+            Item::PropertyCount if window.left() == 0 => {}
+            Item::PropertyCount => {
+                // The count is a zig-zag number.
+                let offset = window.offset();
+                let count = window.var("property count")?;
+                within("property count", offset, (count % 2).into(), 0, 0)?;
+                // Key and value.
+                self.push(Item::Texts(count, "property"));
+            }
+            Item::End => window.finish()?,
+        }
+        Ok(())
+    }
+
+    /// The next of so many entries of a node, or its end.
+    fn entry<R: ReadAt + ?Sized>(
+        &mut self,
+        left: u32,
+        least: u64,
+        window: &mut Window<'_, R>,
+    ) -> Result<(), TsFileError> {
+        let Some(left) = left.checked_sub(1) else {
+            window.position("index end", least, self.start)?;
+            let offset = window.offset();
+            let kind = window.u8("index node type")?;
+            return within("index node type", offset, kind.into(), 0, 1);
+        };
+        self.push(Item::Child(left, least));
+        // A device: a path in version 3, its segments in version 4.
+        if self.summary.version == 3 {
+            return window.skip_text("device");
+        }
+        let segments = window.count("device segment count", 1)?;
+        self.push(Item::Texts(segments, "device segment"));
+        Ok(())
+    }
+
+    /// The separator lies before everything that the roots point to. Trailing zero bytes of the filter are left out, so
+    /// it may be shorter than its bits say.
+    fn ends<R: ReadAt + ?Sized>(&mut self, window: &mut Window<'_, R>) -> Result<(), TsFileError> {
+        let summary = &mut self.summary;
+        if summary.version == 3 {
+            summary.schemas_start = window.offset();
+        }
+        summary.schemas_bytes = window.offset() - summary.schemas_start;
+        let most = self.first_child.min(self.start) - 1;
+        summary.separator = window.position("separator offset", HEAD_BYTES, most)?;
+
+        let offset = window.offset();
+        let bytes = window.count("bloom filter length", 1)?;
+        (summary.bloom, summary.bloom_bytes) = (window.offset(), bytes);
+        window.skip(bytes.into(), "bloom filter")?;
+        if summary.version == 4 && bytes == 0 {
+            return Ok(());
+        }
+        let bits = window.var("bloom filter size")?;
+        within("bloom filter length", offset, bytes.into(), 0, bits.div_ceil(8).into())?;
+        window.var("bloom filter hash count")?;
+        Ok(())
+    }
 }
 
 fn check_magic<R: ReadAt + ?Sized>(window: &mut Window<'_, R>) -> Result<(), TsFileError> {
@@ -140,117 +340,6 @@ fn check_data_zone<R: ReadAt + ?Sized>(file: &R, separator: u64) -> Result<(), T
         max: 0,
         got: first.into(),
     })
-}
-
-struct Block<'f, R: ?Sized> {
-    window: Window<'f, R>,
-    /// Where the block begins: everything that it points to lies before.
-    start: u64,
-    /// Smallest offset that a root points to.
-    first_child: u64,
-}
-
-impl<R: ReadAt + ?Sized> Block<'_, R> {
-    /// Tables of version 4: each has a name and a root.
-    fn tables(&mut self) -> Result<u32, TsFileError> {
-        let count = self.window.count("table count", 1 + 10)?;
-        for _ in 0..count {
-            self.window.skip_text("table name")?;
-            self.node(4)?;
-        }
-        Ok(count)
-    }
-
-    fn root(&mut self) -> Result<(), TsFileError> {
-        self.node(3)
-    }
-
-    /// A device index node: its children's offsets ascend, and lie before its end and the block.
-    fn node(&mut self, version: u8) -> Result<(), TsFileError> {
-        let count = self.window.count("index entry count", 9)?;
-        // The smallest file has its separator right after the head.
-        let mut least = HEAD_BYTES + 1;
-        for _ in 0..count {
-            self.device(version)?;
-            let child = self.window.position("index entry", least, self.start - 1)?;
-            self.first_child = self.first_child.min(child);
-            least = child + 1;
-        }
-        self.window.position("index end", least, self.start)?;
-        let offset = self.window.offset();
-        let kind = self.window.u8("index node type")?;
-        within("index node type", offset, kind.into(), 0, 1)
-    }
-
-    /// A device: a path in version 3, its segments in version 4.
-    fn device(&mut self, version: u8) -> Result<(), TsFileError> {
-        if version == 3 {
-            return self.window.skip_text("device");
-        }
-        for _ in 0..self.window.count("device segment count", 1)? {
-            self.window.skip_text("device segment")?;
-        }
-        Ok(())
-    }
-
-    fn schemas(&mut self) -> Result<u32, TsFileError> {
-        let count = self.window.count("schema count", 2)?;
-        for _ in 0..count {
-            self.window.skip_text("schema name")?;
-            for _ in 0..self.window.count("column count", 15)? {
-                self.column()?;
-            }
-        }
-        Ok(count)
-    }
-
-    fn column(&mut self) -> Result<(), TsFileError> {
-        self.window.skip_long_text("column name")?;
-        self.window.skip(3, "column type, encoding and compressor")?;
-        for _ in 0..self.window.i32("column property count", 0, i32::MAX)? {
-            self.window.skip_long_text("column property")?;
-            self.window.skip_long_text("column property")?;
-        }
-        self.window.i32("column category", 0, 3)?;
-        Ok(())
-    }
-
-    /// Offset of the separator: before everything that the roots point to.
-    fn separator(&mut self) -> Result<u64, TsFileError> {
-        let most = self.first_child.min(self.start) - 1;
-        self.window.position("separator offset", HEAD_BYTES, most)
-    }
-
-    /// Trailing zero bytes of the filter are left out, so it may be shorter than its bits say.
-    fn bloom_filter(&mut self, version: u8) -> Result<(u64, u32), TsFileError> {
-        let offset = self.window.offset();
-        let bytes = self.window.count("bloom filter length", 1)?;
-        let start = self.window.offset();
-        self.window.skip(bytes.into(), "bloom filter")?;
-        if version == 4 && bytes == 0 {
-            return Ok((start, bytes));
-        }
-        let bits = self.window.var("bloom filter size")?;
-        within("bloom filter length", offset, bytes.into(), 0, bits.div_ceil(8).into())?;
-        self.window.var("bloom filter hash count")?;
-        Ok((start, bytes))
-    }
-
-    /// Properties of version 4; early writers have none, not even their count.
-    fn properties(&mut self) -> Result<(), TsFileError> {
-        if self.window.left() == 0 {
-            return Ok(());
-        }
-        // The count is a zig-zag number.
-        let offset = self.window.offset();
-        let count = self.window.var("property count")?;
-        within("property count", offset, (count % 2).into(), 0, 0)?;
-        for _ in 0..count / 2 {
-            self.window.skip_text("property key")?;
-            self.window.skip_text("property value")?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -298,6 +387,39 @@ mod tests {
             Some((4, 1, 0))
         );
         assert_eq!(check(TABLE).map(|file| (file.version, file.schemas)).ok(), Some((4, 1)));
+    }
+
+    #[test]
+    fn a_long_block_is_checked_in_steps() {
+        // A node of version 3 with many devices, whose children stand one behind the other.
+        let count = 200_000_u32;
+        let mut block = Vec::new();
+        crate::tsfile::encoding::bits::put_var(count.into(), &mut block);
+        for device in 0..u64::from(count) {
+            block.extend_from_slice(b"\x14root.a.dxy");
+            block.extend_from_slice(&(9 + device).to_be_bytes());
+        }
+        let zone = 9 + u64::from(count);
+        block.extend_from_slice(&(zone).to_be_bytes());
+        block.extend_from_slice(&[0]);
+        block.extend_from_slice(&7_u64.to_be_bytes());
+        block.extend_from_slice(&[0, 0, 0]);
+        let mut file = b"TsFile\x03\x02".to_vec();
+        file.resize(usize::try_from(zone).expect("small"), 0);
+        file.extend_from_slice(&block);
+        file.extend_from_slice(&u32::try_from(block.len()).expect("small").to_be_bytes());
+        file.extend_from_slice(MAGIC);
+        let mut check = Check::new(&file[..]).expect("sound ends");
+        let mut steps = 1;
+        let summary = loop {
+            if let Some(summary) = check.step(&file[..]).expect("sound") {
+                break summary;
+            }
+            steps += 1;
+        };
+        assert_eq!(Ok(summary), super::check(&file[..]).map_err(|error| error.to_string()));
+        assert_eq!(steps, block.len() / MIB + 1);
+        assert_eq!((summary.separator, summary.roots), (7, 1));
     }
 
     #[test]
