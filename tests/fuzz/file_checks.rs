@@ -2,7 +2,7 @@
 
 use penstock::data::DataType;
 use penstock::tsfile::check::{Depth, check};
-use penstock::tsfile::cut::{Selection, cut};
+use penstock::tsfile::cut::{Plan, Selection, cut};
 use penstock::tsfile::encoding::{Encoding, Values, decode, decode_times, encode};
 use penstock::tsfile::read::{Deletions, Points, TsFile};
 use penstock::tsfile::write::{MemoryScratch, Settings, Version, Writer};
@@ -24,7 +24,8 @@ pub(crate) fn ts_file(bytes: &[u8]) {
         Settings { version, both_orders: false, chunk_points: usize::MAX, ..Settings::default() };
     let scratches: [MemoryScratch; 2] = Default::default();
     let mut writer = Writer::new(Vec::new(), scratches, settings).expect("memory");
-    if cut(&file, &Deletions::default(), &Selection::ALL, &mut writer).is_ok() {
+    let (deletions, selection) = (Deletions::default(), Selection::ALL);
+    if cut(&file, &Plan::unlimited(&deletions, &selection), &mut writer).is_ok() {
         let (made, written) = writer.finish().expect("memory");
         assert_eq!(written.points, checked.points);
         let again = check(&&made[..], Depth::Pages, &mut |flaw| assert_eq!(flaw.to_string(), ""));

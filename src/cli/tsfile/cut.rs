@@ -11,7 +11,7 @@ use super::open::{deletions, open};
 use super::progress::Output;
 use crate::data::ReadAt;
 use crate::ops::human::Bytes;
-use crate::tsfile::cut::{self, Selection};
+use crate::tsfile::cut::{self, Plan, Selection};
 use crate::tsfile::write::{Scratch, Settings, Version, Writer};
 
 /// Buffer in front of the new file.
@@ -23,11 +23,8 @@ pub(super) fn cut(arguments: &CutArguments, out: &mut impl Write) -> Result<Endi
     let output = &arguments.output;
     let file = open(&arguments.file, Output::End)?;
     let deletions = deletions(&arguments.file)?;
-    let selection = Selection {
-        keep: arguments.keep.clone(),
-        drop: arguments.drop.clone(),
-        times: arguments.times.range(),
-    };
+    let selection = Selection::of_paths(&arguments.keep, &arguments.drop, arguments.times.range());
+    let plan = Plan::unlimited(&deletions, &selection);
     let failed = |cause| CliError::NoFile { path: output.clone(), cause };
     let made = File::create_new(output).map_err(|error| {
         let is_there = error.kind() == io::ErrorKind::AlreadyExists;
@@ -42,7 +39,7 @@ pub(super) fn cut(arguments: &CutArguments, out: &mut impl Write) -> Result<Endi
     let write = || -> Result<_, cut::CutError> {
         let buffered = BufWriter::with_capacity(OUTPUT_BYTES, &made);
         let mut writer = Writer::new(buffered, scratches, settings)?;
-        cut::cut(&file, &deletions, &selection, &mut writer)?;
+        cut::cut(&file, &plan, &mut writer)?;
         Ok(writer.finish()?.1)
     };
     let written = write().and_then(|written| {

@@ -128,11 +128,7 @@ impl PointArguments {
         if series.is_empty() && !self.device.is_empty() {
             series.push("*");
         }
-        Selection {
-            keep: paths(&self.device, &series),
-            drop: Vec::new(),
-            times: self.times.range(),
-        }
+        Selection::of_paths(&paths(&self.device, &series), &[], self.times.range())
     }
 }
 
@@ -140,7 +136,7 @@ impl PlotArguments {
     /// The same without devices.
     fn selection(&self) -> Selection {
         let series: Vec<&str> = self.series.iter().map(String::as_str).collect();
-        Selection { keep: paths(&[], &series), drop: Vec::new(), times: self.times.range() }
+        Selection::of_paths(&paths(&[], &series), &[], self.times.range())
     }
 }
 

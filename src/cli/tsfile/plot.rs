@@ -15,7 +15,7 @@ use super::super::{CliError, Ending};
 use super::PlotArguments;
 use super::open::{Bytewise, deletions, flawed, open};
 use super::progress::Output;
-use crate::data::TimeRange;
+use crate::data::{Series, TimeRange};
 use crate::tsfile::TsFileError;
 use crate::tsfile::cut::Selection;
 use crate::tsfile::encoding::Values;
@@ -54,13 +54,12 @@ pub(super) fn plot(arguments: &PlotArguments, out: &mut impl Write) -> Result<En
     let mut lines: Vec<Line> = Vec::new();
     let mut devices = file.devices().map_err(wrong)?;
     while let Some(device) = devices.next().map_err(wrong)? {
-        if !selection.may_want(&device.id) {
+        let wanted = selection.of_device(&device.id);
+        if wanted == Series::None {
             continue;
         }
         points.start(&device).map_err(wrong)?;
-        while let Some(piece) =
-            points.next(|series| selection.wants(&device.id, &series.name)).map_err(wrong)?
-        {
+        while let Some(piece) = points.next(|series| wanted.wants(&series.name)).map_err(wrong)? {
             add_piece(
                 &mut lines,
                 format!("{}.{}", device.id, piece.measurement),
@@ -96,12 +95,13 @@ fn shown_times(
     let mut shown = TimeRange::EMPTY;
     let mut devices = file.devices()?;
     while let Some(device) = devices.next()? {
-        if !selection.may_want(&device.id) {
+        let wanted = selection.of_device(&device.id);
+        if wanted == Series::None {
             continue;
         }
         let mut list = file.series(&device)?;
         while let Some(series) = list.next()? {
-            if !series.is_time() && selection.wants(&device.id, &series.name) {
+            if !series.is_time() && wanted.wants(&series.name) {
                 let statistics = file.statistics(series.statistics, series.value_type)?;
                 shown = shown.union(TimeRange { min: statistics.start, max: statistics.end });
             }

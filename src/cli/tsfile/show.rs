@@ -7,6 +7,7 @@ use super::open::{deletions, flawed, open};
 use super::progress::Output;
 use super::{Format, ShowArguments};
 use crate::data::DataType;
+use crate::data::Series;
 use crate::tsfile::encoding::Values;
 use crate::tsfile::read::{Piece, Points};
 
@@ -22,14 +23,13 @@ pub(super) fn show(arguments: &ShowArguments, out: &mut impl Write) -> Result<En
     printer.head(out)?;
     let mut devices = file.devices().map_err(wrong)?;
     while let Some(device) = devices.next().map_err(wrong)? {
-        if !selection.may_want(&device.id) {
+        let wanted = selection.of_device(&device.id);
+        if wanted == Series::None {
             continue;
         }
         let name = device.id.path();
         points.start(&device).map_err(wrong)?;
-        while let Some(piece) =
-            points.next(|series| selection.wants(&device.id, &series.name)).map_err(wrong)?
-        {
+        while let Some(piece) = points.next(|series| wanted.wants(&series.name)).map_err(wrong)? {
             if !printer.piece(&name, &piece, out)? {
                 return Ok(Ending::Done);
             }

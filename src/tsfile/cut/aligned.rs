@@ -4,56 +4,69 @@ use std::io;
 
 use super::{CutError, Cutter, Lie};
 use crate::data::{DataType, ReadAt};
-use crate::tsfile::read::{ChunkHeader, ChunkPlace, ColumnForm, Device, Series};
+use crate::tsfile::read::{ChunkCursor, ChunkHeader, ChunkPlace, ColumnForm, Device, Gone, Series};
 use crate::tsfile::write::{Column, Scratch, Source, Writer};
 
+/// An aligned device in hand.
+#[derive(Debug)]
+pub(super) struct Aligned {
+    device: Device,
+    times: ChunkCursor,
+    columns: Vec<(ChunkCursor, Series)>,
+    /// What is deleted of any of them.
+    gone: Vec<Gone>,
+}
+
 impl<R: ReadAt> Cutter<'_, R> {
-    pub(super) fn aligned<W: io::Write, S: Scratch>(
+    /// Begins an aligned device, whose wanted columns these are: at least one.
+    pub(super) fn begin_aligned<W: io::Write, S: Scratch>(
         &mut self,
-        device: &Device,
+        device: Device,
         times: &Series,
         columns: Vec<Series>,
         writer: &mut Writer<W, S>,
-    ) -> Result<(), CutError> {
-        if columns.is_empty() {
-            return Ok(());
-        }
-        let mut specs = Vec::new();
-        let mut gone_of_any = Vec::new();
+    ) -> Result<Aligned, CutError> {
+        let mut specs = Vec::with_capacity(columns.len());
+        let mut gone = Vec::new();
         for series in &columns {
             specs.push(self.column_of(series)?);
-            self.deletions.of_series(&device.id, &series.name, &mut self.gone);
-            gone_of_any.append(&mut self.gone);
+            self.plan.deletions.of_series(&device.id, &series.name, &mut self.gone);
+            gone.append(&mut self.gone);
         }
-        let mut lists: Vec<_> =
-            columns.into_iter().map(|series| (self.file.cursor(&series), series)).collect();
         writer.aligned(&device.id, specs)?;
-        let mut time_chunks = self.file.chunks(times);
-        while let Some(place) = time_chunks.next()? {
-            let statistics = self.statistics(place.statistics, None)?;
-            let header = self.chunk(place.offset)?;
-            let mut chunks = Vec::new();
-            for (list, _) in &mut lists {
-                chunks.push(list.next(&mut self.metadata)?);
-            }
-            // What is gone of any column makes the group a border. Chunks of the group may begin later.
-            self.gone.clone_from(&gone_of_any);
-            match self.lie(&statistics, place.offset) {
-                Lie::Outside => {}
-                Lie::Inside => {
-                    let file = self.ahead;
-                    writer.copy_rows(Source { file, header: &header, statistics: &statistics })?;
-                    let chunks = chunks.into_iter().zip(&lists);
-                    self.copy_columns(chunks.map(|(chunk, (_, series))| (chunk, series)), writer)?;
-                }
-                Lie::Border => {
-                    let places =
-                        chunks.into_iter().zip(&lists).map(|(chunk, (_, series))| (chunk, series));
-                    self.border_group(device, &header, places, writer)?;
-                }
-            }
+        let times = self.file.cursor(times);
+        let columns =
+            columns.into_iter().map(|series| (self.file.cursor(&series), series)).collect();
+        Ok(Aligned { device, times, columns, gone })
+    }
+
+    /// The next group of its rows; false if there is none.
+    pub(super) fn next_group<W: io::Write, S: Scratch>(
+        &mut self,
+        aligned: &mut Aligned,
+        writer: &mut Writer<W, S>,
+    ) -> Result<bool, CutError> {
+        let Aligned { device, times, columns, gone } = aligned;
+        let Some(place) = times.next(&mut self.metadata)? else { return Ok(false) };
+        let statistics = self.statistics(place.statistics, None)?;
+        let header = self.chunk(place.offset)?;
+        let mut chunks = Vec::with_capacity(columns.len());
+        for (list, _) in &mut *columns {
+            chunks.push(list.next(&mut self.metadata)?);
         }
-        Ok(())
+        let places = chunks.into_iter().zip(&*columns).map(|(chunk, (_, series))| (chunk, series));
+        // What is gone of any column makes the group a border. Chunks of the group may begin later.
+        self.gone.clone_from(gone);
+        match self.lie(&statistics, place.offset) {
+            Lie::Outside => {}
+            Lie::Inside => {
+                let file = self.ahead;
+                writer.copy_rows(Source { file, header: &header, statistics: &statistics })?;
+                self.copy_columns(places, writer)?;
+            }
+            Lie::Border => self.border_group(device, &header, places, writer)?,
+        }
+        Ok(true)
     }
 
     /// A column, encoded and compressed as its first chunk is.
@@ -92,13 +105,19 @@ impl<R: ReadAt> Cutter<'_, R> {
         writer: &mut Writer<W, S>,
     ) -> Result<(), CutError> {
         let mut pages_of_rows: Vec<Vec<i64>> = Vec::new();
+        let mut count = 0;
         let mut pages = self.file.pages(times);
         while let Some(page) = pages.next()? {
             let mut rows = Vec::new();
             self.reader.times(times, &page, &mut rows)?;
+            count += rows.len();
+            if count > self.plan.rows_max {
+                let (device, what) = (device.id.path(), "rows in a group at a border");
+                return Err(CutError::Wide { device, what, got: count, max: self.plan.rows_max });
+            }
             pages_of_rows.push(rows);
         }
-        let wanted = self.selection.times;
+        let wanted = self.plan.selection.times;
         let all = pages_of_rows.iter().flatten().copied();
         let rows: Vec<i64> = all.filter(|time| wanted.contains(*time)).collect();
         if rows.is_empty() {
@@ -107,7 +126,7 @@ impl<R: ReadAt> Cutter<'_, R> {
         writer.rows(&rows)?;
         for (index, (place, series)) in columns.enumerate() {
             let (Some(place), Some(data_type)) = (place, series.value_type) else { continue };
-            self.deletions.of_series(&device.id, &series.name, &mut self.gone);
+            self.plan.deletions.of_series(&device.id, &series.name, &mut self.gone);
             let header = self.header(place, series)?;
             let form = ColumnForm::of(&header, data_type);
             let mut pages = self.file.pages_of_column(&header, times.is_single_page());

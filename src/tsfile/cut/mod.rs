@@ -11,10 +11,13 @@
 //!
 //! Schemas of tables are copied as they are.
 //!
-//! What is inside is known from statistics, so that a border costs its pages and nothing else does.
+//! What is inside is known from statistics, so that a border costs its pages and nothing else does. It goes step by step:
+//! between two steps nothing of the file is held but where the cut stands.
 
 mod ahead;
 mod aligned;
+mod selection;
+mod stepwise;
 #[cfg(test)]
 mod tests;
 
@@ -23,50 +26,17 @@ use std::io;
 use thiserror::Error;
 
 use self::ahead::Ahead;
-use crate::data::{DataType, ReadAt, TimeRange, path};
+pub use self::selection::Selection;
+pub use self::stepwise::{Cutting, Plan};
+use crate::data::{DataType, ReadAt, TimeRange};
 use crate::limits::TSFILE_SCHEMAS_BYTES_MAX;
-use crate::tsfile::device::DeviceId;
 use crate::tsfile::encoding::{Encoding, Values};
 use crate::tsfile::read::{
-    ChunkHeader, ChunkPlace, ColumnForm, Deletions, Device, Gone, PageReader, Series, SeriesOf,
-    TsFile,
+    ChunkCursor, ChunkHeader, ChunkPlace, ColumnForm, Gone, PageReader, Series, TsFile,
 };
 use crate::tsfile::statistics::Statistics;
 use crate::tsfile::window::{TsFileError, Window, read_fully};
-use crate::tsfile::write::{Column, Scratch, Source, WriteError, Writer};
-
-/// Which points.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selection {
-    /// Series whose path one of these patterns matches; none: all.
-    pub keep: Vec<String>,
-    /// Of these, not those that one of these patterns matches.
-    pub drop: Vec<String>,
-    /// Times.
-    pub times: TimeRange,
-}
-
-impl Selection {
-    /// Everything.
-    pub const ALL: Self = Self { keep: Vec::new(), drop: Vec::new(), times: TimeRange::ALL };
-
-    /// Whether a series is wanted.
-    pub fn wants(&self, device: &DeviceId, measurement: &str) -> bool {
-        if self.keep.is_empty() && self.drop.is_empty() {
-            return true;
-        }
-        let path = format!("{device}.{measurement}");
-        let any = |list: &[String]| list.iter().any(|pattern| path::matches(pattern, &path));
-        (self.keep.is_empty() || any(&self.keep)) && !any(&self.drop)
-    }
-
-    /// Whether a device may have a series that is wanted.
-    pub fn may_want(&self, device: &DeviceId) -> bool {
-        let path = device.path();
-        self.keep.is_empty()
-            || self.keep.iter().any(|pattern| path::may_match_below(pattern, &path))
-    }
-}
+use crate::tsfile::write::{Scratch, Source, WriteError, Writer};
 
 /// Why a file cannot be cut.
 #[derive(Debug, Error)]
@@ -85,6 +55,18 @@ pub enum CutError {
         /// The limit.
         max: usize,
     },
+    /// An aligned device that takes more memory than the plan allows.
+    #[error("{device} has {got} {what}, at most {max} are cut")]
+    Wide {
+        /// The device.
+        device: String,
+        /// `columns that are wanted`, or `rows in a group at a border`.
+        what: &'static str,
+        /// How many it has, as far as they were counted.
+        got: usize,
+        /// The limit of the plan.
+        max: usize,
+    },
 }
 
 /// Adds the selected points of a file to one that is being written, which must be of the same version and
@@ -94,33 +76,11 @@ pub enum CutError {
 /// [`CutError`].
 pub fn cut<R: ReadAt, W: io::Write, S: Scratch>(
     file: &TsFile<R>,
-    deletions: &Deletions,
-    selection: &Selection,
+    plan: &Plan<'_>,
     writer: &mut Writer<W, S>,
 ) -> Result<(), CutError> {
-    if file.summary().schemas > 0 {
-        writer.set_schemas(schemas_of(file)?);
-    }
-    let ahead = Ahead::new(file.file());
-    let mut cutter = Cutter {
-        file,
-        deletions,
-        selection,
-        ahead: &ahead,
-        headers: Window::new(&ahead, 0, 0),
-        metadata: file.metadata(),
-        reader: PageReader::new(file),
-        gone: Vec::new(),
-        stored: Vec::new(),
-        times: Vec::new(),
-        values: Values::of(DataType::Int64),
-    };
-    let mut devices = file.devices()?;
-    while let Some(device) = devices.next()? {
-        if selection.may_want(&device.id) {
-            cutter.device(&device, writer)?;
-        }
-    }
+    let mut cutting = Cutting::new(file, writer)?;
+    while cutting.step(file.file(), plan, writer, u64::MAX)? {}
     Ok(())
 }
 
@@ -134,10 +94,10 @@ fn schemas_of<R: ReadAt>(file: &TsFile<R>) -> Result<Vec<u8>, CutError> {
     Ok(schemas)
 }
 
+/// What one step works with.
 struct Cutter<'f, R> {
     file: &'f TsFile<R>,
-    deletions: &'f Deletions,
-    selection: &'f Selection,
+    plan: &'f Plan<'f>,
     /// Where chunks are copied from, and their headers.
     ahead: &'f Ahead<'f, R>,
     headers: Window<'f, Ahead<'f, R>>,
@@ -149,6 +109,8 @@ struct Cutter<'f, R> {
     stored: Vec<u8>,
     times: Vec<i64>,
     values: Values,
+    /// Bytes that were worked through, more or less.
+    worked: u64,
 }
 
 /// How some points lie to the selection.
@@ -159,61 +121,33 @@ enum Lie {
     Border,
 }
 
-impl<R: ReadAt> Cutter<'_, R> {
-    fn device<W: io::Write, S: Scratch>(
-        &mut self,
-        device: &Device,
-        writer: &mut Writer<W, S>,
-    ) -> Result<(), CutError> {
-        let mut list = self.file.series(device)?;
-        let Some(first) = list.next()? else { return Ok(()) };
-        if first.is_time() {
-            let columns = self.wanted_columns(device, list)?;
-            return self.aligned(device, &first, columns, writer);
+impl<'f, R: ReadAt> Cutter<'f, R> {
+    fn new(file: &'f TsFile<R>, plan: &'f Plan<'f>, ahead: &'f Ahead<'f, R>) -> Self {
+        Self {
+            file,
+            plan,
+            ahead,
+            headers: Window::new(ahead, 0, 0),
+            metadata: file.metadata(),
+            reader: PageReader::new(file),
+            gone: Vec::new(),
+            stored: Vec::new(),
+            times: Vec::new(),
+            values: Values::of(DataType::Int64),
+            worked: 0,
         }
-        let mut has_device = false;
-        let mut next = Some(first);
-        while let Some(series) = next {
-            next = list.next()?;
-            if !self.has_wanted(device, &series)? {
-                continue;
-            }
-            if !has_device {
-                writer.device(&device.id)?;
-                has_device = true;
-            }
-            self.series(device, &series, writer)?;
-        }
-        Ok(())
     }
 
-    fn wanted_columns(
-        &mut self,
-        device: &Device,
-        mut list: SeriesOf<'_, R>,
-    ) -> Result<Vec<Series>, CutError> {
-        let mut columns = Vec::new();
-        while let Some(series) = list.next()? {
-            if self.has_wanted(device, &series)? {
-                columns.push(series);
-            }
-        }
-        Ok(columns)
-    }
-
-    /// Whether a series is wanted and has points in the wanted times.
-    fn has_wanted(&mut self, device: &Device, series: &Series) -> Result<bool, CutError> {
-        if !self.selection.wants(&device.id, &series.name) {
-            return Ok(false);
-        }
+    /// Whether a series has points in the wanted times.
+    fn has_points(&mut self, series: &Series) -> Result<bool, CutError> {
         let statistics = self.statistics(series.statistics, series.value_type)?;
         let times = TimeRange { min: statistics.start, max: statistics.end };
-        Ok(statistics.count > 0 && self.selection.times.overlaps(times))
+        Ok(statistics.count > 0 && self.plan.selection.times.overlaps(times))
     }
 
     fn lie(&self, statistics: &Statistics, chunk: u64) -> Lie {
         let times = TimeRange { min: statistics.start, max: statistics.end };
-        let wanted = self.selection.times;
+        let wanted = self.plan.selection.times;
         if statistics.count == 0 || !wanted.overlaps(times) {
             return Lie::Outside;
         }
@@ -226,7 +160,7 @@ impl<R: ReadAt> Cutter<'_, R> {
     /// Drops points of the page in hand that are not wanted.
     fn trim(&mut self, chunk: u64) {
         let keep = |time: i64| {
-            self.selection.times.contains(time)
+            self.plan.selection.times.contains(time)
                 && !self.gone.iter().any(|gone| chunk < gone.before && gone.times.contains(time))
         };
         let mut ranges = Vec::new();
@@ -246,32 +180,31 @@ impl<R: ReadAt> Cutter<'_, R> {
         self.values.keep(&ranges);
     }
 
-    fn series<W: io::Write, S: Scratch>(
+    /// The next chunk of a series that is not aligned; false if there is none.
+    fn next_chunk<W: io::Write, S: Scratch>(
         &mut self,
-        device: &Device,
         series: &Series,
+        chunks: &mut ChunkCursor,
         writer: &mut Writer<W, S>,
-    ) -> Result<(), CutError> {
-        let Some(data_type) = series.value_type else { return Ok(()) };
-        self.deletions.of_series(&device.id, &series.name, &mut self.gone);
-        writer.series(Column::new(&*series.name, data_type))?;
-        let mut chunks = self.file.cursor(series);
-        while let Some(place) = chunks.next(&mut self.metadata)? {
-            let statistics = self.statistics(place.statistics, series.value_type)?;
-            match self.lie(&statistics, place.offset) {
-                Lie::Outside => {}
-                Lie::Inside => {
-                    let header = self.header(place, series)?;
-                    let file = self.ahead;
-                    writer.copy_chunk(Source { file, header: &header, statistics: &statistics })?;
-                }
-                Lie::Border => {
-                    let header = self.header(place, series)?;
-                    self.border_chunk(&header, data_type, writer)?;
-                }
+    ) -> Result<bool, CutError> {
+        let (Some(data_type), Some(place)) = (series.value_type, chunks.next(&mut self.metadata)?)
+        else {
+            return Ok(false);
+        };
+        let statistics = self.statistics(place.statistics, series.value_type)?;
+        match self.lie(&statistics, place.offset) {
+            Lie::Outside => {}
+            Lie::Inside => {
+                let header = self.header(place, series)?;
+                let file = self.ahead;
+                writer.copy_chunk(Source { file, header: &header, statistics: &statistics })?;
+            }
+            Lie::Border => {
+                let header = self.header(place, series)?;
+                self.border_chunk(&header, data_type, writer)?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn statistics(
@@ -284,7 +217,9 @@ impl<R: ReadAt> Cutter<'_, R> {
 
     fn chunk(&mut self, offset: u64) -> Result<ChunkHeader, CutError> {
         self.headers.seek(offset, self.file.summary().separator);
-        Ok(ChunkHeader::read(&mut self.headers)?)
+        let header = ChunkHeader::read(&mut self.headers)?;
+        self.worked += header.end.saturating_sub(offset);
+        Ok(header)
     }
 
     fn header(&mut self, place: ChunkPlace, series: &Series) -> Result<ChunkHeader, CutError> {

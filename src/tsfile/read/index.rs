@@ -257,7 +257,7 @@ pub struct Devices<'f, R> {
 
 /// Where a walk over devices waits.
 #[derive(Debug)]
-pub(super) struct DevicesAt {
+pub(in crate::tsfile) struct DevicesAt {
     tree: Tree<Span>,
     next_root: u64,
     roots_left: u32,
@@ -266,7 +266,7 @@ pub(super) struct DevicesAt {
 
 impl DevicesAt {
     /// Goes on.
-    pub(super) fn resume<R: ReadAt>(self, file: &TsFile<R>) -> Devices<'_, R> {
+    pub(in crate::tsfile) fn resume<R: ReadAt>(self, file: &TsFile<R>) -> Devices<'_, R> {
         let Self { tree, next_root, roots_left, root_bytes } = self;
         Devices { file, tree: tree.resume(file), next_root, roots_left, root_bytes }
     }
@@ -274,7 +274,7 @@ impl DevicesAt {
 
 impl<'f, R: ReadAt> Devices<'f, R> {
     /// Waits.
-    pub(super) fn pause(self) -> DevicesAt {
+    pub(in crate::tsfile) fn pause(self) -> DevicesAt {
         let Self { tree, next_root, roots_left, root_bytes, .. } = self;
         DevicesAt { tree: tree.pause(), next_root, roots_left, root_bytes }
     }

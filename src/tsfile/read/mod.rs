@@ -30,12 +30,13 @@ use std::cell::Cell;
 pub use self::chunk::{ChunkHeader, PageHeader, Pages};
 pub(super) use self::deletions::Gone;
 pub use self::deletions::{Deletions, DeletionsError};
+pub(in crate::tsfile) use self::index::DevicesAt;
 pub(super) use self::index::read_segments;
 pub use self::index::{Device, Devices, Span};
 pub(super) use self::page::ColumnForm;
 pub use self::page::PageReader;
 pub use self::points::{Piece, Points};
-pub(in crate::tsfile) use self::series::ChunkCursor;
+pub(in crate::tsfile) use self::series::{ChunkCursor, SeriesAt};
 pub use self::series::{ChunkPlace, Chunks, Series, SeriesOf};
 pub use self::tally::{Counting, Tally};
 pub use self::walk::{Visit, Walk};
@@ -63,6 +64,21 @@ impl<R: ReadAt> TsFile<R> {
     pub fn open(file: R) -> Result<Self, TsFileError> {
         let summary = tail::check(&file)?;
         Ok(Self { file, summary, walked: Cell::new(0) })
+    }
+
+    /// A file whose two ends were found sound before.
+    pub const fn checked(file: R, summary: Summary) -> Self {
+        Self::resume(file, summary, 0)
+    }
+
+    /// A file that was opened before, of whose index so many bytes were walked over.
+    pub(super) const fn resume(file: R, summary: Summary, walked: u64) -> Self {
+        Self { file, summary, walked: Cell::new(walked) }
+    }
+
+    /// Bytes of the index that were walked over since the last walk over devices began.
+    pub(super) const fn walked(&self) -> u64 {
+        self.walked.get()
     }
 
     /// What the two ends say.

@@ -73,7 +73,7 @@ pub struct SeriesOf<'f, R> {
 
 /// Where a walk over series waits.
 #[derive(Debug)]
-pub(super) struct SeriesAt {
+pub(in crate::tsfile) struct SeriesAt {
     tree: Tree<Span>,
     records: Span,
     bytes: u64,
@@ -81,7 +81,7 @@ pub(super) struct SeriesAt {
 
 impl SeriesAt {
     /// Goes on.
-    pub(super) fn resume<R: ReadAt>(self, file: &TsFile<R>) -> SeriesOf<'_, R> {
+    pub(in crate::tsfile) fn resume<R: ReadAt>(self, file: &TsFile<R>) -> SeriesOf<'_, R> {
         let Self { tree, records, bytes } = self;
         let window = file.wide_window(records.start, records.end);
         SeriesOf { file, tree: tree.resume(file), window, bytes }
@@ -90,7 +90,7 @@ impl SeriesAt {
 
 impl<'f, R: ReadAt> SeriesOf<'f, R> {
     /// Waits.
-    pub(super) fn pause(self) -> SeriesAt {
+    pub(in crate::tsfile) fn pause(self) -> SeriesAt {
         let Self { tree, window, bytes, .. } = self;
         let records = Span { start: window.offset(), end: window.end() };
         SeriesAt { tree: tree.pause(), records, bytes }

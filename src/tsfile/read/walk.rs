@@ -1,8 +1,6 @@
 //! The whole index of a file, gone over step by step: no page is read, and between two steps nothing of the file is
 //! held but where the walk stands.
 
-use std::cell::Cell;
-
 use super::index::DevicesAt;
 use super::series::SeriesAt;
 use super::{Device, Series, SeriesOf, TsFile};
@@ -67,13 +65,13 @@ impl Walk {
         visitor: &mut impl Visit,
     ) -> Result<bool, TsFileError> {
         let Some(devices) = self.devices.take() else { return Ok(false) };
-        let file = TsFile { file, summary: self.summary, walked: Cell::new(self.walked) };
+        let file = TsFile::resume(file, self.summary, self.walked);
         let mut devices = devices.resume(&file);
         let mut list = self.series.take().map(|series| series.resume(&file));
         let mut window = file.metadata();
         let until = self.walked.saturating_add(STEP_BYTES);
         let mut records = 0;
-        while records < STEP_RECORDS && file.walked.get() < until {
+        while records < STEP_RECORDS && file.walked() < until {
             records += 1;
             if let Some(series) = list.as_mut().map(SeriesOf::next).transpose()?.flatten() {
                 window.seek(series.statistics, file.block_start());
@@ -90,7 +88,7 @@ impl Walk {
         }
         self.devices = Some(devices.pause());
         self.series = list.map(SeriesOf::pause);
-        self.walked = file.walked.get();
+        self.walked = file.walked();
         Ok(true)
     }
 }

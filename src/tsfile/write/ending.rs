@@ -87,6 +87,11 @@ impl<W: io::Write, S: Scratch> Ending<W, S> {
         Ok(Self { out, written, version, records, schemas, nodes, separator, bloom, stage })
     }
 
+    /// Bytes written so far.
+    pub const fn bytes(&self) -> u64 {
+        self.out.at
+    }
+
     /// Goes on; `false` at the end. About so many bytes of what was kept for the end are worked through.
     ///
     /// # Errors
