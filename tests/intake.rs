@@ -412,3 +412,45 @@ fn small_spool() -> SpoolSettings {
         ..SpoolSettings::default()
     }
 }
+
+/// What a peer sends of its entry with this number.
+fn named(payload: &[u8], origin: &str, sequence: u64) -> Vec<u8> {
+    [payload, format!("P1:{origin}:{sequence:020}").as_bytes()].concat()
+}
+
+#[test]
+fn requests_without_a_plan_node_id_are_told_by_their_trailers() {
+    const THEIRS: &str = "000102030405060708090a0b0c0d0e0f";
+    let world = World::new();
+    let mut peer = world.peer("theirs");
+    let plan = frames::payload(200, b"\0\x2cany plan");
+    let row = frames::untyped_row("root.sg.d1", 5, "7");
+    let large = frames::payload(100, &[&[0, 19][..], &vec![7; 2 << 20]].concat());
+    let requests = [plan, row, large];
+    for _ in 0..2 {
+        for (number, request) in (1..).zip(&requests) {
+            assert_eq!(peer.ask(&named(request, THEIRS, number)).unwrap(), 0);
+        }
+    }
+    let snapshot = frames::piece(201, "cluster_schema.bin", 0, b"schema");
+    let list = b"\0\0\0\x01\0\0\0\x12cluster_schema.bin\0\0\0\x01\0\0\0\0\0\0\0\x06\0\0\0\0";
+    for _ in 0..2 {
+        assert_eq!(peer.ask(&snapshot).unwrap(), 0);
+        assert_eq!(peer.ask(&named(&frames::payload(202, list), THEIRS, 4)).unwrap(), 0);
+    }
+    let entries = world.entries();
+    let identities: Vec<_> = entries.iter().map(|entry| entry.identity.clone()).collect();
+    assert_eq!(identities, [1, 2, 3, 4].map(|number| format!("P1:{THEIRS}:{number:020}")));
+    assert_eq!((&entries[0].payload, &entries[1].payload), (&requests[0], &requests[1]));
+    assert!(entries[2].files[0].1 == requests[2]);
+    assert_eq!(entries[3].files, [("cluster_schema.bin".to_owned(), b"schema".to_vec())]);
+    // A stock peer's request gets this node's identity, and ends here when it comes back.
+    assert_eq!(peer.ask(&requests[0]).unwrap(), 0);
+    let own = world.entries()[4].identity.clone();
+    assert_eq!(peer.ask(&[requests[0].as_slice(), own.as_bytes()].concat()).unwrap(), 0);
+    assert_eq!(world.entries().len(), 5);
+    let stats = world.stats();
+    assert_eq!((stats.duplicates, stats.reused_entries, stats.quarantine_things), (5, 0, 0));
+    assert!(world.board.troubles.all().is_empty());
+    world.stop();
+}

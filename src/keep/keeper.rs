@@ -26,6 +26,7 @@ use crate::wire::pairs::Pairs;
 use crate::wire::request::{Head, RequestType};
 use crate::wire::seal::{DATABASE_PREFIX, Seal};
 use crate::wire::split::{Scratch, Splitter};
+use crate::wire::trailer;
 
 /// What came of a call.
 #[derive(Debug, Clone, Copy)]
@@ -293,13 +294,13 @@ impl Keeper {
             let _full = sealed.push(file);
         }
         let named = sealed.iter().rev().find_map(|file| file.name);
-        let identity = named.and_then(|name| Identity::parse_file_name(name.as_bytes()));
-        let identity = identity.map(|(identity, _)| identity);
-        if identity.is_some() {
+        let named = named.and_then(|name| Identity::parse_file_name(name.as_bytes()));
+        if named.is_some() {
             for file in &mut sealed {
                 file.name = file.name.map(plain_name);
             }
         }
+        let identity = named.map(|(identity, _)| identity).or_else(|| trailer::split(payload).1);
         let plain: heapless::Vec<_, { limits::SEAL_PARAMETERS_MAX }> = seal
             .parameters
             .iter()

@@ -3,7 +3,8 @@
 //! ```text
 //!  rows in a file --> splitter --> part, part, ... --> append
 //!                                  a part beyond an entry --> a file of one request
-//!  a plan in a file ------------------------------------> a file of one request
+//!  a plan in a file ------------------------------------> the file is that of one request
+//!           with a trailer --> copied without it ---------> a file of one request
 //!  a compressed request --> undone, step by step --> a file
 //! ```
 //!
@@ -17,7 +18,7 @@ use std::ops::Range;
 use super::inflate;
 use super::keeper::{Keeper, Kept, file_refused, hops, refused, source, unreadable};
 use super::stage::PartHeader;
-use crate::data::ReadAt;
+use crate::data::{Identity, ReadAt};
 use crate::limits;
 use crate::link::receiver::{FileKey, Job, Outcome, Provenance, short_hash};
 use crate::spool::{
@@ -28,6 +29,7 @@ use crate::wire::bytes::Reader;
 use crate::wire::cursor::ReadError;
 use crate::wire::request::{Head, RequestType};
 use crate::wire::split::{Content, Part, Scratch, Splitter};
+use crate::wire::trailer;
 
 /// Work on a whole file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,12 +224,39 @@ impl<F: DiskFile> Run<F> {
         next_part: &mut u32,
     ) -> Result<Option<Kept>, Fatal> {
         let head = read_head(&self.reader)?;
-        if !head.is_some_and(RequestType::is_rows) {
-            // A plan that is larger than an entry.
-            let source = source(self.from, None, self.hash, 0, true);
-            let place = Place { source, last: true, crc: None };
-            return wait_for(host, |host| self.seal(host, self.file, &place));
+        let kept = if head.is_some_and(RequestType::is_rows) {
+            self.rows(host, next_part)?
+        } else {
+            let (bytes, identity) = trailer::find(&self.reader).map_err(broken)?;
+            let Some(identity) = identity else {
+                let place = self.place(None, 0, true);
+                return wait_for(host, |host| self.seal(host, self.file, place));
+            };
+            self.plan(host, bytes, identity)?
+        };
+        if matches!(kept, Some(Kept::Durable(_) | Kept::Done(Outcome::Cloned))) {
+            let (keeper, spool) = host.parts();
+            keeper.discard(spool, self.file)?;
         }
+        Ok(kept)
+    }
+
+    /// A plan that is larger than an entry: its first `bytes`, without the trailer that names it.
+    fn plan<D: Disk<File = F>>(
+        &self,
+        host: &mut impl Host<D>,
+        bytes: u64,
+        identity: Identity,
+    ) -> Result<Option<Kept>, Fatal> {
+        let place = self.place(Some(identity), 0, true);
+        wait_for(host, |host| self.append_large(host, place, &[], 0..bytes, (&[], false)))
+    }
+
+    fn rows<D: Disk<File = F>>(
+        &self,
+        host: &mut impl Host<D>,
+        next_part: &mut u32,
+    ) -> Result<Option<Kept>, Fatal> {
         // The memory stays the keeper's; meanwhile nobody else converts anything.
         let mut scratch = std::mem::take(&mut host.parts().0.scratch);
         let mut part = std::mem::take(&mut host.parts().0.part);
@@ -235,13 +264,9 @@ impl<F: DiskFile> Run<F> {
         // One that went on as it is may have made it larger.
         part.clear();
         part.shrink_to(limits::ENTRY_BYTES_TARGET);
-        let (keeper, spool) = host.parts();
+        let (keeper, _) = host.parts();
         (keeper.scratch, keeper.part) = (scratch, part);
-        let kept = kept?;
-        if matches!(kept, Some(Kept::Durable(_) | Kept::Done(Outcome::Cloned))) {
-            keeper.discard(spool, self.file)?;
-        }
-        Ok(kept)
+        kept
     }
 
     fn split<D: Disk<File = F>>(
@@ -260,9 +285,9 @@ impl<F: DiskFile> Run<F> {
             && length > limits::ENTRY_BYTES_TARGET
         {
             // It would need memory of its own length, for bytes that lie in a file already.
-            let span = 0..length as u64;
+            let (span, place) = (0..length as u64, self.place_of(&part));
             return wait_for(host, |host| {
-                self.append_large(host, &part, &[], span.clone(), (&[], true))
+                self.append_large(host, place, &[], span.clone(), (&[], true))
             });
         }
         splitter.skip_to(*next_part, bytes).map_err(broken)?;
@@ -294,7 +319,8 @@ impl<F: DiskFile> Run<F> {
             Content::Tablet => Kind::Tablet,
             Content::Opaque => Kind::Opaque,
             Content::Large { is_tablet, span, tail } => {
-                return self.append_large(host, part, bytes, span.clone(), (tail, *is_tablet));
+                let place = self.place_of(part);
+                return self.append_large(host, place, bytes, span.clone(), (tail, *is_tablet));
             }
         };
         let header = PartHeader {
@@ -315,16 +341,15 @@ impl<F: DiskFile> Run<F> {
     fn append_large<D: Disk<File = F>>(
         &self,
         host: &mut impl Host<D>,
-        part: &Part,
+        place: Place,
         bytes: &[u8],
         span: Range<u64>,
         (tail, is_tablet): (&[u8], bool),
     ) -> Result<Kept, Fatal> {
         let key = FileKey { link: self.from.link, number: LARGE_FILE };
         let (keeper, spool) = host.parts();
-        let source = source(self.from, part.identity, self.hash, part.number, part.is_last);
         // Nothing else is appended until the file is sealed.
-        let spool_tail = spool.tail(source);
+        let spool_tail = spool.tail(place.source);
         let spool_tail = if is_tablet { spool_tail.as_slice() } else { &[] };
         let mut crc = crc32fast::Hasher::new();
         crc.update(bytes);
@@ -354,8 +379,15 @@ impl<F: DiskFile> Run<F> {
         if !matches!(kept, Kept::Silent) {
             return Ok(kept);
         }
-        let place = Place { source, last: part.is_last, crc: Some(crc.finalize()) };
-        self.seal(host, key, &place)
+        self.seal(host, key, Place { crc: Some(crc.finalize()), ..place })
+    }
+
+    fn place_of(&self, part: &Part) -> Place {
+        self.place(part.identity, part.number, part.is_last)
+    }
+
+    fn place(&self, identity: Option<Identity>, part: u32, last: bool) -> Place {
+        Place { source: source(self.from, identity, self.hash, part, last), last, crc: None }
     }
 
     /// Makes an entry of a file that is one request.
@@ -363,7 +395,7 @@ impl<F: DiskFile> Run<F> {
         &self,
         host: &mut impl Host<D>,
         key: FileKey,
-        place: &Place,
+        place: Place,
     ) -> Result<Kept, Fatal> {
         let (keeper, spool) = host.parts();
         let Some(file) = keeper.find(key) else { return Ok(Kept::Done(Outcome::Undecodable)) };
@@ -413,6 +445,7 @@ pub(super) fn wait_for<D: Disk, H: Host<D>>(
 }
 
 /// Which part of its request a file is.
+#[derive(Clone, Copy)]
 struct Place {
     source: Source,
     last: bool,

@@ -6,7 +6,8 @@ use super::stage::PartHeader;
 use crate::data::{Identity, OriginId, Precision, ReadAt, Sequence};
 use crate::link::receiver::{FileKey, Outcome, Provenance, request_hash};
 use crate::spool::{Arrival, Fatal, FileList, Kind, LinkId, Settings, SimDisk, Spool};
-use crate::wire::split::{Scratch, Splitter};
+use crate::wire::split::{Content, Scratch, Splitter};
+use crate::wire::trailer;
 
 const ARRIVAL: Arrival = Arrival { wall_ms: 1_790_000_000_000, trusted: true };
 
@@ -17,6 +18,9 @@ enum Form {
 }
 
 const FORMS: [Form; 2] = [Form::Entry, Form::File];
+
+/// Version and type of a plan.
+const PLAN: &[u8] = &[1, 0, 100];
 
 struct Node {
     disk: SimDisk,
@@ -71,23 +75,44 @@ impl Node {
 
     fn by_memory(&mut self, from: Provenance, payload: &[u8]) -> Kept {
         let mut scratch = Scratch::new();
-        let (count, part) = Splitter::new(&payload, &mut scratch).unwrap().as_is().unwrap();
-        let header = PartHeader {
+        let (mut content, hash) = (Vec::new(), request_hash(payload));
+        let plan = PartHeader {
             from,
-            kind: Kind::Tablet,
-            hash: request_hash(payload),
-            part: part.number,
-            last: part.is_last,
-            identity: part.identity,
-            time_range: Some(part.time_range),
+            kind: Kind::Opaque,
+            hash,
+            part: 0,
+            last: true,
+            identity: None,
+            time_range: None,
         };
-        self.keeper.append(&mut self.spool, &header, &payload[..count], ARRIVAL).unwrap()
+        let (header, bytes) = if payload.starts_with(PLAN) {
+            let (request, identity) = trailer::split(payload);
+            (PartHeader { identity, ..plan }, request)
+        } else {
+            let mut splitter = Splitter::new(&payload, &mut scratch).unwrap();
+            let (count, part) = splitter.as_is().unwrap_or_else(|| {
+                let part = splitter.next(&mut content).unwrap().unwrap();
+                (content.len(), part)
+            });
+            let is_tablet = part.content == Content::Tablet;
+            let kind = if is_tablet { Kind::Tablet } else { Kind::Opaque };
+            let time_range = Some(part.time_range);
+            let header = PartHeader { kind, identity: part.identity, time_range, ..plan };
+            assert!(part.is_last);
+            (header, if content.is_empty() { &payload[..count] } else { &content })
+        };
+        self.keeper.append(&mut self.spool, &header, bytes, ARRIVAL).unwrap()
     }
 
     fn by_file(&mut self, from: Provenance, payload: &[u8]) -> Option<Kept> {
         let file = FileKey { link: from.link, number: 1 };
         self.keeper.write(&mut self.spool, file, payload).unwrap();
         LongJob::Request { from, file, next_part: 0 }.run(self, ARRIVAL).unwrap()
+    }
+
+    fn last_identity(&self) -> Identity {
+        let mut reader = self.spool.reader(Sequence(self.spool.next_sequence().0 - 1));
+        reader.next_entry().unwrap().unwrap().header.identity
     }
 
     /// Form and bytes on the wire of what was stored last.
@@ -193,4 +218,122 @@ fn other_data_under_a_known_number_is_stored_and_told_in_both_forms() {
         assert_eq!(node.spool.stats().reused_entries, 2);
         assert_eq!(node.spool.stats().reused, Some(own));
     }
+}
+
+fn text(text: &str) -> Vec<u8> {
+    [&u32::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat()
+}
+
+/// A row with a text of so many bytes, whose type is to be found out.
+fn row(bytes: usize) -> Vec<u8> {
+    let time = 5_i64.to_be_bytes();
+    let head = [&[1, 0, 2, 0, 14], &time[..], &text("root.a.d"), &[0, 0, 0, 1, 0]].concat();
+    let cell = [text("s"), vec![0xff], text(&"x".repeat(bytes))].concat();
+    [head, cell, vec![1, 0], text("1"), vec![0; 4]].concat()
+}
+
+/// A tablet of the table model with a text of so many bytes, by its node (10) or as it is (11).
+fn relational(bytes: usize) -> [Vec<u8>; 2] {
+    let (time, value) = (9_i64.to_be_bytes(), text(&"x".repeat(bytes)));
+    let node = [
+        &[1, 0, 10, 7, 0xd0],
+        text("t").as_slice(),
+        &[0, 0, 0, 1, 0],
+        &text("a"),
+        &[5, 0, 0, 0, 1],
+        &time,
+        &[0],
+        &value,
+        &[0, 3],
+        &text("1"),
+        &[0; 4],
+        &text("db"),
+    ]
+    .concat();
+    let raw = [
+        &[1, 0, 11],
+        text("t").as_slice(),
+        &[0, 0, 0, 1, 1, 0, 0, 0, 1, 1],
+        &text("a"),
+        &[5, 0, 0, 0, 0, 0, 0, 1, 1],
+        &time,
+        &[0, 1, 1, 1],
+        &value,
+        &[0],
+        &text("db"),
+    ]
+    .concat();
+    [node, raw]
+}
+
+fn plan(bytes: usize) -> Vec<u8> {
+    [PLAN, &vec![7; bytes]].concat()
+}
+
+/// What is passed on as it is, each in these forms.
+fn opaque() -> Vec<(Vec<u8>, &'static [Form])> {
+    let short = relational(10).into_iter().chain([row(10), plan(10), plan((1 << 20) - 3)]);
+    let long = relational(2 << 20).into_iter().chain([row(2 << 20), plan(2 << 20)]);
+    let short = short.map(|request| (request, &FORMS[..]));
+    short.chain(long.map(|request| (request, &[Form::File][..]))).collect()
+}
+
+fn with_trailer(request: &[u8], identity: Identity) -> Vec<u8> {
+    [request, identity.plan_node_id().as_bytes()].concat()
+}
+
+fn peer(sequence: u64) -> Identity {
+    Identity { origin: OriginId([7; 16]), sequence: Sequence(sequence) }
+}
+
+/// A request comes with a trailer and, of a stock peer, without one; then with these trailers again.
+fn assert_told_by_trailer(mut node: Node, request: &[u8], first: Form, forms: &[Form]) {
+    assert!(node.take(first, &with_trailer(request, peer(5))));
+    assert!(node.last().1 == request, "stored with its trailer");
+    assert_eq!(node.last_identity(), peer(5));
+    assert!(node.take(first, request));
+    let own = Identity { origin: node.spool.origin(), sequence: Sequence(2) };
+    assert_eq!(node.last_identity(), own);
+    let repetitions = || forms.iter().flat_map(|form| [peer(5), own].map(|one| (*form, one)));
+    for (again, identity) in repetitions() {
+        assert!(!node.take(again, &with_trailer(request, identity)), "{again:?}, {identity}");
+    }
+    let mut node = node.crashed();
+    for (again, identity) in repetitions() {
+        let taken = node.take(again, &with_trailer(request, identity));
+        assert!(!taken, "{again:?}, {identity} after a crash");
+    }
+    assert!(node.take(first, &with_trailer(request, peer(6))), "another write");
+    assert_eq!(node.spool.stats().reused_entries, 0);
+}
+
+#[test]
+fn what_is_passed_on_as_it_is_is_told_by_its_trailer_and_stored_without_it() {
+    for (seed, (request, forms)) in opaque().into_iter().enumerate() {
+        for first in forms {
+            assert_told_by_trailer(Node::new(40 + seed as u64), &request, *first, forms);
+        }
+    }
+}
+
+#[test]
+fn other_requests_under_a_known_number_are_stored_and_told() {
+    for (seed, first) in FORMS.into_iter().enumerate() {
+        let mut node = Node::new(60 + seed as u64);
+        assert!(node.take(first, &with_trailer(&plan(10), peer(5))));
+        assert!(node.take(Form::Entry, &with_trailer(&plan(11), peer(5))), "{first:?}");
+        assert!(node.take(Form::File, &with_trailer(&plan(12), peer(5))), "{first:?}");
+        assert_eq!(node.spool.stats().reused_entries, 2);
+        assert_eq!(node.spool.stats().reused, Some(peer(5)));
+    }
+}
+
+#[test]
+fn a_trailer_names_no_request_of_several_parts() {
+    let mut node = Node::new(70);
+    let [relational, _] = relational(10);
+    let batch = [&[1, 0, 13], &[0; 7][..], &[2], &relational[3..], &relational[3..], &[0; 4]];
+    assert!(node.take(Form::File, &with_trailer(&batch.concat(), peer(5))));
+    assert_eq!(node.spool.next_sequence(), Sequence(3), "both parts are stored");
+    assert_eq!(node.last_identity().origin, node.spool.origin());
 }

@@ -94,7 +94,8 @@
 //!
 //! - **Payload of a tablet or opaque entry**: an air-gap payload (`version i8, type i16, body`), ready to be framed: its CRC
 //!   is the frame's. A tablet gets its identity appended as plan node id (`i32 56, text, i32 0`:
-//!   the tail), in an entry as in a file.
+//!   the tail), in an entry as in a file. An opaque one has it in its header, and on the wire in a
+//!   [`trailer`](crate::wire::trailer), with which the CRC goes on.
 //! - **Payload of a file entry**: [`FileList`]; the bytes lie in `files/`.
 //! - **Void** stands for sequences that a crash or a flaw took; readers step over it in silence.
 //! - Twins of a segment will lie beside it as `<first sequence>.twin-<n>`; a reader of this version ignores them.

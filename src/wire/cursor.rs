@@ -93,12 +93,25 @@ impl<'r> Cursor<'r> {
     /// # Errors
     /// [`WireError::Length`] if the source is longer than 4 GiB, which offsets do not reach.
     pub fn new(source: &'r dyn ReadAt, window: &'r mut [u8]) -> Result<Self, WireError> {
-        if let Some(bytes) = source.as_bytes() {
-            return Ok(Self::memory(bytes));
+        Self::within(source, source.len(), window)
+    }
+
+    /// The same over the first `bytes` of `source`.
+    ///
+    /// # Errors
+    /// [`WireError::Length`] if these are more than 4 GiB.
+    pub(super) fn within(
+        source: &'r dyn ReadAt,
+        bytes: u64,
+        window: &'r mut [u8],
+    ) -> Result<Self, WireError> {
+        let end = u32::try_from(bytes).ok().and_then(|bytes| usize::try_from(bytes).ok());
+        if let Some(memory) = source.as_bytes() {
+            let within = end.and_then(|end| memory.get(..end));
+            return Ok(Self::memory(within.unwrap_or(memory)));
         }
-        let end = u32::try_from(source.len()).ok().and_then(|len| usize::try_from(len).ok());
         let Some(end) = end else {
-            let got = i64::try_from(source.len()).unwrap_or(i64::MAX);
+            let got = i64::try_from(bytes).unwrap_or(i64::MAX);
             let (what, max) = ("request", 0xffff_ffff);
             return Err(WireError::Length { what, offset: 0, max, got });
         };

@@ -39,6 +39,7 @@ pub mod seal;
 pub mod slice;
 pub mod split;
 pub mod tablet;
+pub mod trailer;
 pub mod trim;
 pub mod trim_row;
 pub mod values;

@@ -19,6 +19,7 @@ use crate::spool::Kind;
 use crate::wire::bytes::Reader;
 use crate::wire::request::{Head, RequestType};
 use crate::wire::split::{Content, Part, Scratch, Splitter};
+use crate::wire::trailer;
 
 /// The store of all receivers of a gate.
 #[derive(Debug)]
@@ -111,7 +112,8 @@ impl GateStore {
     }
 
     fn plan(&mut self, from: Provenance, payload: &mut Vec<u8>, hash: u128) -> Submission {
-        let bytes = payload.len();
+        let (request, identity) = trailer::split(payload);
+        let bytes = request.len();
         if bytes > limits::ENTRY_BYTES_MAX {
             return Submission::NeedsFile;
         }
@@ -121,7 +123,7 @@ impl GateStore {
             hash,
             part: 0,
             last: true,
-            identity: None,
+            identity,
             time_range: None,
         };
         self.push_whole(plan, payload, bytes)

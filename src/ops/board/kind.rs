@@ -29,8 +29,8 @@
 //! | `unsampled` | a pipe that samples has more series than it keeps track of | divide the series among several pipes |
 //! | `pipe-stopped` | a stopped pipe keeps the spool from releasing entries | `START PIPE`, `DROP PIPE`, or put its stanza back |
 //!
-//! `certificate-expires` and `loop` are names for what comes with TLS and with filters of pipes; this build
-//! cannot raise them.
+//! `certificate-expires` is a name for what comes with TLS. `loop` is one for a ring through a stock node: all other rings
+//! end by identity, and a gate does not tell which cluster is behind it. This build cannot raise them.
 
 /// The kinds of trouble; the table is in the module, with the condition and the remedy of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

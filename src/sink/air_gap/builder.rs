@@ -4,13 +4,15 @@ use super::OwnTrouble;
 use super::checking::Checking;
 use super::feed::Feed;
 use super::frame_buffer::{BuildError, FrameBuffer, Streamed, read_exactly};
-use super::transfer::{Files, NamedFile, Transfer};
+use super::transfer::{Files, NamedFile, Trailer, Transfer};
 use crate::data::ReadAt;
 use crate::link::sender::Frame;
 use crate::spool::{EntryHeader, Kind, ReadError};
 use crate::tsfile::{self, TsFileError};
 use crate::wire::handshake::{Offer, write_v1};
 use crate::wire::request::{Head, RequestType};
+use crate::wire::trailer::TRAILER_BYTES;
+use crate::wire::trim::TABLET_HEAD;
 
 /// Everything that a frame is made from.
 pub(super) struct Builder<'s, F: Feed> {
@@ -41,13 +43,13 @@ impl<'s, F: Feed> Builder<'s, F> {
     pub(super) fn build(&mut self, frame: Frame) -> Result<Built<'s, F::File>, OwnTrouble> {
         match (frame, self.transfer) {
             (Frame::HandshakeV2 | Frame::HandshakeV1, _) => self.build_handshake(frame),
-            (Frame::Whole, Some(Transfer::Stored { payload_bytes, crc })) => {
-                self.build_stored(*payload_bytes, *crc)
+            (Frame::Whole, Some(Transfer::Stored { payload_bytes, crc, trailer })) => {
+                self.build_stored(*payload_bytes, *crc, trailer)
             }
-            (Frame::Whole, Some(Transfer::Request(request))) => {
+            (Frame::Whole, Some(Transfer::Request(request, trailer))) => {
                 self.buffer.begin(|_| ()).map_err(BuildError::from)?;
                 let count = usize::try_from(request.file.len()).unwrap_or(usize::MAX);
-                self.build_with_file((0, request), 0, count)
+                self.build_with_file((0, request), 0, count, Some(trailer))
             }
             (Frame::Piece { file, start, bytes }, Some(Transfer::Files(files))) => {
                 self.build_piece(files, file, start, bytes)
@@ -75,13 +77,24 @@ impl<'s, F: Feed> Builder<'s, F> {
         self.finish(None)
     }
 
-    fn build_stored(&mut self, count: usize, crc: u32) -> Result<Built<'s, F::File>, OwnTrouble> {
+    fn build_stored(
+        &mut self,
+        count: usize,
+        crc: u32,
+        trailer: &Trailer,
+    ) -> Result<Built<'s, F::File>, OwnTrouble> {
         self.buffer.begin(|_| ()).map_err(BuildError::from)?;
-        if !self.buffer.has_room(count) {
+        if !self.buffer.has_room(count.saturating_add(TRAILER_BYTES)) {
             return Err(BuildError::Room { count }.into());
         }
-        self.buffer.append(count, |into| self.feed.read_payload(into))?;
-        self.finish(Some(crc))
+        let payload = self.buffer.append(count, |into| self.feed.read_payload(into))?;
+        if payload.starts_with(&TABLET_HEAD) {
+            return self.finish(Some(crc));
+        }
+        self.buffer.put(trailer.as_bytes());
+        let mut with_trailer = crc32fast::Hasher::new_with_initial(crc);
+        with_trailer.update(trailer.as_bytes());
+        self.finish(Some(with_trailer.finalize()))
     }
 
     fn build_piece(
@@ -94,22 +107,28 @@ impl<'s, F: Feed> Builder<'s, F> {
         let Some(file) = files.file(index) else { return Ok(Built::Nothing) };
         let begun = self.buffer.begin(|writer| files.write_head(index, start, count, writer));
         begun.map_err(BuildError::from)?;
-        self.build_with_file((index, file), start, count)
+        self.build_with_file((index, file), start, count, None)
     }
 
-    /// The payload was begun; `count` bytes of the file from `start` follow.
+    /// The payload was begun; `count` bytes of the file from `start` follow, and the trailer unless they are a tablet.
     fn build_with_file(
         &mut self,
         (index, named): (usize, &'s NamedFile<F::File>),
         start: u64,
         count: usize,
+        trailer: Option<&Trailer>,
     ) -> Result<Built<'s, F::File>, OwnTrouble> {
-        if !self.buffer.has_room(count) {
-            return Ok(Built::Head(index, named, Streamed::new(self.buffer, start, count)));
+        if !self.buffer.has_room(count.saturating_add(trailer.map_or(0, |_| TRAILER_BYTES))) {
+            let streamed = Streamed::new(self.buffer, start, count, trailer.copied());
+            return Ok(Built::Head(index, named, streamed));
         }
         let bytes = self.buffer.append(count, |into| read_exactly(&named.file, start, into))?;
         let checked = self.checking.take((index, start), bytes, || named.check());
         checked.map_err(BuildError::from)?;
+        let trailer = trailer.filter(|_| !bytes.starts_with(&TABLET_HEAD));
+        if let Some(trailer) = trailer {
+            self.buffer.put(trailer.as_bytes());
+        }
         self.finish(None)
     }
 

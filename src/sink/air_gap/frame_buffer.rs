@@ -8,7 +8,8 @@
 //!
 //! A payload that fits is built whole, compressed if the sink does that, and checked off with its CRC. A
 //! larger one is streamed through the same buffer in two passes over its file: one for the CRC, which
-//! stands in front of the payload, one for the bytes. So memory does not grow with a piece.
+//! stands in front of the payload, one for the bytes. So memory does not grow with a piece. A trailer ends the payload
+//! of a request that is no tablet.
 
 use std::ops::Range;
 use std::{io, mem};
@@ -16,6 +17,7 @@ use std::{io, mem};
 use thiserror::Error;
 
 use super::settings::Packing;
+use super::transfer::Trailer;
 use crate::data::ReadAt;
 use crate::limits::{MIB, REQUEST_MEMORY_BYTES_MAX};
 use crate::spool::Rotten;
@@ -25,6 +27,7 @@ use crate::wire::compressed::{self, CompressedError};
 use crate::wire::elanguage::{PREFIX, SUFFIX};
 use crate::wire::frame::{HEADER_BYTES, write_header};
 use crate::wire::request::{Head, RequestType};
+use crate::wire::trim::TABLET_HEAD;
 
 /// Where the payload begins.
 const BEGIN: usize = PREFIX.len() + HEADER_BYTES;
@@ -124,6 +127,22 @@ impl FrameBuffer {
         Ok(self.bytes.get(room).unwrap_or_default())
     }
 
+    /// Appends bytes to the payload, for which there is room.
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        self.end = self.put_at(self.end, bytes);
+    }
+
+    /// Says where they end.
+    fn put_at(&mut self, at: usize, bytes: &[u8]) -> usize {
+        match self.bytes.get_mut(at..at + bytes.len()) {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                at + bytes.len()
+            }
+            None => at,
+        }
+    }
+
     /// Ends the frame and returns it; `crc` is the payload's, if it is known already.
     pub(super) fn finish(&mut self, crc: Option<u32>) -> Result<&[u8], BuildError> {
         let crc = if self.packing.compressors.is_empty() { crc } else { self.compress()? };
@@ -156,13 +175,7 @@ impl FrameBuffer {
 
     /// Says where the frame ends whose payload ends at `end`.
     fn put_suffix(&mut self, end: usize) -> usize {
-        match self.bytes.get_mut(end..end + SUFFIX.len()) {
-            Some(room) if self.wrapped => {
-                room.copy_from_slice(SUFFIX);
-                end + SUFFIX.len()
-            }
-            _ => end,
-        }
+        if self.wrapped { self.put_at(end, SUFFIX) } else { end }
     }
 
     /// Replaces the payload by a type 300 with it; its CRC is not known then.
@@ -185,10 +198,11 @@ impl FrameBuffer {
     }
 }
 
-/// A payload larger than the buffer: a head that lies in it, and bytes of a file.
+/// A payload larger than the buffer: a head that lies in it, bytes of a file, and perhaps a trailer.
 #[derive(Debug)]
 pub(super) struct Streamed {
     hasher: crc32fast::Hasher,
+    trailer: Option<Trailer>,
     /// The file's part of the payload.
     start: u64,
     count: usize,
@@ -198,11 +212,17 @@ pub(super) struct Streamed {
 }
 
 impl Streamed {
-    /// After the head was begun in `buffer`: `count` bytes of the file from `start` follow it.
-    pub(super) fn new(buffer: &FrameBuffer, start: u64, count: usize) -> Self {
+    /// After the head was begun in `buffer`: `count` bytes of the file from `start` follow it, and `trailer` unless
+    /// they are a tablet.
+    pub(super) fn new(
+        buffer: &FrameBuffer,
+        start: u64,
+        count: usize,
+        trailer: Option<Trailer>,
+    ) -> Self {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(buffer.bytes.get(BEGIN..buffer.end).unwrap_or_default());
-        Self { hasher, start, count, done: 0, head_bytes: buffer.payload_bytes() }
+        Self { hasher, trailer, start, count, done: 0, head_bytes: buffer.payload_bytes() }
     }
 
     /// First pass: reads the next chunk for the CRC, and returns it with its offset in the file. `None` when
@@ -214,13 +234,19 @@ impl Streamed {
     ) -> Result<Option<(u64, &'b [u8])>, BuildError> {
         let from = BEGIN + self.head_bytes;
         let offset = self.offset();
+        let is_first = self.done == 0;
         let Some(chunk) = self.read(buffer, from, file)? else {
-            buffer.put_header(self.head_bytes + self.count, self.hasher.clone().finalize());
+            let mut hasher = self.hasher.clone();
+            hasher.update(self.trailer());
+            buffer.put_header(self.payload_bytes(), hasher.finalize());
             self.done = 0;
             return Ok(None);
         };
         let bytes = buffer.bytes.get(chunk).unwrap_or_default();
         self.hasher.update(bytes);
+        if is_first && bytes.starts_with(&TABLET_HEAD) {
+            self.trailer = None;
+        }
         Ok(Some((offset, bytes)))
     }
 
@@ -229,16 +255,27 @@ impl Streamed {
         buffer.bytes.get(buffer.start()..BEGIN + self.head_bytes).unwrap_or_default()
     }
 
-    /// Second pass: the next chunk, the last one with the suffix. `None` after it.
+    /// Second pass: the next chunk, the last one with trailer and suffix. `None` after it.
     pub(super) fn chunk<'b, F: ReadAt>(
         &mut self,
         buffer: &'b mut FrameBuffer,
         file: &F,
     ) -> Result<Option<&'b [u8]>, BuildError> {
         let Some(chunk) = self.read(buffer, 0, file)? else { return Ok(None) };
-        let is_last = self.done == self.count;
-        let end = if is_last { buffer.put_suffix(chunk.end) } else { chunk.end };
+        if self.done < self.count {
+            return Ok(buffer.bytes.get(chunk));
+        }
+        let end = buffer.put_at(chunk.end, self.trailer());
+        let end = buffer.put_suffix(end);
         Ok(buffer.bytes.get(..end))
+    }
+
+    fn trailer(&self) -> &[u8] {
+        self.trailer.as_ref().map_or(&[], |trailer| trailer.as_bytes())
+    }
+
+    fn payload_bytes(&self) -> usize {
+        self.head_bytes + self.count + self.trailer().len()
     }
 
     /// Bytes of the file that this pass has read.
@@ -249,7 +286,7 @@ impl Streamed {
     /// Bytes of the whole frame.
     pub(super) fn frame_bytes(&self, buffer: &FrameBuffer) -> u64 {
         let around = if buffer.wrapped { SUFFIX.len() } else { 0 };
-        let bytes = BEGIN - buffer.start() + self.head_bytes + self.count + around;
+        let bytes = BEGIN - buffer.start() + self.payload_bytes() + around;
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
@@ -318,7 +355,7 @@ mod tests {
     fn streamed(wrapped: bool, file: &[u8], start: u64, count: usize) -> Vec<u8> {
         let mut buffer = FrameBuffer::new(wrapped, Packing::default());
         buffer.begin(|writer| writer.put(b"\x01\0\x04head")).unwrap();
-        let mut streamed = Streamed::new(&buffer, start, count);
+        let mut streamed = Streamed::new(&buffer, start, count, None);
         while streamed.hash(&mut buffer, &file).unwrap().is_some() {}
         let mut frame = streamed.opening(&buffer).to_vec();
         while let Some(chunk) = streamed.chunk(&mut buffer, &file).unwrap() {
@@ -470,7 +507,7 @@ mod tests {
         let file = noise(100);
         let mut buffer = FrameBuffer::new(false, Packing::default());
         buffer.begin(|writer| writer.put(b"head")).unwrap();
-        let mut streamed = Streamed::new(&buffer, 50, 51);
+        let mut streamed = Streamed::new(&buffer, 50, 51, None);
         let error = streamed.hash(&mut buffer, &&file[..]).unwrap_err();
         assert!(matches!(error, BuildError::Read { offset: 50, wanted: 51, .. }), "{error}");
     }

@@ -2,23 +2,26 @@
 //!
 //! ```text
 //!  entry                          frames
-//!  tablet, opaque                 its payload, as it lies there
-//!  request kept in a file         the file's bytes are the payload
+//!  tablet                         its payload, as it lies there
+//!  any other request              the same, and its trailer
+//!  request kept in a file         the file's bytes are the payload; and its trailer, unless it is a tablet
 //!  TsFile                         4 4 4 ..  5     (from the inbox, or came by a type 5)
 //!                                 4 4 4 ..  9     (came by a type 9 with one name)
 //!  mods and TsFile                8 8 8 ..  9     mods first
-//!  schema snapshot                101 ..  102
-//!  configuration snapshot         201 ..  202
+//!  schema snapshot                101 ..  102       and a trailer behind the seal
+//!  configuration snapshot         201 ..  202       and a trailer behind the seal
 //! ```
 //!
 //! A TsFile goes by the name `P1-<origin>-<sequence>-<name>`, so that every later node knows it again;
 //! one that has such a name keeps it. A mods file is called as its TsFile with its own ending, as
 //! loaders look for it there. Files of snapshots keep their names, which mean something to stock
-//! receivers (a role's file is named after the user).
+//! receivers (a role's file is named after the user). What has its identity neither in a plan node id nor in a name has
+//! it in a trailer ([`crate::wire::trailer`]).
 
 use thiserror::Error;
 
 use super::feed::{StoredFile, StoredFiles};
+use crate::data::identity::Ascii;
 use crate::data::{Identity, ReadAt};
 use crate::limits;
 use crate::link::sender::{Delivery, FileLengths};
@@ -27,6 +30,10 @@ use crate::wire::bytes::Writer;
 use crate::wire::piece::PieceHead;
 use crate::wire::request::{Head, RequestType};
 use crate::wire::seal::{self, DATABASE_PREFIX, SealedFile};
+use crate::wire::trailer::TRAILER_BYTES;
+
+/// An identity behind a request.
+pub(super) type Trailer = Ascii<TRAILER_BYTES>;
 
 /// Endings of names that are never cut off.
 const ENDING_BYTES: usize = ".tsfile".len();
@@ -40,9 +47,11 @@ pub(super) enum Transfer<F> {
         payload_bytes: usize,
         /// Its CRC-32.
         crc: u32,
+        /// What ends the frame, unless it is a tablet.
+        trailer: Trailer,
     },
-    /// A file is the payload.
-    Request(NamedFile<F>),
+    /// A file is the payload; the same ends its frame.
+    Request(NamedFile<F>, Trailer),
     /// Files in pieces, and their seal.
     Files(Box<Files<F>>),
 }
@@ -56,6 +65,8 @@ pub(super) struct Files<F> {
     /// Absent ones too, in the order of the seal.
     sealed: Vec<(Option<String>, u64)>,
     parameters: Vec<(String, Option<String>)>,
+    /// Behind the seal.
+    trailer: Option<Trailer>,
 }
 
 /// A file under the name that crosses.
@@ -98,7 +109,8 @@ impl<F: ReadAt> Transfer<F> {
     /// For a tablet or an opaque request.
     pub(super) fn stored(header: &EntryHeader) -> Self {
         let payload_bytes = usize::try_from(header.payload_bytes).unwrap_or(usize::MAX);
-        Self::Stored { payload_bytes, crc: header.payload_crc }
+        let trailer = header.identity.plan_node_id();
+        Self::Stored { payload_bytes, crc: header.payload_crc, trailer }
     }
 
     /// For an entry of files.
@@ -130,20 +142,20 @@ impl<F: ReadAt> Transfer<F> {
             (0, _) | (_, Some(RequestType::TsFileSeal)) => {
                 (RequestType::TsFilePiece, RequestType::TsFileSeal)
             }
-            _ => return Self::of_request(stored),
+            _ => return Self::of_request(identity, stored),
         };
         let files = Files::new(piece_type, seal_type, identity, stored);
         Ok(Self::Files(Box::new(files)))
     }
 
-    fn of_request(stored: StoredFiles<F>) -> Result<Self, Unsendable> {
+    fn of_request(identity: Identity, stored: StoredFiles<F>) -> Result<Self, Unsendable> {
         let found = stored.files.into_iter().find_map(|stored| {
             let StoredFile { name, bytes, hash, file } = stored;
             file.map(|file| NamedFile { name: name.unwrap_or_default(), bytes, hash, file })
         });
         let request = found.ok_or(Unsendable::Empty)?;
-        match i32::try_from(request.bytes) {
-            Ok(_) => Ok(Self::Request(request)),
+        match i32::try_from(request.bytes.saturating_add(TRAILER_BYTES as u64)) {
+            Ok(_) => Ok(Self::Request(request, identity.plan_node_id())),
             Err(_) => Err(Unsendable::TooLong { bytes: request.bytes }),
         }
     }
@@ -151,7 +163,7 @@ impl<F: ReadAt> Transfer<F> {
     /// What the machine has to carry.
     pub(super) fn delivery(&self) -> Delivery {
         match self {
-            Self::Stored { .. } | Self::Request(_) => Delivery::Whole,
+            Self::Stored { .. } | Self::Request(..) => Delivery::Whole,
             Self::Files(files) => {
                 let lengths: FileLengths =
                     files.present.iter().take(limits::SEAL_FILES_MAX).map(|f| f.bytes).collect();
@@ -171,7 +183,7 @@ impl<F: ReadAt> Transfer<F> {
     pub(super) fn ts_file(&self) -> Option<&F> {
         match self {
             Self::Files(files) if files.holds_ts_file() => files.present.last().map(|f| &f.file),
-            Self::Files(_) | Self::Request(_) | Self::Stored { .. } => None,
+            Self::Files(_) | Self::Request(..) | Self::Stored { .. } => None,
         }
     }
 }
@@ -212,7 +224,8 @@ impl<F> Files<F> {
                 present.push(NamedFile { name: name.unwrap_or_default(), bytes, hash, file });
             }
         }
-        Self { piece_type, seal_type, present, sealed, parameters }
+        let trailer = (!of_ts_file).then(|| identity.plan_node_id());
+        Self { piece_type, seal_type, present, sealed, parameters, trailer }
     }
 
     fn holds_ts_file(&self) -> bool {
@@ -251,6 +264,7 @@ impl<F> Files<F> {
         let parameters: Vec<_> =
             self.parameters.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect();
         seal::write_v2(writer, &files, &parameters);
+        writer.put(self.trailer.as_ref().map_or(&[], |trailer| trailer.as_bytes()));
     }
 }
 
@@ -413,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn snapshot_goes_exactly_as_captured() {
+    fn snapshot_goes_exactly_as_captured_and_its_seal_says_whose_it_is() {
         let (_, tree_name, _, tree) = piece_fields(&SCHEMA_PIECE[16..]);
         let (_, tag_name, _, tag) = piece_fields(&TAG_PIECE[16..]);
         let seal = crate::wire::request::Request::decode(&SCHEMA_SEAL[16..]).unwrap();
@@ -423,7 +437,8 @@ mod tests {
         let files = files_of(102, stored, &parameters);
         assert_eq!(whole(&files, 0), &SCHEMA_PIECE[16..]);
         assert_eq!(whole(&files, 1), &TAG_PIECE[16..]);
-        assert_eq!(payload(&files, Frame::Seal), &SCHEMA_SEAL[16..]);
+        let (seal, trailer) = (&SCHEMA_SEAL[16..], identity().plan_node_id());
+        assert_eq!(payload(&files, Frame::Seal), [seal, trailer.as_bytes()].concat());
     }
 
     #[test]
@@ -498,7 +513,7 @@ mod tests {
         let ours = payload(&files, Frame::Seal);
         let expected = b"\x01\0\x66\0\0\0\x02\0\0\0\x0emtree.snapshot\xff\xff\xff\xff\
             \0\0\0\x02\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\0\0\0\0\0";
-        assert_eq!(ours, expected);
+        assert_eq!(ours, [&expected[..], identity().plan_node_id().as_bytes()].concat());
     }
 
     #[test]
@@ -508,7 +523,9 @@ mod tests {
             Transfer::<Bytes>::of_files(identity(), stored)
         };
         let transfer = request(vec![file("", b"\x01\0\x02")]).unwrap();
-        assert!(matches!(&transfer, Transfer::Request(request) if request.file == b"\x01\0\x02"));
+        assert!(
+            matches!(&transfer, Transfer::Request(request, _) if request.file == b"\x01\0\x02")
+        );
         assert_eq!(transfer.delivery(), Delivery::Whole);
         assert_eq!(request(Vec::new()).unwrap_err(), Unsendable::Empty);
         let many = (0..9).map(|_| file("a", b"")).collect();

@@ -23,6 +23,7 @@
 //!   value at all gives no part: an empty tablet is stored by storing nothing.
 //! - A row whose types the receiver has to find out from texts cannot be a tablet. It becomes an opaque
 //!   request of type 2 with an `InsertRowNode`.
+//! - A trailer ([`trailer`]) is no part of the request. It names the only part there is.
 //!
 //! Memory: the window for requests on disk, and a table by columns (see [`Scratch`]). Nothing grows with
 //! the rows, and no buffer holds a value: a part is written straight from the request.
@@ -37,6 +38,7 @@ use super::WireError;
 use super::batch::{Item, Items, Opaque};
 use super::columns::Columns;
 use super::cursor::{Cursor, ReadError};
+use super::trailer;
 use crate::data::identity::PLAN_NODE_ID_BYTES;
 use crate::data::{Identity, ReadAt, TimeRange};
 use crate::limits::{
@@ -143,13 +145,15 @@ pub struct Splitter<'r> {
     current: Current,
     behind: usize,
     number: u32,
+    /// Who took the request in first, if its trailer says.
+    identity: Option<Identity>,
     /// Whether an error left a part half done.
     is_broken: bool,
 }
 
 impl<'r> Splitter<'r> {
     /// Checks the whole request. `request` is a payload: version, type and body of a request of type
-    /// 2, 3, 6, 7, 10, 11, 12 or 13.
+    /// 2, 3, 6, 7, 10, 11, 12 or 13, and perhaps a trailer.
     ///
     /// # Errors
     /// [`ReadError::Malformed`] with the offset where the bytes stop being such a request;
@@ -160,7 +164,8 @@ impl<'r> Splitter<'r> {
         if request.as_bytes().is_none() {
             window.resize(SPLIT_WINDOW_BYTES, 0);
         }
-        let mut cursor = Cursor::new(request, window)?;
+        let (bytes, identity) = trailer::find(request)?;
+        let mut cursor = Cursor::within(request, bytes, window)?;
         let begin = Items::begin(&mut cursor)?;
         let body_at = cursor.at();
         let (items, behind, current) = (begin, body_at, Current::End);
@@ -175,6 +180,7 @@ impl<'r> Splitter<'r> {
             current,
             behind,
             number: 0,
+            identity,
             is_broken: false,
         };
         match (splitter.check(), begin.with_other_layout()) {
@@ -196,7 +202,7 @@ impl<'r> Splitter<'r> {
             self.cursor.peek(block::HEAD.len(), "head").ok().and_then(|head| cut.as_is(head));
         self.cursor.seek(at);
         // A request of type 2 is one item.
-        found.map(|(bytes, part)| (bytes, Part { is_last: true, ..part }))
+        found.map(|(bytes, part)| (bytes, Part { is_last: true, ..self.identified(part) }))
     }
 
     /// Writes the next part into `out`, which is cleared first and then holds at most
@@ -223,7 +229,13 @@ impl<'r> Splitter<'r> {
             self.load()?;
         }
         let is_last = matches!(self.current, Current::End);
+        let part = if number == 0 && is_last { self.identified(part) } else { part };
         Ok(Some(Part { number, is_last, ..part }))
+    }
+
+    /// A request's only part is what its trailer names. Several are not: they cannot be one entry.
+    fn identified(&self, part: Part) -> Part {
+        Part { identity: self.identity.or(part.identity), ..part }
     }
 
     /// Goes to the part with this number, so that [`Splitter::next`] writes it; `out` is used on the

@@ -125,6 +125,23 @@ pub fn tablet(shape: &TabletShape<'_>, seed: u64) -> Vec<u8> {
     payload(TABLET, &body)
 }
 
+/// The payload of one row with a text in its column `s0`, whose type the far side has to find out: an `InsertRowNode`
+/// in a request of type 2.
+pub fn untyped_row(device: &str, time: i64, text: &str) -> Vec<u8> {
+    let mut body = 14_u16.to_be_bytes().to_vec();
+    body.extend(time.to_be_bytes());
+    body.extend(string(device));
+    body.extend(length(1));
+    body.push(0);
+    body.extend(string("s0"));
+    body.push(0xff);
+    body.extend(string(text));
+    body.extend([1, 0]);
+    body.extend(string("1"));
+    body.extend(length(0));
+    payload(TABLET, &body)
+}
+
 /// A tablet whose frame's payload is about so many bytes.
 pub fn tablet_of(device: &str, bytes: usize, start_time: i64, seed: u64) -> Vec<u8> {
     const ROW_BYTES: usize = 16;

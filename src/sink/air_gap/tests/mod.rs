@@ -12,12 +12,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::limits::MIB;
+use crate::data::{Identity, OriginId, Sequence};
+use crate::limits::{self, MIB};
 use crate::wire::compressed::Compressor;
 
-const TABLET: &[u8] = b"\x01\0\x02any plan node";
+const TABLET: &[u8] = b"\x01\0\x02\0\x0dany tablet";
 const OTHER: &[u8] = b"\x01\0\x64another request";
 const SECOND: Duration = Duration::from_secs(1);
+
+/// What of this entry goes over the wire.
+fn with_trailer(payload: &[u8], sequence: u64) -> Vec<u8> {
+    let identity = Identity { origin: OriginId([7; 16]), sequence: Sequence(sequence) };
+    [payload, identity.plan_node_id().as_bytes()].concat()
+}
 
 fn noise(count: usize) -> &'static [u8] {
     let mut random = crate::link::backoff::Random::new(9);
@@ -56,7 +63,7 @@ async fn entries_cross_in_order_after_a_handshake() {
     let frames = far.frames();
     assert_eq!(far.codes(), [(0, 51), (0, 2), (0, 100), (0, 2)]);
     assert_eq!(frames[1].payload, TABLET);
-    assert_eq!(frames[2].payload, OTHER);
+    assert_eq!(frames[2].payload, with_trailer(OTHER, 2));
     let handshake = String::from_utf8(frames[0].payload.clone()).unwrap();
     for text in [
         "\0\0\0\x09clusterID\0\0\0\x0bour-cluster",
@@ -75,7 +82,7 @@ async fn entries_cross_in_order_after_a_handshake() {
     }
     let row = &running.row;
     assert_eq!((row.sent_frames.get(), row.retries.get()), (3, 0));
-    assert_eq!(row.sent_bytes.get(), (3 * 16 + 2 * TABLET.len() + OTHER.len()) as u64);
+    assert_eq!(row.sent_bytes.get(), (3 * 16 + 2 * TABLET.len() + OTHER.len() + 56) as u64);
     assert_eq!(row.message(), "");
     assert!(row.last_answer.age(clock::now()).is_some());
     assert!(running.stop().await < SECOND * 3);
@@ -285,19 +292,22 @@ async fn every_frame_is_compressed_handshakes_too() {
         let far = FarSide::new(|_, _, _| OK).await;
         let shelves = Shelves::default();
         shelves.put_payload(TABLET);
+        shelves.put_payload(OTHER);
         let running = Running::new(&[far.port], &shelves, |settings| {
             settings.packing.compressors = [compressor].into_iter().collect();
         });
-        running.until_advanced(&[1]).await;
+        running.until_advanced(&[1, 2]).await;
         let frames = far.frames();
-        assert_eq!(far.codes(), [(0, 300), (0, 300)]);
-        let body = &frames[1].payload[3..];
-        let size = u32::try_from(TABLET.len()).unwrap().to_be_bytes();
-        assert_eq!(body[..2], [1, compressor.id().to_be_bytes()[0]]);
-        assert_eq!(body[2..6], size);
-        let mut out = Vec::new();
-        compressor.undo(&body[6..], TABLET.len(), &mut out).unwrap();
-        assert_eq!(out, TABLET);
+        assert_eq!(far.codes(), [(0, 300), (0, 300), (0, 300)]);
+        for (frame, payload) in frames[1..].iter().zip([TABLET, &with_trailer(OTHER, 2)]) {
+            let body = &frame.payload[3..];
+            let size = u32::try_from(payload.len()).unwrap().to_be_bytes();
+            assert_eq!(body[..2], [1, compressor.id().to_be_bytes()[0]]);
+            assert_eq!(body[2..6], size);
+            let mut out = Vec::new();
+            compressor.undo(&body[6..], payload.len(), &mut out).unwrap();
+            assert_eq!(out, payload);
+        }
     }
 }
 
@@ -339,17 +349,29 @@ async fn refusal_in_the_middle_of_a_frame_ends_its_writing() {
 }
 
 #[tokio::test]
-async fn large_request_in_a_file_is_one_frame() {
-    let far = FarSide::new(|_, _, _| OK).await;
-    let mut request = b"\x01\0\x0a".to_vec();
-    request.extend_from_slice(noise(2 * MIB));
-    let request: &[u8] = request.leak();
-    let shelves = Shelves::default();
-    shelves.put_files(10, &[("request", request)]);
-    let running = Running::new(&[far.port], &shelves, |_| ());
-    running.until_advanced(&[1]).await;
-    assert_eq!(far.codes(), [(0, 51), (0, 10)]);
-    assert_eq!(far.frames()[1].payload, request);
+async fn request_in_a_file_is_one_frame_and_says_whose_it_is() {
+    let tablet = [TABLET, noise(2 * MIB)].concat();
+    let row = [b"\x01\0\x02\0\x0e", noise(2 * MIB)].concat();
+    // The last ones do not fit into the buffer with a trailer, or at all.
+    let room = limits::REQUEST_MEMORY_BYTES_MAX;
+    let plan = |bytes: usize| [&b"\x01\0\x64"[..], &noise(bytes)[3..]].concat();
+    let requests = [tablet, row, plan(100), plan(room - 56), plan(room - 55), plan(room + 1)];
+    for wrapped in [false, true] {
+        let far = FarSide::new(|_, _, _| OK).await;
+        let shelves = Shelves::default();
+        for request in &requests {
+            let code = u16::from(request[2]);
+            shelves.put_files(code, &[("request", request.clone().leak())]);
+        }
+        let running = Running::new(&[far.port], &shelves, |settings| settings.e_language = wrapped);
+        running.until_advanced(&[1, 2, 3, 4, 5, 6]).await;
+        let frames = far.frames();
+        assert!(frames[1].payload == requests[0], "a tablet has it in its plan node id");
+        for (sequence, request) in (1..).zip(&requests).skip(1) {
+            let seen = &frames[usize::try_from(sequence).unwrap()];
+            assert!(seen.payload == with_trailer(request, sequence), "request {sequence}");
+        }
+    }
 }
 
 #[tokio::test]

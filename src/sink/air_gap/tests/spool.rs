@@ -121,7 +121,7 @@ impl Bench {
 async fn spooled_entries_cross_and_the_cursor_follows() {
     let far = FarSide::new(|_, _, _| OK).await;
     let bench = Bench::new();
-    let first = bench.append(b"\x01\0\x02node one");
+    let first = bench.append(b"\x01\0\x02\0\x0dnode one");
     let (feed, mut cursor) = bench.feed();
     let running = Running::with_feed(&[far.port], feed, |settings| settings.piece_bytes = 1000);
     cursor.wait_for(|cursor| cursor.position > first).await.unwrap();
@@ -137,7 +137,7 @@ async fn spooled_entries_cross_and_the_cursor_follows() {
     let frames = far.frames();
     let identity = Identity { origin: bench.spool().origin(), sequence: first };
     let tail = [&[0, 0, 0, 56], identity.plan_node_id().as_bytes(), &[0; 4]].concat();
-    assert_eq!(frames[1].payload, [b"\x01\0\x02node one", tail.as_slice()].concat());
+    assert_eq!(frames[1].payload, [b"\x01\0\x02\0\x0dnode one", tail.as_slice()].concat());
     assert_eq!(content_of(&frames, 4), ts_file());
     assert_eq!(&frames[2].payload[7..7 + name.len()], name.as_bytes(), "a peer's name is kept");
     let own = Identity { origin: bench.spool().origin(), sequence: third };
@@ -174,7 +174,7 @@ async fn finished_ranges_of_a_cursor_are_not_sent_again() {
 async fn what_is_put_aside_lies_in_the_dead_letters_with_its_reason() {
     let far = FarSide::new(|_, _, seen| if seen.code() == 2 { FAIL } else { OK }).await;
     let bench = Bench::new();
-    bench.append(b"\x01\0\x02refused");
+    bench.append(b"\x01\0\x02\0\x0drefused");
     let last = bench.seal(Source::Own, 0, &[("half.tsfile", &ts_file()[..999])]);
     let (feed, mut cursor) = bench.feed();
     let running = Running::with_feed(&[far.port], feed, |settings| {
@@ -193,7 +193,8 @@ async fn what_is_put_aside_lies_in_the_dead_letters_with_its_reason() {
         bench.disk.contents(&path).unwrap()
     };
     assert!(
-        kept("00000000000000000001", ".payload").starts_with(b"\x01\0\x02refused\0\0\0\x38P1:")
+        kept("00000000000000000001", ".payload")
+            .starts_with(b"\x01\0\x02\0\x0drefused\0\0\0\x38P1:")
     );
     assert_eq!(kept("00000000000000000002", "-0-half.tsfile"), ts_file()[..999]);
     let why = String::from_utf8(kept("00000000000000000001", ".why")).unwrap();
