@@ -177,7 +177,7 @@ impl Inbox {
                 Content::File { .. } => {
                     assert_eq!(entries_of(number), 1, "entries of unit {number} of the inbox");
                 }
-                Content::Tablet(_) | Content::Long(_) => {}
+                Content::Tablet(_) | Content::Long(_) | Content::Opaque(_) => {}
             }
         }
     }
@@ -263,7 +263,7 @@ fn ends_with(path: &Path, name: &str) -> bool {
 /// Names and bytes, the mods first.
 fn files_of(unit: &Unit) -> Vec<(String, Vec<u8>)> {
     match &unit.content {
-        Content::Tablet(_) | Content::Long(_) => Vec::new(),
+        Content::Tablet(_) | Content::Long(_) | Content::Opaque(_) => Vec::new(),
         Content::Flawed(bytes) => vec![(unit.name(), bytes.clone())],
         Content::File { mods, bytes } => {
             let mods = mods.iter().map(|mods| (unit.mods_name(), mods.clone()));

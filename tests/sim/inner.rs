@@ -59,13 +59,13 @@ struct Node {
 }
 
 /// One consumer, its machine and its connection.
-struct Pipe {
-    consumer: ConsumerId,
+pub(crate) struct Pipe {
+    pub(crate) consumer: ConsumerId,
     /// As far as the sink has said to have come.
-    cursor: Arc<Mutex<Cursor>>,
-    load: Load<SpoolFeed<SimDisk>>,
-    sender: Sender,
-    line: Option<usize>,
+    pub(crate) cursor: Arc<Mutex<Cursor>>,
+    pub(crate) load: Load<SpoolFeed<SimDisk>>,
+    pub(crate) sender: Sender,
+    pub(crate) line: Option<usize>,
     /// Bytes of the frame that have not left.
     rest: Vec<u8>,
 }
@@ -223,7 +223,7 @@ impl Inner {
         self.dropped.has(sequence)
     }
 
-    /// Takes a tablet into the spool, where it is not durable yet; a file goes into the inbox. `Err`: the disk failed.
+    /// Takes a tablet or a request into the spool, where it is not durable yet; a file goes into the inbox. `Err`: the disk failed.
     pub(crate) fn take_in(
         &mut self,
         unit: &Unit,
@@ -231,16 +231,20 @@ impl Inner {
         random: &mut Random,
     ) -> Result<bool, String> {
         let Some(node) = &mut self.node else { return Ok(false) };
-        let Content::Tablet(payload) = &unit.content else {
-            return Ok(self.inbox.bring(unit, &mut self.plug, random));
+        let (kind, payload) = match &unit.content {
+            Content::Tablet(payload) => (Kind::Tablet, without_tail(payload)),
+            Content::Opaque(payload) => (Kind::Opaque, payload.as_slice()),
+            Content::Long(_) | Content::File { .. } | Content::Flawed(_) => {
+                return Ok(self.inbox.bring(unit, &mut self.plug, random));
+            }
         };
         let entry = NewEntry {
-            kind: Kind::Tablet,
+            kind,
             source: Source::Own,
             hops: 0,
             precision: Some(Precision::Ms),
             time_range: None,
-            payload: without_tail(payload),
+            payload,
         };
         let mut spool = node.spool.borrow_mut();
         let outcome = spool.append(entry, Arrival { wall_ms: wall.0, trusted: true });
@@ -321,14 +325,13 @@ impl Inner {
     /// The dialled connection stands.
     pub(crate) fn connected(&mut self, pipe: usize, line: usize, now: Instant) {
         if let Some(pipe) = self.pipe_mut(pipe) {
-            pipe.line = Some(line);
-            pipe.sender.handle_connected(now);
+            pipe.dialled(Some(line), now);
         }
     }
 
     pub(crate) fn refused(&mut self, pipe: usize, now: Instant) {
         if let Some(pipe) = self.pipe_mut(pipe) {
-            pipe.sender.handle_lost(now, ErrorKind::ConnectionRefused);
+            pipe.dialled(None, now);
         }
     }
 
@@ -401,7 +404,7 @@ fn entries_of(durable: &BTreeMap<u64, Seen>, unit: u64) -> usize {
 }
 
 impl Pipe {
-    fn open(
+    pub(crate) fn open(
         spool: &mut Spool<SimDisk>,
         (disk, sink): (&SimDisk, &AirGapSettings),
         index: usize,
@@ -428,11 +431,20 @@ impl Pipe {
         Ok(Self { consumer, cursor, load, sender, line: None, rest: Vec::new() })
     }
 
-    fn position(&self) -> u64 {
+    /// The connection that it dialled stands, or nobody was there.
+    pub(crate) fn dialled(&mut self, line: Option<usize>, now: Instant) {
+        self.line = line;
+        match line {
+            Some(_) => self.sender.handle_connected(now),
+            None => self.sender.handle_lost(now, ErrorKind::ConnectionRefused),
+        }
+    }
+
+    pub(crate) fn position(&self) -> u64 {
         self.cursor.lock().unwrap().position.0
     }
 
-    fn step(&mut self, now: Instant, lines: &mut [Line], random: &mut Random) -> Did {
+    pub(crate) fn step(&mut self, now: Instant, lines: &mut [Line], random: &mut Random) -> Did {
         if self.sender.poll_timeout().is_some_and(|at| at <= now) {
             self.sender.handle_timeout(now);
         }

@@ -18,14 +18,17 @@ use penstock::keep::spool_thread::{Settings as ThreadSettings, SpoolThread};
 use penstock::keep::stage::Record as StageRecord;
 use penstock::limits;
 use penstock::link::receiver::{Plans, Policy, Receiver};
+use penstock::link::sender::Event;
 use penstock::ops::board::Board;
 use penstock::ops::clock::EpochMillis;
+use penstock::sink::air_gap::AirGapSettings;
 use penstock::sink::landing::{self, Landing, SpoolSource, Step};
 use penstock::spool::{ConsumerId, LinkId, Reader, Settings, SimDisk, Spool, Start};
 use penstock::tsfile::read::{Device, TsFile};
 use tokio::sync::watch;
 
 use crate::held;
+use crate::inner::{Did, Pipe};
 use crate::line::{End, Line};
 use crate::plug::Plug;
 use crate::random::Random;
@@ -48,6 +51,8 @@ pub(crate) struct Outer {
     landed_rows: HashMap<u64, HashMap<PathBuf, usize>>,
     policy: Arc<Policy>,
     settings: Settings,
+    /// Of its own pipe, if it has one.
+    sink: Option<AirGapSettings>,
     seed: u64,
 }
 
@@ -59,6 +64,7 @@ struct Node {
     landing: Landing<SimDisk, SpoolSource<SimDisk>>,
     landing_consumer: ConsumerId,
     observer: Reader<SimDisk>,
+    pipe: Option<Pipe>,
     connections: Vec<Connection>,
     closing: Vec<LinkId>,
     boot: u32,
@@ -89,8 +95,55 @@ impl Outer {
             landed_rows: HashMap::new(),
             policy: Arc::new(policy),
             settings,
+            sink: None,
             seed,
         }
+    }
+
+    /// The same with a pipe of its own, which sends on whatever it takes in.
+    pub(crate) fn with_pipe(self, sink: AirGapSettings) -> Self {
+        Self { sink: Some(sink), ..self }
+    }
+
+    pub(crate) fn pipe_mut(&mut self) -> Option<&mut Pipe> {
+        self.node.as_mut()?.pipe.as_mut()
+    }
+
+    /// A step of its pipe to `far`, which has whatever it has accepted.
+    pub(crate) fn step_pipe(
+        &mut self,
+        now: Instant,
+        lines: &mut [Line],
+        random: &mut Random,
+        far: &Self,
+    ) -> Did {
+        let Some(Node { pipe: Some(pipe), handle, .. }) = &mut self.node else {
+            return Did::Nothing;
+        };
+        let did = pipe.step(now, lines, random);
+        while let Some(event) = pipe.sender.poll_event() {
+            if event == Event::Delivered {
+                let header = pipe.load.delivered().expect("something was carried");
+                let sent = &self.record.entries[&header.sequence.0];
+                let there = far.record.by_unit.get(&sent.unit);
+                let there = there.and_then(|local| far.record.entries.get(local));
+                assert_eq!(
+                    there.map(|seen| seen.identity),
+                    Some(header.identity),
+                    "unit {} was answered, and is not durable over there",
+                    sent.unit
+                );
+                handle.advance(pipe.consumer, &pipe.cursor.lock().expect("a cursor"));
+            }
+        }
+        did
+    }
+
+    /// Whether its pipe has sent whatever there is.
+    pub(crate) fn has_sent_all(&self) -> bool {
+        let last = self.record.entries.keys().next_back().copied().unwrap_or(0);
+        let pipe = self.node.as_ref().and_then(|node| node.pipe.as_ref());
+        pipe.is_none_or(|pipe| last < pipe.position())
     }
 
     pub(crate) const fn is_up(&self) -> bool {
@@ -142,6 +195,9 @@ impl Outer {
         let landing = Landing::open(disk.clone(), settings, source, cursor)
             .map_err(|error| error.to_string())?;
         let observer = spool.reader(Sequence(1));
+        let open =
+            |sink| Pipe::open(&mut spool, (&disk, sink), 0, self.seed ^ wall.0.unsigned_abs());
+        let pipe = self.sink.as_ref().map(open).transpose()?;
         let boot = spool.boot();
         let board = Arc::new(Board::new(Role::Receiver, "outer", now));
         let settings =
@@ -156,6 +212,7 @@ impl Outer {
             landing,
             landing_consumer,
             observer,
+            pipe,
             connections,
             closing,
             boot,
@@ -165,9 +222,13 @@ impl Outer {
 
     /// The power goes, or the disk is given up.
     pub(crate) fn crash(&mut self, lines: &mut [Line], random: &mut Random) {
-        let connections = self.node.take().map(|node| node.connections).unwrap_or_default();
-        for connection in &connections {
-            lines[connection.line].drop_receiver(random);
+        if let Some(node) = self.node.take() {
+            for connection in &node.connections {
+                lines[connection.line].drop_receiver(random);
+            }
+            if let Some(line) = node.pipe.and_then(|pipe| pipe.line) {
+                lines[line].drop_sender(random);
+            }
         }
         self.plug.crash();
     }
@@ -253,7 +314,10 @@ impl Outer {
     /// When the next wait of a connection ends.
     pub(crate) fn timeout(&self) -> Option<Instant> {
         let node = self.node.as_ref()?;
-        node.connections.iter().filter_map(|connection| connection.machine.poll_timeout()).min()
+        let of_pipe = node.pipe.as_ref().and_then(|pipe| pipe.sender.poll_timeout());
+        let connections = node.connections.iter();
+        let of_gate = connections.filter_map(|connection| connection.machine.poll_timeout());
+        of_gate.chain(of_pipe).min()
     }
 
     /// What lies in the landing directory is whole, recorded, and lies there once.
@@ -264,6 +328,11 @@ impl Outer {
         for line in ledger.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let line: serde_json::Value =
                 serde_json::from_slice(line).expect("a line of the ledger");
+            if line["what"] == "delete" || line["what"] == "request" {
+                let unit = self.note_opaque(&line, units);
+                lines_of.extend(unit.map(|unit| (unit, lines_of.get(&unit).unwrap_or(&0) + 1)));
+                continue;
+            }
             let name = line["name"].as_str().expect("a name");
             match unit_of_path(Path::new(name)) {
                 Some(unit) => *lines_of.entry(unit).or_default() += 1,
@@ -291,6 +360,25 @@ impl Outer {
         for (unit, count) in lines_of {
             assert_eq!(count, 1, "unit {unit} has {count} lines");
         }
+    }
+
+    /// The unit of a line about a request that was passed on as it is: a deletion is a line, another one a file, which
+    /// may not be there yet.
+    fn note_opaque(&mut self, line: &serde_json::Value, units: &HashMap<u64, Unit>) -> Option<u64> {
+        let (unit, path) = if let Some(device) = line["paths"][0].as_str() {
+            let unit = number_in(device.as_bytes()).expect("a device of ours");
+            (unit, Path::new(LANDING).join("landing.jsonl"))
+        } else {
+            let path = Path::new(LANDING).join(line["name"].as_str().expect("a name"));
+            let bytes = self.plug.disk.contents(&path)?;
+            let unit = number_in(&bytes).expect("a device of ours");
+            let sent = units.get(&unit).map(|unit| &unit.content);
+            assert_eq!(sent, Some(&Content::Opaque(bytes)), "unit {unit} landed otherwise");
+            (unit, path)
+        };
+        let before = self.landed.insert(unit, path.clone());
+        assert!(before.is_none_or(|before| before == path), "unit {unit} was landed twice");
+        Some(unit)
     }
 
     /// Each device, which is a unit of its own, is in one file made of tablets, or a long one in several; each of

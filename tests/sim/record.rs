@@ -117,8 +117,10 @@ pub(crate) fn look(reader: &Reader<SimDisk>, entry: &Entry) -> Seen {
     reader.read_payload(entry, 0, &mut payload).expect("a payload is read");
     let identity = entry.header.identity;
     if entry.header.kind != Kind::File {
-        let unit = number_in(&payload).expect("a tablet of ours");
-        return Seen { identity, unit, content: Content::Tablet(payload) };
+        let unit = number_in(&payload).expect("a request of ours");
+        let is_tablet = entry.header.kind == Kind::Tablet;
+        let content = if is_tablet { Content::Tablet(payload) } else { Content::Opaque(payload) };
+        return Seen { identity, unit, content };
     }
     let list = FileList::parse(&payload).expect("a list of files");
     let mut files = Vec::new();

@@ -129,9 +129,10 @@ impl Lane {
         {
             let is_there = match &units.get(number).expect("a unit").content {
                 Content::Flawed(bytes) => outer.plug.has_in_quarantine(bytes),
-                Content::Tablet(_) | Content::Long(_) | Content::File { .. } => {
-                    outer.record.by_unit.contains_key(number)
-                }
+                Content::Tablet(_)
+                | Content::Long(_)
+                | Content::Opaque(_)
+                | Content::File { .. } => outer.record.by_unit.contains_key(number),
             };
             assert!(
                 is_there,

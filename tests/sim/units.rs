@@ -1,7 +1,9 @@
 //! What crosses: tablets and files that tell their number wherever they are found.
 
-use penstock::data::Identity;
+use penstock::data::{Identity, TimeRange};
 use penstock::wire::bytes::Writer;
+use penstock::wire::delete::{self, PathKind};
+use penstock::wire::request::{Head, RequestType};
 use penstock::wire::slice::{self, Slice};
 use penstock_test_support::frames::{self, TabletShape};
 
@@ -35,6 +37,8 @@ pub(crate) enum Content {
     Tablet(Vec<u8>),
     /// A longer one.
     Long(Long),
+    /// The payload of a request that is passed on as it is: a deletion, a plan, a row of unknown types.
+    Opaque(Vec<u8>),
     /// A `TsFile`, and its mods.
     File { mods: Option<Vec<u8>>, bytes: Vec<u8> },
     /// A file that is no `TsFile`: it goes to quarantine, and nowhere else.
@@ -54,6 +58,15 @@ impl Unit {
         Self { number, content }
     }
 
+    /// The same, or a request that is passed on as it is: of a node whose requests are told apart whatever came
+    /// between them.
+    pub(crate) fn of_one_source(number: u64, random: &mut Random) -> Self {
+        if random.below(4) > 0 {
+            return Self::new(number, random);
+        }
+        Self { number, content: Content::Opaque(opaque(number, random)) }
+    }
+
     /// A tablet that goes through a file of the far side.
     pub(crate) fn long(number: u64, random: &mut Random) -> Self {
         Self { number, content: Content::Long(Long::new(number, random)) }
@@ -71,7 +84,9 @@ impl Unit {
     /// The frames' payloads, as a stock peer sends them.
     pub(crate) fn payloads(&self, piece_bytes: usize, slice_bytes: Option<u32>) -> Vec<Vec<u8>> {
         let (mods, bytes) = match &self.content {
-            Content::Tablet(payload) => return self.slices(payload, slice_bytes),
+            Content::Tablet(payload) | Content::Opaque(payload) => {
+                return self.slices(payload, slice_bytes);
+            }
             Content::Long(long) => {
                 let slice_bytes = slice_bytes.map(|bytes| bytes * LONG_SLICES);
                 return self.slices(long.payload(), slice_bytes);
@@ -162,6 +177,24 @@ fn tablet(number: u64, random: &mut Random) -> Content {
         text_bytes: size(random.below(30)),
     };
     Content::Tablet(frames::tablet(&shape, random.bits()))
+}
+
+fn opaque(number: u64, random: &mut Random) -> Vec<u8> {
+    let device = device_of(number);
+    match random.below(3) {
+        0 => {
+            let mut payload = Vec::new();
+            let mut writer = Writer::into_vec(&mut payload, 1 << 10);
+            Head::of(RequestType::PlanNode).write(&mut writer);
+            let times = TimeRange { min: 1, max: 9 };
+            // In one node, so that the number is found.
+            delete::write(PathKind::Partial, &[&[&device]], times, "1", &mut writer);
+            writer.finish().expect("it has room");
+            payload
+        }
+        1 => frames::payload(200, &[&[0, 44][..], device.as_bytes()].concat()),
+        _ => frames::untyped_row(&device, 1, "7"),
+    }
 }
 
 fn file(number: u64, random: &mut Random) -> Content {

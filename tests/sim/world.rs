@@ -97,7 +97,12 @@ impl World {
             let count = random.between(1, most);
             (first..first + count).map(|number| Unit::new(number, random)).collect::<Vec<_>>()
         };
-        let mut supply = if kind == 0 { Vec::new() } else { units_of(0, 14, &mut random) };
+        let mut supply: Vec<_> = match kind {
+            0 => Vec::new(),
+            _ => (0..random.between(1, 14))
+                .map(|number| Unit::of_one_source(number, &mut random))
+                .collect(),
+        };
         let mut lanes: Vec<_> = match kind {
             0 => (1..=random.between(1, 3)).map(|lane| units_of(lane, 8, &mut random)).collect(),
             1 => vec![units_of(1, 6, &mut random)],
