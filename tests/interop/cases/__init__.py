@@ -4,14 +4,17 @@ CASES = {}
 
 
 class Case:
-    def __init__(self, run, seconds, by_default, needs_stock):
+    """`beside`: it needs nothing of the cases before it and mostly waits, so that it may run beside them."""
+
+    def __init__(self, run, seconds, by_default, needs_stock, beside):
         self.run, self.seconds, self.by_default, self.needs_stock = run, seconds, by_default, needs_stock
+        self.beside = beside
         self.title = (run.__doc__ or "").strip().splitlines()[0]
 
 
-def case(seconds, by_default=True, needs_stock=True):
+def case(seconds, by_default=True, needs_stock=True, beside=False):
     """Registers a function `(world, figures)` under its name; it fails by raising."""
     def register(run):
-        CASES[run.__name__] = Case(run, seconds, by_default, needs_stock)
+        CASES[run.__name__] = Case(run, seconds, by_default, needs_stock, beside)
         return run
     return register

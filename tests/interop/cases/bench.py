@@ -25,7 +25,7 @@ MEMORY_SHARE = 50
 @case(seconds=600, by_default=False)
 def bench(world, figures):
     """the same frames to Penstock and to a stock receiver: speed and memory side by side"""
-    penstock.build("penstock-receiver", "penstock-load")
+    penstock.build("penstock-load")
     stock = Stock("rival", world.place("rival"), air_gap=True, data_heap="512m", config_heap="128m", as_shipped=True)
     stock.start().wait_ready()
     receiver = penstock.Node("receiver", world.place("bench"), "").start()

@@ -28,7 +28,7 @@ TABLET_TAIL_BYTES = 48
 ANSWER_SECONDS = 20
 
 
-@case(seconds=120, needs_stock=False)
+@case(seconds=120, needs_stock=False, beside=True)
 def captures(world, figures):
     """captured frames of 1.3.3 and 2.0.10 to our receiver: each answered 0x00, files landed byte for byte"""
     world.programs()

@@ -60,7 +60,7 @@ class Full:
 HARMS = {"killed": Killed, "stopped": Stopped, "full": Full}
 
 
-@case(seconds=900)
+@case(seconds=900, beside=True)
 def outages(world, figures):
     """receivers killed, stopped and with a full disk while a stock sender sends: nothing given up, nothing missing"""
     source, target, _ = world.source(), world.target(), world.programs()

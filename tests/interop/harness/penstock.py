@@ -12,12 +12,16 @@ from .process import Child, Failure, free_ports, wait_for
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 PROFILE = os.environ.get("PENSTOCK_PROFILE", "release")
 STOP_SECONDS = 8
+# Always built together: a part of them may need other features of the same libraries.
+PROGRAMS = ["penstock-sender", "penstock-receiver", "penstock-gate"]
 
 
-def build(*packages):
+def build(*others):
+    """The programs, and others that the tests need as fast."""
     command = ["cargo", "build", "--quiet", "--profile", PROFILE]
-    subprocess.run(command + [word for name in packages for word in ("-p", name)], cwd=ROOT, check=True,
-                   stdin=subprocess.DEVNULL)
+    for names in filter(None, (PROGRAMS, others)):
+        subprocess.run(command + [word for name in names for word in ("-p", name)], cwd=ROOT, check=True,
+                       stdin=subprocess.DEVNULL)
 
 
 def program(name):

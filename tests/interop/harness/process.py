@@ -97,6 +97,13 @@ def free_ports(count):
             one.close()
 
 
+def available_memory():
+    """Bytes that programs could have now without pushing others out."""
+    with open("/proc/meminfo") as file:
+        lines = dict(line.split(":", 1) for line in file)
+    return int(lines["MemAvailable"].split()[0]) << 10
+
+
 def port_open(port):
     with socket.socket() as probe:
         probe.settimeout(1)
