@@ -226,6 +226,13 @@ pub const TSFILE_BLOOM_BYTES: usize = MIB;
 pub const TSFILE_AHEAD_BYTES: usize = 64 * KIB;
 /// Schemas of tables that are copied from one `TsFile` to another: ten thousand columns or more.
 pub const TSFILE_SCHEMAS_BYTES_MAX: usize = MIB;
+/// Columns of an aligned device that a pipe's filter keeps of a file, about 500 bytes each.
+pub const CUT_COLUMNS_MAX: usize = 4 * KIB;
+/// Rows of a group of an aligned device of which a pipe's filter keeps a part, about 24 bytes each: stock servers put
+/// 100,000 in one.
+pub const CUT_ROWS_MAX: usize = 128 * KIB;
+/// Modification file that is read to cut the file beside it.
+pub const CUT_MODS_BYTES_MAX: u64 = MIB as u64;
 /// Deletions that are kept of a modification file.
 pub const TSFILE_DELETIONS_MAX: usize = 64 * KIB;
 

@@ -23,6 +23,7 @@ use crate::ops::stamp::{Loop, Operation};
 use crate::ops::status::{self, Command, Listener, Service};
 use crate::ops::{alarm, clock, code, systemd, watch as watching};
 use crate::sink::air_gap::Scratch;
+use crate::sink::cuts::Desk;
 use crate::spool::Disk;
 
 /// Longest wait for what lies before each pipe, at the start.
@@ -71,6 +72,7 @@ pub(super) async fn serve<D: Disk>(
     task::spawn_local(remember_precision(disk.clone(), precision.clone(), Arc::clone(board)));
     task::spawn_local(remember_seen(disk.clone(), Arc::clone(board)));
 
+    let desk = Desk::default();
     let around = Surroundings {
         disk: disk.clone(),
         spool: spool.clone(),
@@ -78,6 +80,7 @@ pub(super) async fn serve<D: Disk>(
         cluster_id,
         precision,
         scratch: Scratch::default(),
+        desk: desk.clone(),
         base: config.base.clone(),
     };
     let pipes = Pipes::start(around, built.book, built.places);
@@ -88,9 +91,17 @@ pub(super) async fn serve<D: Disk>(
     let pipes = pipes::Handle::spawn(pipes, orders);
     let worker = start_worker(
         &config,
-        worker::Parts { disk, spool: spool.clone(), landing, origin, board: Arc::clone(board) },
+        worker::Parts {
+            disk,
+            spool: spool.clone(),
+            landing,
+            origin,
+            board: Arc::clone(board),
+            desk,
+        },
     )?;
-    if let Some(worker) = &worker {
+    // Nobody else of the worker waits for entries.
+    if landing.is_some() {
         task::spawn_local(wake(worker.thread(), spool.synced()));
     }
     task::spawn_local(watching::run(Arc::clone(board)));
@@ -128,7 +139,7 @@ pub(super) async fn serve<D: Disk>(
 struct Stopping {
     gate: Option<RunningGate>,
     pipes: pipes::Handle,
-    worker: Option<Worker>,
+    worker: Worker,
 }
 
 impl Stopping {
@@ -136,12 +147,10 @@ impl Stopping {
         if let Some(gate) = &self.gate {
             gate.handle.stop();
         }
-        if let Some(worker) = &self.worker {
-            worker.order_stop();
-        }
+        self.worker.order_stop();
         self.pipes.stop().await;
         while !self.gate.as_ref().is_none_or(|gate| gate.thread.is_finished())
-            || !self.worker.as_ref().is_none_or(Worker::is_finished)
+            || !self.worker.is_finished()
         {
             time::sleep(STOP_POLL).await;
         }
@@ -183,16 +192,9 @@ async fn listen(
     Ok(())
 }
 
-fn start_worker<D: Disk>(
-    config: &Config,
-    parts: worker::Parts<D>,
-) -> Result<Option<Worker>, NodeError> {
-    if parts.landing.is_none() && config.inbox.is_none() {
-        return Ok(None);
-    }
+fn start_worker<D: Disk>(config: &Config, parts: worker::Parts<D>) -> Result<Worker, NodeError> {
     let settings = (parts.landing.is_some().then(|| config.landing.clone()), config.inbox.clone());
     Worker::start(parts, settings, &config.data_dir)
-        .map(Some)
         .map_err(|source| NodeError::System { what: "the worker thread", source })
 }
 

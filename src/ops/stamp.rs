@@ -40,7 +40,7 @@ pub enum Loop {
     Spool,
     /// Pipes, status, control, alarms, watchdog.
     Main,
-    /// Inbox and landing: hashes, copies, checks of whole files.
+    /// Inbox, landing and cuts: hashes, copies, checks of whole files.
     Worker,
 }
 
@@ -67,6 +67,8 @@ pub enum Operation {
     Configure,
     /// Writing a file into the landing directory.
     Land,
+    /// Cutting a file for a pipe.
+    Cut,
     /// Deleting segments and files that nobody needs.
     Release,
     /// Looking through a directory.
@@ -272,7 +274,7 @@ impl Loop {
 }
 
 impl Operation {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Recover,
         Self::Sync,
         Self::Flush,
@@ -283,6 +285,7 @@ impl Operation {
         Self::Remember,
         Self::Configure,
         Self::Land,
+        Self::Cut,
         Self::Release,
         Self::Scan,
     ];
@@ -300,6 +303,7 @@ impl Operation {
             Self::Remember => "writing down what it remembers",
             Self::Configure => "reading the configuration",
             Self::Land => "landing a file",
+            Self::Cut => "cutting a file",
             Self::Release => "releasing space",
             Self::Scan => "looking through a directory",
         }

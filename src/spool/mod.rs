@@ -22,6 +22,7 @@
 //!      files/<sequence>-<n>-<name> the same, moved here from the node's own inbox
 //!      partial/<id>                files and requests that are still arriving
 //!      partial/<id>-<name>         taken over from the inbox, not yet sealed; survives a restart
+//!      partial/made-<n>            made of entries for a pipe (made.rs), with its scratches `.twin-<name>`
 //!      cursors/<consumer>          two slots (slots.rs, cursor.rs)
 //!      state                       two slots: starts, uptime, counters (state.rs)
 //!      snapshot-0, snapshot-1      what de-duplication knows, written at each new segment (snapshot.rs)
@@ -122,6 +123,7 @@ mod file_list;
 mod files;
 mod index;
 mod log;
+mod made;
 mod opening;
 mod origin;
 mod owner;
@@ -161,6 +163,7 @@ pub use error::{AppendError, Fatal, Full, Misuse, PartialError, ReadError, Spool
 pub use file_check::{FileCheck, Rotten};
 pub use file_list::{FileList, ListedFile};
 pub use files::PartialId;
+pub use made::MADE_DIR;
 pub use opening::Recovery;
 pub use owner::{Outcome, Spool};
 pub use reader::{Entry, FileReader, Place, Reader};

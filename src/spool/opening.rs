@@ -156,6 +156,7 @@ impl<D: Disk> Spool<D> {
             digests: survey.digests,
             snapshots,
             partials,
+            made: 0,
             consumers: known.consumers,
             quarantine,
             room,

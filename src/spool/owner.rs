@@ -38,6 +38,8 @@ pub struct Spool<D: Disk> {
     pub(super) digests: Digests,
     pub(super) snapshots: Snapshots,
     pub(super) partials: Partials<D::File>,
+    /// Bytes of files that are made of entries.
+    pub(super) made: u64,
     pub(super) consumers: Consumers<D::File>,
     pub(super) quarantine: Quarantine,
     pub(super) room: Room,
@@ -385,7 +387,7 @@ impl<D: Disk> Spool<D> {
     /// Bytes of segments, files and partials.
     pub(super) fn used_bytes(&self) -> u64 {
         let (log, files) = self.shared.index().bytes();
-        log + files + self.partials.bytes
+        log + files + self.partials.bytes + self.made
     }
 
     /// Why there is no room, after the system said so.
@@ -451,7 +453,7 @@ impl<D: Disk> Spool<D> {
             segments,
             file_bytes,
             retained_bytes: self.retained_bytes(),
-            partial_bytes: self.partials.bytes,
+            partial_bytes: self.partials.bytes + self.made,
             partials: self.partials.len(),
             max_bytes: self.room.last(used).limit,
             full: self.room.full,

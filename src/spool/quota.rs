@@ -75,6 +75,13 @@ impl Room {
         self.judge(self.free.map_or(u64::MAX, |(free, since)| free.saturating_sub(since)), used)
     }
 
+    /// What was asked last, for what the quota does not bound: half of the reserve may be used.
+    pub(super) fn beside_quota(&self) -> Measure {
+        let free = self.free.map_or(u64::MAX, |(free, since)| free.saturating_sub(since));
+        let available = free.saturating_sub(self.reserve / 2);
+        Measure { available, limit: available }
+    }
+
     fn judge(&self, free: u64, used: u64) -> Measure {
         let free = free.saturating_sub(self.reserve);
         Measure {

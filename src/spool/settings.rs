@@ -76,7 +76,7 @@ pub struct Stats {
     pub file_bytes: u64,
     /// Bytes of what is kept for re-sending only, files included.
     pub retained_bytes: u64,
-    /// Bytes of partials.
+    /// Bytes of partials, and of files that are made of entries.
     pub partial_bytes: u64,
     /// Partials.
     pub partials: usize,

@@ -53,7 +53,7 @@ pub(super) fn remove<D: Disk>(disk: &D, path: &Path) -> Result<(), TwinError> {
 
 /// A file that is written front to back, hashed on the way.
 #[derive(Debug)]
-pub(super) struct Output<F> {
+pub struct Output<F> {
     file: F,
     buffer: Vec<u8>,
     /// Bytes in the file.
@@ -65,12 +65,16 @@ pub(super) struct Output<F> {
 }
 
 impl<F: DiskFile> Output<F> {
-    pub(super) fn new(file: F) -> Self {
+    /// Writes to a file that is empty.
+    pub fn new(file: F) -> Self {
         Self { file, buffer: Vec::new(), at: 0, begun: 0, clean: 0, hasher: Box::default() }
     }
 
     /// Makes the file durable; gives back its hash.
-    pub(super) fn seal(mut self) -> io::Result<blake3::Hash> {
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn seal(mut self) -> io::Result<blake3::Hash> {
         self.flush()?;
         self.file.sync_data()?;
         Ok(self.hasher.finalize())
@@ -118,7 +122,7 @@ impl<F: DiskFile> Write for Output<F> {
 
 /// Bytes that are appended and read again; the last ones lie in memory, and all of them as long as they are few.
 #[derive(Debug)]
-pub(super) struct Scratch<D: Disk> {
+pub struct Scratch<D: Disk> {
     disk: D,
     path: PathBuf,
     file: Option<D::File>,
@@ -128,12 +132,14 @@ pub(super) struct Scratch<D: Disk> {
 }
 
 impl<D: Disk> Scratch<D> {
-    pub(super) fn new(disk: &D, dir: &Path, name: &str) -> Self {
+    /// Bytes whose file, if they need one, lies in `dir` and has a name that begins with `.twin-`.
+    pub fn new(disk: &D, dir: &Path, name: &str) -> Self {
         let path = dir.join(format!("{PREFIX}{name}"));
         Self { disk: disk.clone(), path, file: None, written: 0, tail: Vec::new() }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// Where that file lies.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 

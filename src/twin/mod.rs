@@ -63,6 +63,7 @@ use crate::data::{DataType, OriginId, Precision, Sequence, TimeRange};
 use crate::limits::{KIB, TWIN_PAGE_BYTES};
 use crate::tsfile::write;
 pub use error::{TwinError, Unfit};
+pub use files::{Output, Scratch};
 pub use maker::Maker;
 pub use source::{Found, Run, Source};
 

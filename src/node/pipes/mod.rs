@@ -42,9 +42,10 @@ use crate::ops::{clock, secret};
 use crate::pipe::source::Filter;
 use crate::pipe::{Pipe, ReplayFile, Sampler};
 use crate::sink::air_gap::{
-    AirGapSettings, AirGapSink, DeadLetters, Done, Feed, Filtered, Named, Orders, Parts, Sampling,
-    Scratch, SpoolFeed,
+    AirGapSettings, AirGapSink, Cutters, DeadLetters, Done, Feed, Filtered, Named, Orders, Parts,
+    Sampling, Scratch, SpoolFeed,
 };
+use crate::sink::cuts::Desk;
 use crate::sink::nothing::DoNothingSink;
 use crate::spool::{ConsumerId, Cursor, Disk, Reader, Spool, Start};
 use crate::statement::Processor;
@@ -66,6 +67,8 @@ pub(super) struct Surroundings<D: Disk> {
     pub(super) precision: watch::Receiver<Option<Precision>>,
     /// What the filters of all pipes look with.
     pub(super) scratch: Scratch,
+    /// Where filters have files cut.
+    pub(super) desk: Desk,
     /// What relative paths of statements are relative to.
     pub(super) base: PathBuf,
 }
@@ -178,7 +181,10 @@ fn feed<D: Disk>(
     around: &Surroundings<D>,
 ) -> Sampling<Filtered<Named<SpoolFeed<D>>>> {
     let feed = Named::new(spool_feed(name, place, around), Arc::clone(&around.board));
-    let feed = Filtered::new(feed, filter, around.scratch.clone(), around.precision.clone());
+    let (scratch, precision) = (around.scratch.clone(), around.precision.clone());
+    let (desk, board) = (around.desk.clone(), Arc::clone(&around.board));
+    let cutters = Cutters { desk, board, pipe: name.to_owned() };
+    let feed = Filtered::new(feed, filter, scratch, precision, cutters);
     let shown = (name, Arc::clone(&around.board));
     Sampling::new(feed, Sampler::new(processor), around.precision(), shown)
 }

@@ -1,14 +1,17 @@
-//! The worker: one thread of low priority for whole-file work. It takes the inbox in, and lands what was
-//! taken in.
+//! The worker: one thread of low priority for whole-file work. It takes the inbox in, lands what was
+//! taken in, and cuts files for pipes.
 //!
 //! ```text
 //!  inbox --> Taker --> spool thread -- synced --> waker (main loop) -- unpark --> Lander --> landing/
 //!                           ^                                                       |
 //!                           +------------------------ cursor -----------------------+
+//!
+//!  pipes --> Desk --> Cutter --> spool/partial/made-<n> --> sinks
 //! ```
 //!
-//! Each turn gives both a step of bounded length, so that a large file of one does not stop the other.
+//! Each turn gives each a step of bounded length, so that a large file of one does not stop the others.
 
+mod cutter;
 mod lander;
 mod named;
 mod patience;
@@ -28,8 +31,10 @@ use crate::limits::TURN_PERIOD_MAX;
 use crate::ops::board::Board;
 use crate::ops::clock;
 use crate::ops::stamp::Loop;
+use crate::sink::cuts::Desk;
 use crate::spool::{ConsumerId, Disk};
 
+use cutter::Cutter;
 use lander::Lander;
 use taker::Taker;
 
@@ -58,6 +63,8 @@ pub(super) struct Parts<D: Disk> {
     pub(super) origin: OriginId,
     /// Where people look.
     pub(super) board: Arc<Board>,
+    /// Where pipes give orders.
+    pub(super) desk: Desk,
 }
 
 impl Worker {
@@ -77,13 +84,16 @@ impl Worker {
             .landing
             .zip(landing)
             .map(|(consumer, config)| Lander::new(parts.clone(), consumer, config));
+        let desk = parts.desk.clone();
+        let cutter = Cutter::new(&parts, desk.clone());
         let taker = inbox.map(|config| Taker::new(parts, config, data_dir));
-        let run = Run { lander, taker, order, board };
+        let run = Run { lander, taker, cutter, order, board };
         let thread = thread::Builder::new().name("worker".to_owned()).spawn(move || {
             // Without it the worker is in the way, but works.
             let _refused = rustix::process::nice(NICENESS).is_err();
             run.run();
         })?;
+        desk.employ(thread.thread().clone());
         Ok(Self { thread, stop })
     }
 
@@ -107,6 +117,7 @@ impl Worker {
 struct Run<D: Disk> {
     lander: Option<Lander<D>>,
     taker: Option<Taker<D>>,
+    cutter: Cutter<D>,
     order: Arc<AtomicBool>,
     board: Arc<Board>,
 }
@@ -151,7 +162,7 @@ impl<D: Disk> Run<D> {
     fn run(mut self) {
         let board = Arc::clone(&self.board);
         let stamp = board.stamps.of(Loop::Worker);
-        let (mut land, mut take) = (Next::Now, Next::Now);
+        let (mut land, mut take, mut cut) = (Next::Now, Next::Now, Next::Now);
         while !self.order.load(Ordering::Acquire) {
             stamp.turn(clock::now());
             if let Some(lander) = &mut self.lander {
@@ -160,9 +171,11 @@ impl<D: Disk> Run<D> {
             if let Some(taker) = &mut self.taker {
                 take_turn(&mut take, || taker.turn());
             }
+            take_turn(&mut cut, || self.cutter.turn());
             let now = clock::now();
             stamp.turn(now);
-            let waits = [(self.lander.is_some(), land), (self.taker.is_some(), take)];
+            let (lands, takes) = (self.lander.is_some(), self.taker.is_some());
+            let waits = [(lands, land), (takes, take), (true, cut)];
             let waits = waits.into_iter().filter(|(is_there, _)| *is_there);
             let pause = waits.map(|(_, next)| next.wait(now)).min();
             let pause = pause.unwrap_or(TURN_PERIOD_MAX).min(TURN_PERIOD_MAX);

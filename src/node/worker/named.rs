@@ -45,6 +45,11 @@ impl Name {
         Self { board: Arc::clone(board), operation }
     }
 
+    /// A file whose reads are named so.
+    pub(super) fn of_file<F>(&self, file: F) -> NamedFile<F> {
+        NamedFile { file, name: self.clone() }
+    }
+
     /// Does `work`, which may sit in the kernel, or wait for the spool thread.
     pub(super) fn around<R>(&self, work: impl FnOnce() -> R) -> R {
         let _within = self.board.stamps.of(Loop::Worker).within(self.operation);

@@ -13,7 +13,7 @@
 //! | deletion | its paths, its times | the paths that both mean, in the times that both mean; one that takes too long to cut is put aside |
 //! | schema, users | the kind of change | never |
 //! | table model | has no path: goes only where no path is asked for; its times, as a whole | never |
-//! | files | see [`Filter::selection`] | not in this build: [`Filter::loose`] ones go as a whole |
+//! | files | see [`Filter::selection`] | a file of the series and times inside; [`Filter::loose`] ones go as a whole |
 //!
 //! A part is not its entry: it goes under an origin of its own ([`OriginId::of_parts`]), or the far side would take what
 //! two pipes cut out of one entry for one thing.

@@ -1,5 +1,7 @@
 //! From an entry of the spool to the bytes of one frame in the sink's buffer. Nothing here waits.
 
+use tokio::task::yield_now;
+
 use super::OwnTrouble;
 use super::checking::Checking;
 use super::feed::Feed;
@@ -8,7 +10,7 @@ use super::transfer::{Files, NamedFile, Trailer, Transfer};
 use crate::data::ReadAt;
 use crate::link::sender::Frame;
 use crate::spool::{EntryHeader, Kind, ReadError};
-use crate::tsfile::{self, TsFileError};
+use crate::tsfile::{TsFileError, tail};
 use crate::wire::handshake::{Offer, write_v1};
 use crate::wire::request::{Head, RequestType};
 use crate::wire::trailer::TRAILER_BYTES;
@@ -178,11 +180,30 @@ pub(super) fn transfer_of<F: Feed>(
         Ok(transfer) => transfer,
         Err(unsendable) => return Ok(Err(unsendable.to_string())),
     };
-    match transfer.ts_file().map(tsfile::tail::check) {
-        None | Some(Ok(_)) => Ok(Ok(transfer)),
-        Some(Err(TsFileError::Read { source, offset })) => {
+    Ok(Ok(transfer))
+}
+
+/// Whether both ends of the transfer's `TsFile` are sound; others have their turn meanwhile. The inner error says why it
+/// can never be sent.
+///
+/// # Errors
+/// If it cannot be read.
+pub(super) async fn check_ends<T: ReadAt>(
+    transfer: &Transfer<T>,
+) -> Result<Result<(), String>, OwnTrouble> {
+    let Some(file) = transfer.ts_file() else { return Ok(Ok(())) };
+    let checked = async {
+        let mut check = tail::Check::new(file)?;
+        while check.step(file)?.is_none() {
+            yield_now().await;
+        }
+        Ok(())
+    };
+    match checked.await {
+        Ok(()) => Ok(Ok(())),
+        Err(TsFileError::Read { source, offset }) => {
             Err(BuildError::Read { offset, wanted: 1, source }.into())
         }
-        Some(Err(flaw)) => Ok(Err(format!("not a whole TsFile: {flaw}"))),
+        Err(flaw) => Ok(Err(format!("not a whole TsFile: {flaw}"))),
     }
 }

@@ -1,6 +1,7 @@
 //! Where a sink's entries come from.
 
 use crate::data::{ReadAt, Sequence};
+use crate::sink::cuts::Lent;
 use crate::spool::{EntryHeader, ReadError};
 
 /// One consumer's view of the spool, as a sink needs it.
@@ -8,7 +9,7 @@ use crate::spool::{EntryHeader, ReadError};
 /// All reads return at once: they are of at most 1 MiB, from the page cache as a rule.
 pub trait Feed: Send {
     /// A stored file.
-    type File: ReadAt + Send + Sync;
+    type File: ReadAt + Send + Sync + 'static;
 
     /// The next entry for this sink, which it keeps until [`Feed::advance`]; `None` if there is none
     /// yet.
@@ -41,6 +42,14 @@ pub trait Feed: Send {
     /// # Errors
     /// If one is not there as the entry says, or the disk fails.
     fn open_files(&mut self) -> Result<StoredFiles<Self::File>, ReadError>;
+
+    /// The same, for another thread to read: its reads are not named as this loop's.
+    ///
+    /// # Errors
+    /// As [`Feed::open_files`].
+    fn lend_files(&mut self) -> Result<StoredFiles<Lent>, ReadError> {
+        Ok(self.open_files()?.map(Lent::new))
+    }
 
     /// Everything below was delivered, gone past, or is not there.
     fn position(&self) -> Sequence;
@@ -96,6 +105,20 @@ pub struct StoredFiles<F> {
     pub files: Vec<StoredFile<F>>,
     /// Parameters of the seal.
     pub parameters: Vec<(String, Option<String>)>,
+}
+
+impl<F> StoredFiles<F> {
+    /// The same with each file in another form.
+    pub fn map<T>(self, with: impl Fn(F) -> T) -> StoredFiles<T> {
+        let Self { request_type, files, parameters } = self;
+        let files = files.into_iter().map(|StoredFile { name, bytes, hash, file }| StoredFile {
+            name,
+            bytes,
+            hash,
+            file: file.map(&with),
+        });
+        StoredFiles { request_type, files: files.collect(), parameters }
+    }
 }
 
 /// One of them.

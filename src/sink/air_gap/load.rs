@@ -11,6 +11,7 @@ use super::settings::AirGapSettings;
 use super::transfer::Transfer;
 use crate::link::sender::{Delivery, Frame, Settings};
 use crate::spool::EntryHeader;
+use crate::tsfile::tail;
 
 /// The entries of a feed, and their frames.
 pub struct Load<F: Feed> {
@@ -48,6 +49,10 @@ impl<F: Feed> Load<F> {
             let Some(header) = next else { return Ok(None) };
             let transfer = transfer_of(&mut self.feed, &header)?
                 .map_err(|why| OwnTrouble::PutAside { sequence: header.sequence.0, why })?;
+            if let Some(flaw) = transfer.ts_file().and_then(|file| tail::check(file).err()) {
+                let why = flaw.to_string();
+                return Err(OwnTrouble::PutAside { sequence: header.sequence.0, why }.into());
+            }
             self.current = Some((header, transfer));
         }
         Ok(self.current.as_ref().map(|(header, transfer)| (*header, transfer.delivery())))

@@ -13,8 +13,7 @@
 //! do (a disk that does not read) is no failure of the far side: it is shown as the pipe's message and
 //! tried again; the pipe neither skips nor stops.
 //!
-//! One task on the main loop; nothing in it takes longer than reading 1 MiB, but for the check of a
-//! TsFile's metadata before it is sent.
+//! One task on the main loop; nothing in it takes longer than reading 1 MiB.
 
 mod builder;
 mod checking;
@@ -43,11 +42,11 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
-use self::builder::{Builder, transfer_of};
+use self::builder::{Builder, check_ends, transfer_of};
 use self::checking::Checking;
 pub use self::dead_letters::DeadLetters;
 pub use self::feed::{Feed, StoredFile, StoredFiles};
-pub use self::filtered::{Filtered, Scratch};
+pub use self::filtered::{Cutters, Filtered, Scratch, SentFile};
 use self::frame_buffer::{BuildError, FrameBuffer};
 use self::line::Line;
 #[cfg(feature = "simulation")]
@@ -253,7 +252,11 @@ impl<F: Feed> AirGapSink<F> {
             }
             return Ok(());
         };
-        match transfer_of(&mut self.feed, &header)? {
+        let transfer = match transfer_of(&mut self.feed, &header)? {
+            Ok(transfer) => check_ends(&transfer).await?.map(|()| transfer),
+            Err(why) => Err(why),
+        };
+        match transfer {
             Ok(transfer) => {
                 let crossing = transfer.shown().map(|(name, total)| {
                     self.board.crossings.begin(&self.pipe, name, Some(total), now)

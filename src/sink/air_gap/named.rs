@@ -8,10 +8,11 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
-use super::feed::{Feed, StoredFile, StoredFiles};
+use super::feed::{Feed, StoredFiles};
 use crate::data::{ReadAt, Sequence};
 use crate::ops::board::Board;
 use crate::ops::stamp::{Loop, Operation, Within};
+use crate::sink::cuts::Lent;
 use crate::spool::{EntryHeader, ReadError};
 
 /// A feed of the main loop whose disk work is named.
@@ -32,6 +33,13 @@ impl<F: Feed> Named<F> {
     /// The same feed.
     pub fn new(feed: F, board: Arc<Board>) -> Self {
         Self { feed, board }
+    }
+}
+
+impl<T> NamedFile<T> {
+    /// The same file.
+    pub fn new(file: T, board: &Arc<Board>) -> Self {
+        Self { file, board: Arc::clone(board) }
     }
 }
 
@@ -59,14 +67,12 @@ impl<F: Feed> Feed for Named<F> {
 
     fn open_files(&mut self) -> Result<StoredFiles<Self::File>, ReadError> {
         let _within = within(&self.board, Operation::Read);
-        let StoredFiles { request_type, files, parameters } = self.feed.open_files()?;
-        let files = files.into_iter().map(|one| StoredFile {
-            name: one.name,
-            bytes: one.bytes,
-            hash: one.hash,
-            file: one.file.map(|file| NamedFile { file, board: Arc::clone(&self.board) }),
-        });
-        Ok(StoredFiles { request_type, files: files.collect(), parameters })
+        Ok(self.feed.open_files()?.map(|file| NamedFile::new(file, &self.board)))
+    }
+
+    fn lend_files(&mut self) -> Result<StoredFiles<Lent>, ReadError> {
+        let _within = within(&self.board, Operation::Read);
+        self.feed.lend_files()
     }
 
     fn objection(&self) -> Option<&str> {
@@ -140,6 +146,7 @@ fn within(board: &Board, operation: Operation) -> Within<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::feed::StoredFile;
     use super::*;
     use crate::config::Role;
     use crate::data::Identity;

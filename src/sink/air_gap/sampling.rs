@@ -17,6 +17,7 @@ use crate::data::{Precision, Sequence};
 use crate::ops::board::{Board, Report, TroubleKind};
 use crate::ops::clock;
 use crate::pipe::{Sampled, Sampler};
+use crate::sink::cuts::Lent;
 use crate::spool::{EntryHeader, Kind, ReadError};
 
 /// Entries of which nothing is left before others have their turn.
@@ -198,6 +199,10 @@ impl<F: Feed> Feed for Sampling<F> {
 
     fn open_files(&mut self) -> Result<StoredFiles<Self::File>, ReadError> {
         self.feed.open_files()
+    }
+
+    fn lend_files(&mut self) -> Result<StoredFiles<Lent>, ReadError> {
+        self.feed.lend_files()
     }
 
     fn position(&self) -> Sequence {

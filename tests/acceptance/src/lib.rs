@@ -3,15 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a rig that cannot be set up fails its test")]
 #![expect(clippy::missing_panics_doc, reason = "that is what a rig of tests does")]
 
+use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use penstock_test_support::files;
 use penstock_test_support::frames;
 use penstock_test_support::node::{Node, NodeSettings};
 use penstock_test_support::peer::Peer;
 use penstock_test_support::programs::{Program, Programs};
+use penstock_test_support::tsfile::TsFileShape;
 use penstock_test_support::wait;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -61,6 +64,12 @@ impl Site {
         )
     }
 
+    /// A receiver that lands what it takes in.
+    pub fn outer_that_lands() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self::start(NodeSettings::receiver(directory.path()), directory)
+    }
+
     fn start(settings: NodeSettings, directory: TempDir) -> Self {
         let node = settings.start().unwrap();
         let gate = node.listener("gate").unwrap();
@@ -77,7 +86,8 @@ impl Site {
         self.gate = self.node.listener("gate").unwrap();
     }
 
-    fn data_dir(&self) -> &Path {
+    /// Where its files lie.
+    pub fn data_dir(&self) -> &Path {
         &self.node.settings().data_dir
     }
 
@@ -116,6 +126,27 @@ impl Site {
     pub fn take_rows(&self, device: &str, columns: usize, start: i64, rows: usize) {
         let shape = frames::TabletShape { device, rows, columns, start_time: start, text_bytes: 3 };
         self.take_payload("theirs", &frames::tablet(&shape, 1));
+    }
+
+    /// Puts a file into the inbox, with what was deleted of it, and waits until it is taken in.
+    #[expect(clippy::disallowed_methods, reason = "it stands for whoever puts files there")]
+    pub fn take_file(&self, name: &str, shape: &TsFileShape, mods: Option<&str>) {
+        let next = self.taken();
+        let inbox = self.data_dir().join("inbox");
+        if let Some(mods) = mods {
+            fs::write(inbox.join(format!("{name}.mods")), mods).unwrap();
+        }
+        let beside = self.data_dir().join(name);
+        shape.write(&beside).unwrap();
+        fs::rename(&beside, inbox.join(name)).unwrap();
+        self.wait_taken(next + 1);
+    }
+
+    /// `TsFile`s that have landed, sorted by name.
+    pub fn landed(&self) -> Vec<PathBuf> {
+        let mut files = files::below(&self.data_dir().join("landing")).unwrap();
+        files.retain(|path| path.extension().is_some_and(|ending| ending == "tsfile"));
+        files
     }
 
     /// Takes a request in, from a node of that cluster.

@@ -4,10 +4,10 @@
 //!  seal -----------> Skip or Whole                           snapshots, by what they are of
 //!  request --------> Whole, Part, Unfit                      see request.rs
 //!        \--outside--------+
-//!  TsFile -> Walking --outside--> Checking --hash fits-----> Skip
-//!              |   |                  \------has rotted----> Whole: the sink tells, and takes it out of the way
-//!              |   +-------inside--------------------------> Whole
-//!              +-----------across--------------------------> Stuck: asked again and again without another walk
+//!  TsFile -> Opening -> Walking --outside--> Checking --hash fits-----> Skip
+//!                         |   |                  \------has rotted----> Whole: the sink tells, and takes it out of the way
+//!                         |   +-------inside--------------------------> Whole
+//!                         +-----------across--> Across: ordered at the desk --> Cutting: the worker's answer
 //! ```
 
 use std::io;
@@ -18,10 +18,13 @@ use super::scratch::Buffers;
 use crate::data::{Matcher, ReadAt, Sequence, Series, TimeRange};
 use crate::limits::{KIB, MIB};
 use crate::pipe::source::{Filter, Verdict};
+use crate::sink::cuts::{MadeFile, Outcome, Ticket};
 use crate::spool::{EntryHeader, FileCheck, ReadError};
 use crate::statement::Loose;
 use crate::tsfile::TsFileError;
+use crate::tsfile::cut::Selection;
 use crate::tsfile::read::{self, Device, TsFile, Visit, Walk};
+use crate::tsfile::tail::{self, Summary};
 use crate::wire::plan::PlanKind;
 use crate::wire::request::RequestType;
 
@@ -44,15 +47,21 @@ pub(super) struct Survey<T> {
 
 #[derive(Debug)]
 enum Stage {
+    /// It is not looked at yet.
+    Unopened,
+    Opening(Box<tail::Check>),
     Walking(Box<Walking>),
     /// Nothing of it is sent, if it is what was taken in: up to where it was compared.
     Checking(Box<FileCheck>, u64),
-    /// A part would have to be cut out.
-    Stuck,
+    /// A part has to be cut out, by what is asked for.
+    Across(Scope),
+    /// Somebody does so.
+    Cutting(Ticket, Scope),
 }
 
 #[derive(Debug)]
 struct Walking {
+    summary: Summary,
     walk: Walk,
     scope: Scope,
     found: Found,
@@ -82,6 +91,8 @@ struct Found {
 pub(super) enum Looked<T> {
     /// The verdict.
     Known(Verdict),
+    /// This file is sent in its place.
+    Cut(MadeFile),
     /// There is more to be looked into.
     More(Survey<T>),
 }
@@ -138,14 +149,17 @@ impl<T: ReadAt> Survey<T> {
         }
         // The mods file comes first. The sink knows what to do with an entry without a file.
         let last = files.into_iter().rev().find_map(|StoredFile { name, bytes, hash, file }| {
-            let (entry, name, stage) = (header.sequence, name.unwrap_or_default(), Stage::Stuck);
+            let (entry, name, stage) = (header.sequence, name.unwrap_or_default(), Stage::Unopened);
             Some(Self { entry, name, file: file?, bytes, hash, stage })
         });
         let Some(survey) = last else { return known(Verdict::Whole) };
         let is_ts_file = request_type == 0
             || matches!(seal, Some(RequestType::TsFileSeal | RequestType::TsFileSealWithMod));
+        if is_ts_file && filter.selection(header).is_none() {
+            return known(Verdict::Skip);
+        }
         if is_ts_file {
-            return survey.walk(filter, header);
+            return Ok((survey.open()?, 0));
         }
         match request::verdict(filter, header, &survey.file, buffers) {
             Ok(Verdict::Skip) => Ok((survey.check(), 0)),
@@ -154,32 +168,21 @@ impl<T: ReadAt> Survey<T> {
         }
     }
 
-    fn walk(
-        mut self,
-        filter: &Filter,
-        header: &EntryHeader,
-    ) -> Result<(Looked<T>, u64), ReadError> {
-        if filter.selection(header).is_none() {
-            return Ok((Looked::Known(Verdict::Skip), 0));
-        }
-        let opened = TsFile::open(&self.file).and_then(|file| {
-            let cost = file.summary().metadata_bytes;
-            Ok((Walking::new(&file, Scope::Both)?, cost))
-        });
-        match opened {
-            Ok((walking, cost)) => {
-                self.stage = Stage::Walking(Box::new(walking));
-                Ok((Looked::More(self), cost))
+    fn open(mut self) -> Result<Looked<T>, ReadError> {
+        match tail::Check::new(&self.file) {
+            Ok(check) => {
+                self.stage = Stage::Opening(Box::new(check));
+                Ok(Looked::More(self))
             }
-            Err(error) => Ok((Looked::Known(self.flawed(error)?), 0)),
+            Err(error) => self.flawed(error).map(Looked::Known),
         }
     }
 
     /// Looks into some more of it. Also returns how many bytes were read. After an error it is over, but for one that
-    /// is stuck.
+    /// is cut.
     ///
     /// # Errors
-    /// If the file cannot be read, or has to be cut.
+    /// If the file cannot be read.
     pub(super) fn step(
         mut self,
         filter: &Filter,
@@ -187,7 +190,22 @@ impl<T: ReadAt> Survey<T> {
         buffers: &mut Buffers,
     ) -> Result<(Looked<T>, u64), ReadError> {
         match &mut self.stage {
-            Stage::Stuck => Err(self.stuck()),
+            Stage::Unopened => Ok((self.open()?, 0)),
+            Stage::Across(_) | Stage::Cutting(..) => Ok((Looked::More(self), 0)),
+            Stage::Opening(check) => {
+                let walking = match check.step(&self.file) {
+                    Ok(None) => return Ok((Looked::More(self), MIB as u64)),
+                    Ok(Some(summary)) => Walking::new(&self.file, summary, Scope::Both),
+                    Err(error) => Err(error),
+                };
+                match walking {
+                    Ok(walking) => {
+                        self.stage = Stage::Walking(Box::new(walking));
+                        Ok((Looked::More(self), 0))
+                    }
+                    Err(error) => Ok((Looked::Known(self.flawed(error)?), 0)),
+                }
+            }
             Stage::Checking(check, offset) => {
                 let start = *offset;
                 let goes_on = compare(&self.file, check, offset, &mut buffers.payload);
@@ -208,7 +226,7 @@ impl<T: ReadAt> Survey<T> {
                     Ok(Some(Lie::Inside)) => Looked::Known(Verdict::Whole),
                     Ok(Some(Lie::Outside)) => self.check(),
                     Ok(Some(Lie::Across)) => {
-                        self.stage = Stage::Stuck;
+                        self.stage = Stage::Across(walking.scope);
                         Looked::More(self)
                     }
                     Err(error) => Looked::Known(self.flawed(error)?),
@@ -218,16 +236,58 @@ impl<T: ReadAt> Survey<T> {
         }
     }
 
-    /// Whether it is known that it has to be cut, which [`Survey::step`] says without looking again.
-    pub(super) const fn is_stuck(&self) -> bool {
-        matches!(self.stage, Stage::Stuck)
+    /// What is to be cut out of it, if that is known and was not ordered yet.
+    pub(super) fn wanted(&self, filter: &Filter, header: &EntryHeader) -> Option<Selection> {
+        let Stage::Across(scope) = self.stage else { return None };
+        let (matcher, times) = filter.selection(header)?;
+        let is_any = filter.is_every_series() || scope == Scope::Times;
+        let mut matcher = matcher.clone();
+        matcher.forget();
+        Some(Selection {
+            series: (!is_any).then_some(matcher),
+            times: if scope == Scope::Series { TimeRange::ALL } else { times },
+        })
     }
 
-    /// Why it is.
-    pub(super) fn stuck(&self) -> ReadError {
-        let what = "a part of this TsFile would have to be cut out, which this build cannot; \
-                    'mode.strict'='false' sends such files whole";
-        self.failed(io::Error::new(io::ErrorKind::Unsupported, what))
+    /// That was ordered.
+    pub(super) fn ordered(&mut self, ticket: Ticket) {
+        if let Stage::Across(scope) = self.stage {
+            self.stage = Stage::Cutting(ticket, scope);
+        }
+    }
+
+    /// The order that is waited for.
+    pub(super) const fn ticket(&mut self) -> Option<&mut Ticket> {
+        match &mut self.stage {
+            Stage::Cutting(ticket, _) => Some(ticket),
+            Stage::Unopened
+            | Stage::Opening(_)
+            | Stage::Walking(_)
+            | Stage::Checking(..)
+            | Stage::Across(_) => None,
+        }
+    }
+
+    /// What became of the order, once that is known. After an error it has to be given again.
+    ///
+    /// # Errors
+    /// If it could not be cut now.
+    pub(super) fn cut(mut self) -> Result<Looked<T>, Box<(Self, ReadError)>> {
+        let Stage::Cutting(ticket, scope) = &mut self.stage else { return Ok(Looked::More(self)) };
+        let Some(outcome) = ticket.take() else { return Ok(Looked::More(self)) };
+        match outcome {
+            Outcome::Made(file) => Ok(Looked::Cut(file)),
+            Outcome::Nothing => Ok(Looked::Known(Verdict::Skip)),
+            Outcome::Rotten => Ok(Looked::Known(Verdict::Whole)),
+            Outcome::Unfit(why) => Ok(Looked::Known(Verdict::Unfit(why))),
+            Outcome::Failed(error) => {
+                let (operation, source) = ("cut", io::Error::other(error));
+                let path = self.name.clone().into();
+                let error = ReadError::Disk { operation, path, source };
+                self.stage = Stage::Across(*scope);
+                Err(Box::new((self, error)))
+            }
+        }
     }
 
     /// It goes nowhere, if it is what was taken in.
@@ -272,9 +332,10 @@ fn compare<T: ReadAt>(
 }
 
 impl Walking {
-    fn new<T: ReadAt>(file: &TsFile<T>, scope: Scope) -> Result<Self, TsFileError> {
+    fn new<T: ReadAt>(file: &T, summary: Summary, scope: Scope) -> Result<Self, TsFileError> {
         let found = Found { series: Series::None, lie: None };
-        Ok(Self { walk: Walk::new(file)?, scope, found })
+        let walk = Walk::new(&TsFile::checked(file, summary))?;
+        Ok(Self { summary, walk, scope, found })
     }
 
     /// How the file lies, once that is known.
@@ -304,7 +365,7 @@ impl Walking {
             (Lie::Across, Scope::Both, Loose { path: true, .. }) => Scope::Times,
             (lie, ..) => return Ok(Some(lie)),
         };
-        *self = Self::new(&TsFile::open(file)?, scope)?;
+        *self = Self::new(file, self.summary, scope)?;
         Ok(None)
     }
 }

@@ -4,15 +4,20 @@
 //!  Feed --entry--> Filter --skip--> gone past; told in one go          nothing is sent
 //!                         --whole-> the same entry                     byte for byte
 //!                         --part--> an entry with a payload of its own (cut again when it is read, if need be)
+//!                         --cut---> an entry with a file of its own, which the worker has made
 //!                         --unfit-> the same entry, with an objection  the sink puts it aside
 //! ```
 //!
 //! Who asks for the next entry is kept from others for [`TURN_BYTES`] at most: then there seems to be none, and
 //! [`Feed::changed`] returns at once. A file is looked into in steps of [`TURN_BYTES`], over as many turns as it takes.
+//! While the worker cuts one, there seems to be no entry either, and [`Feed::changed`] returns when it has.
 
 mod files;
 mod request;
 mod scratch;
+mod sent;
+
+use std::io;
 
 use tokio::sync::watch;
 use tokio::task::yield_now;
@@ -20,11 +25,14 @@ use tokio::task::yield_now;
 use self::files::{Looked, Survey};
 pub use self::scratch::Scratch;
 use self::scratch::{Buffers, User};
+pub use self::sent::{Cutters, SentFile};
 use super::feed::{Feed, StoredFiles, same_again};
 use crate::data::{Precision, Sequence};
 use crate::limits::{KIB, MIB, NAME_BYTES_MAX};
 use crate::pipe::source::{Filter, Judgement, Verdict};
+use crate::sink::cuts::{MadeFile, Order};
 use crate::spool::{EntryHeader, Kind, ReadError};
+use crate::tsfile::cut::Selection;
 use crate::wire::trim::{TABLET_HEAD, device_of};
 
 /// Bytes of entries and files that are looked at in one turn, but for one step more.
@@ -50,6 +58,15 @@ pub struct Filtered<F: Feed> {
     has_more: bool,
     scratch: Scratch,
     user: User,
+    cutters: Cutters,
+}
+
+/// What an entry is to the sink.
+#[derive(Debug)]
+enum Seen {
+    As(Verdict),
+    /// A file is sent in its place.
+    Cut(MadeFile),
 }
 
 /// The entry that the sink has.
@@ -60,6 +77,8 @@ struct Current {
     /// As the sink has it.
     header: EntryHeader,
     is_part: bool,
+    /// What is sent in place of its file.
+    made: Option<MadeFile>,
     /// Why it can never be sent.
     objection: Option<String>,
 }
@@ -72,10 +91,22 @@ impl<F: Feed> Filtered<F> {
         filter: Filter,
         scratch: Scratch,
         precision: watch::Receiver<Option<Precision>>,
+        cutters: Cutters,
     ) -> Self {
         let user = scratch.join();
         let (current, survey, has_passed, has_more) = (None, None, false, false);
-        Self { feed, filter, precision, current, survey, has_passed, has_more, scratch, user }
+        Self {
+            feed,
+            filter,
+            precision,
+            current,
+            survey,
+            has_passed,
+            has_more,
+            scratch,
+            user,
+            cutters,
+        }
     }
 
     /// Looks for the next entry that is taken, for one turn.
@@ -92,29 +123,41 @@ impl<F: Feed> Filtered<F> {
             };
             self.learn();
             let (scratch, mut cost) = (self.scratch.clone(), 0);
-            let verdict = scratch.with(|buffers| self.look_and_take(header, buffers, &mut cost))?;
+            let goes_past =
+                scratch.with(|buffers| self.look_and_take(header, buffers, &mut cost))?;
             left = left.saturating_sub(cost.saturating_add(HEADER_COST));
-            if verdict == Some(Verdict::Skip) {
+            if goes_past {
                 self.feed.pass_over(&header);
                 self.has_passed = true;
+            }
+            if self.waits() {
+                break;
             }
         }
         Ok(())
     }
 
-    /// Looks at the feed's present entry, and takes it on if it is not gone past.
+    /// Looks at the feed's present entry, and takes it on if it is not gone past: returns whether it is.
     fn look_and_take(
         &mut self,
         header: EntryHeader,
         buffers: &mut Buffers,
         cost: &mut usize,
-    ) -> Result<Option<Verdict>, ReadError> {
+    ) -> Result<bool, ReadError> {
         let looked = self.look(&header, buffers, cost);
-        if let Ok(Some(verdict)) = &looked {
-            self.take(header, verdict.clone(), buffers);
+        let goes_past = matches!(looked, Ok(Some(Seen::As(Verdict::Skip))));
+        if let Ok(Some(seen)) = looked {
+            self.take(header, seen, buffers);
+            buffers.shrink();
+            return Ok(goes_past);
         }
         buffers.shrink();
-        looked
+        looked.map(|_| false)
+    }
+
+    /// Whether nothing goes on before a file was cut.
+    fn waits(&mut self) -> bool {
+        self.current.is_none() && self.survey.as_mut().is_some_and(|one| one.ticket().is_some())
     }
 
     /// Tells the filter what the node knows by now; not within a file, which is looked at in one way.
@@ -128,10 +171,19 @@ impl<F: Feed> Filtered<F> {
     }
 
     /// Takes an entry on, if it is not gone past.
-    fn take(&mut self, entry: EntryHeader, verdict: Verdict, buffers: &mut Buffers) {
+    fn take(&mut self, entry: EntryHeader, seen: Seen, buffers: &mut Buffers) {
         let precision = entry.precision.or_else(|| self.filter.precision());
         let header = EntryHeader { precision, ..entry };
-        let whole = Current { entry, header, is_part: false, objection: None };
+        let whole = Current { entry, header, is_part: false, made: None, objection: None };
+        let verdict = match seen {
+            Seen::As(verdict) => verdict,
+            Seen::Cut(file) => {
+                let identity = self.filter.identity_of_part(&entry);
+                let header = EntryHeader { identity, file_count: 1, content_crc: None, ..header };
+                self.current = Some(Current { header, made: Some(file), ..whole });
+                return;
+            }
+        };
         self.current = match verdict {
             Verdict::Skip => None,
             Verdict::Whole => Some(whole),
@@ -161,19 +213,20 @@ impl<F: Feed> Filtered<F> {
         header: &EntryHeader,
         buffers: &mut Buffers,
         cost: &mut usize,
-    ) -> Result<Option<Verdict>, ReadError> {
+    ) -> Result<Option<Seen>, ReadError> {
+        let seen = |verdict| Ok(Some(Seen::As(verdict)));
         if let Some(survey) = self.survey.take().filter(|one| one.entry == header.sequence) {
             return self.look_further(survey, header, buffers, cost);
         }
         match self.filter.judge(header) {
-            Judgement::Skip => return Ok(Some(Verdict::Skip)),
-            Judgement::Whole => return Ok(Some(Verdict::Whole)),
+            Judgement::Skip => return seen(Verdict::Skip),
+            Judgement::Whole => return seen(Verdict::Whole),
             Judgement::Look => {}
         }
         if header.kind == Kind::File {
             let stored = match self.feed.open_files() {
                 // The sink knows what becomes of one whose files are gone.
-                Err(ReadError::File { .. }) => return Ok(Some(Verdict::Whole)),
+                Err(ReadError::File { .. }) => return seen(Verdict::Whole),
                 opened => opened?,
             };
             let (looked, read) = Survey::begin(&mut self.filter, header, stored, buffers)?;
@@ -181,10 +234,10 @@ impl<F: Feed> Filtered<F> {
         }
         *cost = usize::try_from(header.payload_bytes).unwrap_or(usize::MAX);
         if header.kind == Kind::Tablet {
-            return self.look_at_tablet(header, buffers).map(Some);
+            return seen(self.look_at_tablet(header, buffers)?);
         }
         self.read(header, usize::MAX, &mut buffers.payload)?;
-        Ok(Some(self.filter.request(header, &buffers.payload, &mut buffers.part)))
+        seen(self.filter.request(header, &buffers.payload, &mut buffers.part))
     }
 
     fn look_further(
@@ -193,20 +246,40 @@ impl<F: Feed> Filtered<F> {
         header: &EntryHeader,
         buffers: &mut Buffers,
         cost: &mut usize,
-    ) -> Result<Option<Verdict>, ReadError> {
-        if survey.is_stuck() {
-            let error = survey.stuck();
-            self.survey = Some(survey);
-            return Err(error);
-        }
+    ) -> Result<Option<Seen>, ReadError> {
         let (looked, read) = survey.step(&self.filter, header, buffers)?;
-        Ok(self.looked(looked, read, cost))
+        let Looked::More(mut survey) = looked else { return Ok(self.looked(looked, read, cost)) };
+        if let Some(selection) = survey.wanted(&self.filter, header) {
+            match self.order(header, selection) {
+                Ok(order) => survey.ordered(self.cutters.desk.order(order)),
+                Err(error) => {
+                    self.survey = Some(survey);
+                    return Err(error);
+                }
+            }
+        }
+        match survey.cut() {
+            Ok(looked) => Ok(self.looked(looked, read, cost)),
+            Err(failed) => {
+                let (survey, error) = *failed;
+                self.survey = Some(survey);
+                Err(error)
+            }
+        }
     }
 
-    fn looked(&mut self, looked: Looked<F::File>, read: u64, cost: &mut usize) -> Option<Verdict> {
+    /// What the worker is to cut out of the feed's present entry.
+    fn order(&mut self, header: &EntryHeader, selection: Selection) -> Result<Order, ReadError> {
+        let files = self.feed.lend_files()?.files;
+        let order = self.cutters.order(header.sequence, files, selection);
+        order.ok_or(ReadError::File { sequence: header.sequence, index: 0 })
+    }
+
+    fn looked(&mut self, looked: Looked<F::File>, read: u64, cost: &mut usize) -> Option<Seen> {
         *cost = usize::try_from(read).unwrap_or(usize::MAX);
         match looked {
-            Looked::Known(verdict) => Some(verdict),
+            Looked::Known(verdict) => Some(Seen::As(verdict)),
+            Looked::Cut(file) => Some(Seen::Cut(file)),
             Looked::More(survey) => {
                 self.survey = Some(survey);
                 None
@@ -258,7 +331,7 @@ impl<F: Feed> Filtered<F> {
         // Somebody else has looked at something since.
         scratch.with(|buffers| {
             let looked = self.look(&entry, buffers, &mut 0)?;
-            let is_same = matches!(looked, Some(Verdict::Part { .. }))
+            let is_same = matches!(looked, Some(Seen::As(Verdict::Part { .. })))
                 && u32::try_from(buffers.part.len()) == Ok(header.payload_bytes);
             if !is_same {
                 return Err(not_again());
@@ -299,12 +372,12 @@ fn not_again() -> ReadError {
     ReadError::Disk {
         operation: "cut the same part again",
         path: "spool".into(),
-        source: std::io::ErrorKind::InvalidData.into(),
+        source: io::ErrorKind::InvalidData.into(),
     }
 }
 
 impl<F: Feed> Feed for Filtered<F> {
-    type File = F::File;
+    type File = SentFile<F::File>;
 
     fn next_entry(&mut self) -> Result<Option<EntryHeader>, ReadError> {
         self.has_more = false;
@@ -321,6 +394,8 @@ impl<F: Feed> Feed for Filtered<F> {
     async fn changed(&mut self) {
         if self.has_more {
             yield_now().await;
+        } else if let Some(ticket) = self.survey.as_mut().and_then(Survey::ticket) {
+            ticket.ready().await;
         } else {
             self.feed.changed().await;
         }
@@ -341,7 +416,10 @@ impl<F: Feed> Feed for Filtered<F> {
     }
 
     fn open_files(&mut self) -> Result<StoredFiles<Self::File>, ReadError> {
-        self.feed.open_files()
+        let stored = self.feed.open_files()?;
+        let made = self.current.as_ref().and_then(|current| current.made.clone());
+        let Some(made) = made else { return Ok(stored.map(SentFile::Taken)) };
+        Ok(self.cutters.in_place(stored, made))
     }
 
     fn position(&self) -> Sequence {

@@ -1,5 +1,6 @@
 //! The filter between a feed and its sink.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,16 +9,18 @@ use tokio::sync::watch;
 
 use super::rig::{Shelves, ts_file};
 use crate::config::Role;
-use crate::data::{DataType, Precision, Sequence, TimeRange};
+use crate::data::{DataType, OriginId, Precision, ReadAt, Sequence, TimeRange};
 use crate::ops::board::Board;
 use crate::ops::clock;
 use crate::pipe::Sampler;
 use crate::pipe::source::{Birthplace, Filter};
-use crate::sink::air_gap::{Feed, Filtered, Sampling, Scratch};
-use crate::spool::{Kind, ReadError};
+use crate::sink::air_gap::{Cutters, Feed, Filtered, Sampling, Scratch, StoredFile, StoredFiles};
+use crate::sink::cuts::{CutTrouble, Desk, Job, Room, Step};
+use crate::spool::{Disk, Fault, Kind, MADE_DIR, ReadError, SimDisk};
 use crate::statement::{Bounds, Changes, Loose, Moment, Processor, Source};
 use crate::tsfile::device::DeviceId;
 use crate::tsfile::encoding::Values;
+use crate::tsfile::read::{Counting, TsFile};
 use crate::tsfile::write::{Column, MemoryScratch, Settings, Writer as Writing};
 use crate::wire::bytes::Writer;
 use crate::wire::delete::{self, PathKind};
@@ -31,7 +34,23 @@ fn source(path: &str) -> Source {
 
 fn filtered(shelves: &Shelves, source: &Source) -> Filtered<Shelves> {
     let (_, precision) = watch::channel(Some(Precision::Ms));
-    Filtered::new(shelves.clone(), Filter::new(source, BIRTH), Scratch::default(), precision)
+    filtered_by(shelves, source, &Desk::default(), precision)
+}
+
+/// The same, whose cuts are ordered at `desk`.
+fn filtered_by(
+    shelves: &Shelves,
+    source: &Source,
+    desk: &Desk,
+    precision: watch::Receiver<Option<Precision>>,
+) -> Filtered<Shelves> {
+    let filter = Filter::new(source, BIRTH);
+    Filtered::new(shelves.clone(), filter, Scratch::default(), precision, cutters(desk))
+}
+
+fn cutters(desk: &Desk) -> Cutters {
+    let board = Arc::new(Board::new(Role::Sender, "", clock::now()));
+    Cutters { desk: desk.clone(), board, pipe: "p".to_owned() }
 }
 
 fn tablet(device: &str, columns: usize, rows: usize) -> Vec<u8> {
@@ -97,25 +116,136 @@ async fn what_is_gone_past_leaves_others_their_turn() {
     assert!((3..10).contains(&turns), "{turns} turns");
 }
 
+/// Carries out what was ordered.
+fn work(desk: &Desk, disk: &SimDisk) {
+    disk.create_dir(Path::new(MADE_DIR)).unwrap();
+    while let Some(ordered) = desk.next_order() {
+        let mut job = Job::new(ordered, disk.clone(), disk.calls().all);
+        while job.step(desk, &mut Roomy) == Step::Worked {}
+    }
+}
+
+struct Roomy;
+
+impl Room for Roomy {
+    fn grow(&mut self, _: u64) -> Result<(), CutTrouble> {
+        Ok(())
+    }
+
+    fn shrink(&mut self, _: u64) {}
+}
+
 #[test]
-fn a_file_goes_whole_or_not_at_all_and_is_never_sent_beyond_the_filter() {
+fn a_file_goes_whole_cut_or_not_at_all() {
     let sent = |source: &Source| {
-        let shelves = Shelves::default();
+        let (shelves, desk, disk) = (Shelves::default(), Desk::default(), SimDisk::new(1, 1 << 24));
         shelves.put_files(0, &[("x.tsfile", ts_file())]);
-        filtered(&shelves, source).next_entry().map(|entry| entry.is_some()).map_err(|error| {
-            assert!(error.to_string().contains("cut out"), "{error}");
-        })
+        let (_, precision) = watch::channel(Some(Precision::Ms));
+        let mut feed = filtered_by(&shelves, source, &desk, precision);
+        let first = feed.next_entry().unwrap();
+        work(&desk, &disk);
+        let second = feed.next_entry().unwrap();
+        match (first, second) {
+            (None, None) if shelves.advanced() == [1] => "skipped",
+            (None, Some(_)) => "cut",
+            (Some(_), Some(_)) => "whole",
+            other => panic!("{other:?}"),
+        }
     };
-    assert_eq!(sent(&source("root.**")), Ok(true));
-    assert_eq!(sent(&source("root.nothing.**")), Ok(false));
+    assert_eq!(sent(&source("root.**")), "whole");
+    assert_eq!(sent(&source("root.nothing.**")), "skipped");
     let late = Bounds { start: Some(Moment::Number(i64::MAX)), end: None };
-    assert_eq!(sent(&Source { range: late, ..source("root.**") }), Ok(false));
+    assert_eq!(sent(&Source { range: late, ..source("root.**") }), "skipped");
     // It has more than one series.
     let across = source("root.**.s_int32");
-    assert_eq!(sent(&across), Err(()));
+    assert_eq!(sent(&across), "cut");
     let loose = Loose { time: false, path: true };
-    assert_eq!(sent(&Source { loose_realtime: loose, ..across.clone() }), Ok(true));
-    assert_eq!(sent(&Source { loose_history: loose, ..across }), Err(()));
+    assert_eq!(sent(&Source { loose_realtime: loose, ..across.clone() }), "whole");
+    assert_eq!(sent(&Source { loose_history: loose, ..across }), "cut");
+}
+
+#[tokio::test]
+async fn the_sink_sees_a_cut_as_it_sees_a_file() {
+    let (shelves, desk, disk) = (Shelves::default(), Desk::default(), SimDisk::new(1, 1 << 24));
+    let sample = include_bytes!("../../../../tests/samples/v3_tiny.tsfile");
+    shelves.put_files(9, &[("x.tsfile.mods", b""), ("x.tsfile", sample)]);
+    shelves.put_payload(&tablet("root.sg.d1", 1, 9));
+    let (_, precision) = watch::channel(Some(Precision::Ms));
+    let late = Bounds { start: Some(Moment::Number(2000)), end: None };
+    let source = Source { range: late, ..source("root.**") };
+    let mut feed = filtered_by(&shelves, &source, &desk, precision);
+    assert_eq!(feed.next_entry().unwrap(), None, "the worker has it");
+    let waited = tokio::time::timeout(Duration::from_millis(1), feed.changed()).await;
+    assert!(waited.is_err(), "nothing else wakes it");
+    work(&desk, &disk);
+    tokio::time::timeout(Duration::from_secs(10), feed.changed()).await.unwrap();
+    let cut = feed.next_entry().unwrap().unwrap();
+    assert_eq!((cut.kind, cut.sequence), (Kind::File, Sequence(1)));
+    assert!(cut.identity.origin.is_of_parts_of(OriginId([7; 16])));
+    assert_eq!(cut.identity.sequence, Sequence(1));
+    let StoredFiles { request_type, files, .. } = feed.open_files().unwrap();
+    assert_eq!((request_type, files.len()), (9, 1), "what was deleted is not in it");
+    let StoredFile { name, bytes, hash, file } = &files[0];
+    assert_eq!(name.as_deref(), Some("x.tsfile"));
+    let file = file.as_ref().unwrap();
+    let mut read = vec![0; usize::try_from(*bytes).unwrap()];
+    assert_eq!(file.read_at(0, &mut read).unwrap(), read.len());
+    assert_eq!(blake3::hash(&read).as_bytes(), hash);
+    let made = TsFile::open(&read[..]).unwrap();
+    let mut counting = Counting::new(&made).unwrap();
+    let tally = counting.step(&read[..]).unwrap().unwrap();
+    assert_eq!(tally.times, TimeRange { min: 2000, max: 3000 });
+    assert_eq!(feed.next_entry().unwrap(), Some(cut), "until it is advanced");
+    assert_eq!(desk.next_gone(), None);
+    feed.advance(&cut);
+    assert_eq!(desk.next_gone(), None, "somebody reads it still");
+    drop(files);
+    assert!(desk.next_gone().is_some());
+    assert_eq!(shelves.advanced(), [1]);
+}
+
+#[test]
+fn a_cut_that_fails_is_told_and_ordered_again() {
+    let (shelves, desk, disk) = (Shelves::default(), Desk::default(), SimDisk::new(1, 1 << 24));
+    shelves.put_files(0, &[("x.tsfile", ts_file())]);
+    let (_, precision) = watch::channel(Some(Precision::Ms));
+    let mut feed = filtered_by(&shelves, &source("root.**.s_int32"), &desk, precision);
+    assert_eq!(feed.next_entry().unwrap(), None);
+    disk.schedule(1, Fault::NoSpace, false);
+    work(&desk, &disk);
+    let error = feed.next_entry().expect_err("no room").to_string();
+    assert!(error.contains("cut") && error.contains("x.tsfile"), "{error}");
+    assert_eq!(feed.next_entry().unwrap(), None, "once more");
+    work(&desk, &disk);
+    assert!(feed.next_entry().unwrap().is_some());
+    // A worker that has ended is no hang.
+    drop(feed);
+    let (_, precision) = watch::channel(Some(Precision::Ms));
+    let mut feed = filtered_by(&shelves, &source("root.**.s_int32"), &desk, precision);
+    assert_eq!(feed.next_entry().unwrap(), None);
+    drop(desk.next_order());
+    assert!(feed.next_entry().expect_err("ended").to_string().contains("the node stops"));
+}
+
+#[test]
+fn what_can_never_be_cut_is_put_aside_and_what_has_rotted_is_for_the_sink() {
+    let fate_of = |hash: Option<[u8; 32]>, mods: &'static [u8]| {
+        let (shelves, desk, disk) = (Shelves::default(), Desk::default(), SimDisk::new(1, 1 << 24));
+        shelves.put_files(0, &[("x.tsfile.mods2", mods), ("x.tsfile", ts_file())]);
+        shelves.shelf.lock().unwrap().hashes.extend(hash.map(|hash| ("x.tsfile", hash)));
+        let (_, precision) = watch::channel(Some(Precision::Ms));
+        let mut feed = filtered_by(&shelves, &source("root.**.s_int32"), &desk, precision);
+        assert_eq!(feed.next_entry().unwrap(), None);
+        work(&desk, &disk);
+        let entry = feed.next_entry().unwrap().unwrap();
+        (feed.objection().map(str::to_owned), feed.open_files().unwrap().files.len(), entry)
+    };
+    let (objection, _, entry) = fate_of(None, &[1, 2]);
+    assert!(objection.unwrap().contains("x.tsfile.mods2"));
+    assert!(!entry.identity.origin.is_of_parts());
+    let (objection, files, entry) = fate_of(Some([9; 32]), &[]);
+    assert_eq!((objection, files), (None, 2), "as it was taken in");
+    assert!(!entry.identity.origin.is_of_parts());
 }
 
 /// The same, of bytes that are made here.
@@ -246,7 +376,13 @@ fn many_pipes_hold_the_parts_of_one() {
             let shelves = Shelves::default();
             shelves.put_payload(&payload(pipe));
             let filter = Filter::new(&source("root.**.s5"), BIRTH);
-            Filtered::new(shelves, filter, scratch.clone(), precision.clone())
+            Filtered::new(
+                shelves,
+                filter,
+                scratch.clone(),
+                precision.clone(),
+                cutters(&Desk::default()),
+            )
         })
         .collect();
     let parts: Vec<_> = feeds.iter_mut().map(|feed| feed.next_entry().unwrap().unwrap()).collect();
@@ -268,7 +404,9 @@ fn a_part_that_nobody_disturbed_is_not_cut_again() {
         let shelves = Shelves::default();
         shelves.put_payload(&tablet(device, 2, 9));
         let filter = Filter::new(&source("root.**.s0"), BIRTH);
-        let feed = Filtered::new(shelves.clone(), filter, scratch.clone(), precision.clone());
+        let cutters = cutters(&Desk::default());
+        let feed =
+            Filtered::new(shelves.clone(), filter, scratch.clone(), precision.clone(), cutters);
         (feed, shelves)
     };
     let ((mut one, shelves), (mut other, _)) = (feed_of("root.a.d"), feed_of("root.b.d"));
@@ -361,8 +499,7 @@ fn a_file_is_judged_in_the_unit_that_the_node_has_learnt() {
             0,
             &[("x.tsfile", include_bytes!("../../../../tests/samples/v3_tiny.tsfile"))],
         );
-        let filter = Filter::new(&source, BIRTH);
-        let mut feed = Filtered::new(shelves, filter, Scratch::default(), precision.clone());
+        let mut feed = filtered_by(&shelves, &source, &Desk::default(), precision.clone());
         feed.next_entry().unwrap().map(|header| header.precision)
     };
     assert_eq!(sent(&precision), Some(None), "as it is not known, it might be meant");
