@@ -144,10 +144,10 @@ pub const CONSUMERS_MAX: usize = PIPES_MAX + 16;
 pub const PARTIALS_MAX: usize = 256;
 /// Bytes that a reader of the spool or recovery holds at one time: sixteen entries of 4 KiB for one read.
 pub const SPOOL_WINDOW_BYTES: usize = 64 * KIB;
-/// Bytes of a partial that may be dirty: 0.4 s of sync on a disk of 20 MB/s.
-pub const PARTIAL_DIRTY_BYTES_MAX: u64 = 8 * MIB as u64;
-/// So many dirty bytes of a partial make the disk begin to write, so that the sync finds most of them written.
-pub const PARTIAL_BEGIN_BYTES: u64 = MIB as u64;
+/// Bytes of a growing file that may be dirty, so that no sync is long: 0.4 s on a disk of 20 MB/s.
+pub const DIRTY_BYTES_MAX: u64 = 8 * MIB as u64;
+/// So many dirty bytes of it make the disk begin to write, so that the sync finds most of them written.
+pub const DIRTY_BYTES_BEGIN: u64 = MIB as u64;
 /// Segments of a spool: 1 TiB of full ones, at 24 bytes of memory each.
 pub const SEGMENTS_MAX: usize = 64 * KIB;
 /// With more segments than this none closes by age, so that a long outage of slow data does not use up the table.
@@ -176,9 +176,6 @@ pub const FAILING_EXITS: usize = 3;
 /// The time in which they count.
 pub const FAILING_WINDOW: Duration = Duration::from_secs(600);
 
-/// Bytes of a file being landed that may be dirty, so that no sync is long: 0.4 s on a disk of 20 MB/s.
-pub const LANDING_DIRTY_BYTES_MAX: u64 = 8 * MIB as u64;
-
 /// How often a file of the spool is read before it counts as lost to its disk: a second apart, so a bus that is reset
 /// meanwhile has its chance, and the entries behind it do not wait long.
 pub const LANDING_READS_MAX: u32 = 5;
@@ -197,8 +194,8 @@ pub const LEDGER_WHY_BYTES_MAX: usize = KIB;
 /// Memory for the list of a file entry's files: names and parameters at their usual lengths, and room to spare. A longer
 /// one gets memory of its own while it lands.
 pub const FILE_LIST_BYTES_MAX: usize = 64 * KIB;
-/// Bytes that the inbox copies before it syncs, as for landing.
-pub const INBOX_DIRTY_BYTES_MAX: u64 = 8 * MIB as u64;
+/// Bytes that the inbox copies before it syncs.
+pub const INBOX_DIRTY_BYTES_MAX: u64 = DIRTY_BYTES_MAX;
 /// How long a file of the inbox is left alone that could not be taken.
 pub const INBOX_PUT_OFF: Duration = Duration::from_secs(60);
 

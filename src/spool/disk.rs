@@ -225,6 +225,9 @@ pub trait DiskFile: Debug + Send + Sync + 'static {
         self.sync_data()
     }
 
+    /// Nobody here reads these bytes again, so that they need not stay in memory once they are written. Promises nothing.
+    fn forget(&self, _offset: u64, _bytes: u64) {}
+
     /// A number for this very file on this very machine, the same over restarts and renames, and another one for a copy.
     /// `None` if the medium has no such thing, as without a call of its own.
     ///

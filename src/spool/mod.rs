@@ -104,14 +104,15 @@
 //! # Durability
 //!
 //! `append` writes, `sync` makes durable; what `sync` returned is never lost by a crash. A start counts only on what is on
-//! the medium: what an earlier run left in the system's memory it syncs first, or forgets if that run's sync failed. A file is synced, renamed, its
-//! directory synced, and only then named by an entry. Nothing that was cut or given up gives its sequence to other data
+//! the medium: what an earlier run left in the system's memory it syncs first, or forgets if that run's sync failed. A file gets its name, then
+//! it and the directory are synced, and only then an entry names it. Nothing that was cut or given up gives its sequence to other data
 //! once a consumer can have seen it.
 
 mod cursor;
 mod damage;
 mod dedup;
 mod digests;
+mod dirty;
 mod disk;
 mod drops;
 mod entry;
@@ -153,6 +154,7 @@ mod tests;
 
 pub use crate::data::Sequence;
 pub use cursor::{ConsumerId, Cursor, Start, escape, unescape};
+pub use dirty::Dirty;
 pub use disk::{
     Disk, DiskFile, LOCK, OpenMode, is_dir_locked, is_full, lock_dir, read_full_at, write_all_at,
 };

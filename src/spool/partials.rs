@@ -1,13 +1,9 @@
-//! Files that are still arriving, and how far the disk has written them.
-//!
-//! ```text
-//!  0            written           mark             begun       bytes
-//!  |-- on disk ----|-- awaited next --|-- being written --|-- dirty --|
-//! ```
+//! Files that are still arriving.
 
 use std::path::{Path, PathBuf};
 
-use crate::limits::{PARTIAL_BEGIN_BYTES, PARTIAL_DIRTY_BYTES_MAX, PARTIALS_MAX};
+use crate::limits::PARTIALS_MAX;
+use crate::spool::dirty::Dirty;
 use crate::spool::files::{PARTIALS, each_name, open_adopted};
 use crate::spool::{Disk, DiskFile, Fatal, Misuse, PartialId};
 
@@ -32,12 +28,7 @@ pub(super) struct Partial<F> {
     pub(super) file: F,
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
-    /// The medium has begun to write the bytes before this.
-    begun: u64,
-    /// The bytes before this are to be written before there are half of [`PARTIAL_DIRTY_BYTES_MAX`] more behind it,
-    mark: u64,
-    /// and those before this are.
-    written: u64,
+    dirty: Dirty,
     /// Original name, if it came from the inbox.
     pub(super) adopted: Option<String>,
 }
@@ -92,9 +83,7 @@ impl<F: DiskFile> Partials<F> {
             file,
             path,
             bytes,
-            begun: bytes,
-            mark: bytes,
-            written: bytes,
+            dirty: Dirty::behind(bytes),
             adopted: Some(original),
         });
     }
@@ -159,32 +148,17 @@ impl<F: DiskFile> Partials<F> {
 impl<F: DiskFile> Partial<F> {
     /// An empty file that was just made.
     pub(super) const fn new(id: PartialId, file: F, path: PathBuf) -> Self {
-        Self { id, file, path, bytes: 0, begun: 0, mark: 0, written: 0, adopted: None }
+        Self { id, file, path, bytes: 0, dirty: Dirty::behind(0), adopted: None }
     }
 
-    /// Bytes up to `end` are there. The medium begins to write them whenever there are enough, and is waited for where
-    /// it is far behind: at most [`PARTIAL_DIRTY_BYTES_MAX`] are dirty, so that no sync is long.
+    /// Bytes up to `end` are there.
     pub(super) fn drain(&mut self, end: u64) -> Result<(), Fatal> {
-        if end.saturating_sub(self.begun) >= PARTIAL_BEGIN_BYTES {
-            self.file.begin_writing(self.begun, end - self.begun);
-            self.begun = end;
-        }
-        if end.saturating_sub(self.mark) < PARTIAL_DIRTY_BYTES_MAX / 2 {
-            return Ok(());
-        }
-        if self.mark > self.written {
-            let waited = self.file.await_writing(self.written, self.mark - self.written);
-            waited.map_err(Fatal::at("write", &self.path))?;
-        }
-        (self.written, self.mark) = (self.mark, end);
-        Ok(())
+        self.dirty.grow(&self.file, end).map_err(Fatal::at("write", &self.path))
     }
 
     /// What comes behind `bytes` is written anew.
     pub(super) fn cut(&mut self, bytes: u64) {
-        self.begun = self.begun.min(bytes);
-        self.mark = self.mark.min(bytes);
-        self.written = self.written.min(bytes);
+        self.dirty.cut(bytes);
     }
 
     /// Everything is durable on return, and the file is exactly as long as it counts.

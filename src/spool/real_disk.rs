@@ -2,6 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, IoSlice, Read, Seek, SeekFrom};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -203,6 +204,12 @@ impl DiskFile for File {
 
     fn await_writing(&self, offset: u64, bytes: u64) -> io::Result<()> {
         write_out::wait(self, offset, bytes)
+    }
+
+    fn forget(&self, offset: u64, bytes: u64) {
+        // Advice: whoever does not take it loses nothing.
+        let bytes = NonZeroU64::new(bytes);
+        let _kept = rustix::fs::fadvise(self, offset, bytes, Advice::DontNeed);
     }
 
     /// Of the machine id, the inode and, where the file system knows it, the time of birth. Not of the device's

@@ -12,6 +12,7 @@ use std::path::Path;
 use crate::data::{Precision, Sequence, TimeRange};
 use crate::spool::files::{FILES, PARTIALS, file_path, is_file_name};
 use crate::spool::owner::Draft;
+use crate::spool::partials::Partial;
 use crate::spool::recovery::count_file;
 use crate::spool::{
     AppendError, Arrival, Disk, Fatal, Kind, Misuse, Outcome, PartialId, Source, Spool, file_list,
@@ -137,22 +138,22 @@ impl<D: Disk> Spool<D> {
         Ok(sequence)
     }
 
-    /// Moves the partials of an entry to the names that the next sequence gives them, durably; or back.
+    /// Moves the partials of an entry to the names that the next sequence gives them, durably; or back. The names come
+    /// first, so that the sync of a file takes them along where both are in one journal.
     fn move_files(&self, entry: &NewFileEntry<'_>, into_store: bool) -> Result<(), Fatal> {
+        let partial = |file: &SealedFile<'_>| self.partials.find(file.partial?).ok();
         let mut moved = false;
         for (index, file) in entry.files.iter().enumerate() {
-            let Some(partial) = file.partial.and_then(|id| self.partials.find(id).ok()) else {
-                continue;
-            };
+            let Some(partial) = partial(file) else { continue };
             let kept_name = file.name.filter(|_| partial.adopted.is_some());
             let stored = file_path(self.log.next, index, kept_name);
             let (from, to) =
                 if into_store { (&partial.path, &stored) } else { (&stored, &partial.path) };
-            if into_store {
-                partial.settle()?;
-            }
             self.disk.rename(from, to).map_err(Fatal::at("rename", from))?;
             moved = true;
+        }
+        if into_store {
+            entry.files.iter().filter_map(partial).try_for_each(Partial::settle)?;
         }
         if moved {
             for dir in [FILES, PARTIALS].map(Path::new) {

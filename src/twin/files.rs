@@ -6,17 +6,13 @@ use std::path::{Path, PathBuf};
 use super::TwinError;
 use crate::data::ReadAt;
 use crate::limits::KIB;
-use crate::spool::{Disk, DiskFile, OpenMode, read_full_at, write_all_at};
+use crate::spool::{Dirty, Disk, DiskFile, OpenMode, read_full_at, write_all_at};
 use crate::tsfile::write;
 
 /// Bytes of a file that are put together before they are written.
 const BUFFER_BYTES: usize = 16 * KIB;
 /// The same of a scratch: there are six of them.
 const TAIL_BYTES: usize = 8 * KIB;
-/// So many bytes are given to the disk to begin with.
-const BEGIN_BYTES: u64 = 1024 * KIB as u64;
-/// Bytes that may be dirty, so that no sync is long.
-const DIRTY_BYTES_MAX: u64 = 8 * BEGIN_BYTES;
 
 /// All our files begin with this, so that the next start finds what a crash left.
 const PREFIX: &str = ".twin-";
@@ -58,16 +54,14 @@ pub struct Output<F> {
     buffer: Vec<u8>,
     /// Bytes in the file.
     at: u64,
-    /// Bytes of these that the disk was told to write, and that are known to be written.
-    begun: u64,
-    clean: u64,
+    dirty: Dirty,
     hasher: Box<blake3::Hasher>,
 }
 
 impl<F: DiskFile> Output<F> {
     /// Writes to a file that is empty.
     pub fn new(file: F) -> Self {
-        Self { file, buffer: Vec::new(), at: 0, begun: 0, clean: 0, hasher: Box::default() }
+        Self { file, buffer: Vec::new(), at: 0, dirty: Dirty::behind(0), hasher: Box::default() }
     }
 
     /// Makes the file durable; gives back its hash.
@@ -84,15 +78,7 @@ impl<F: DiskFile> Output<F> {
         write_all_at(&self.file, self.at, &mut [IoSlice::new(bytes)])?;
         self.hasher.update(bytes);
         self.at += bytes.len() as u64;
-        if self.at - self.begun >= BEGIN_BYTES {
-            self.file.begin_writing(self.begun, self.at - self.begun);
-            self.begun = self.at;
-        }
-        if self.at - self.clean >= DIRTY_BYTES_MAX {
-            self.file.await_writing(self.clean, self.at - self.clean)?;
-            self.clean = self.at;
-        }
-        Ok(())
+        self.dirty.grow(&self.file, self.at)
     }
 }
 

@@ -174,6 +174,10 @@ impl<F: DiskFile> DiskFile for NamedFile<F> {
         self.name.around(|| self.file.await_writing(offset, bytes))
     }
 
+    fn forget(&self, offset: u64, bytes: u64) {
+        self.name.around(|| self.file.forget(offset, bytes));
+    }
+
     fn mark(&self) -> io::Result<Option<u64>> {
         self.name.around(|| self.file.mark())
     }

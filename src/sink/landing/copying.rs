@@ -11,7 +11,7 @@ use super::step::{Step, Unfit};
 use super::{Landing, Work};
 use crate::data::ReadAt;
 use crate::limits;
-use crate::spool::{Disk, DiskFile, OpenMode, ReadError, write_all_at};
+use crate::spool::{Dirty, Disk, DiskFile, OpenMode, ReadError, write_all_at};
 use crate::tsfile::TsFileError;
 use crate::tsfile::read::{Counting, TsFile};
 
@@ -26,7 +26,7 @@ pub(super) struct Copy<T, F> {
     counting: Option<Box<Counting>>,
     to: T,
     done: u64,
-    dirty: u64,
+    dirty: Dirty,
     hasher: Box<blake3::Hasher>,
 }
 
@@ -122,7 +122,14 @@ impl<D: Disk, S: Source> Landing<D, S> {
         let to = self.disk.open(&path, OpenMode::Create);
         let to = to.map_err(LandingError::disk("create", &path))?;
         let hasher = Box::new(blake3::Hasher::new());
-        Ok(Copied::Part(Box::new(Copy { from, counting, to, done: 0, dirty: 0, hasher })))
+        Ok(Copied::Part(Box::new(Copy {
+            from,
+            counting,
+            to,
+            done: 0,
+            dirty: Dirty::behind(0),
+            hasher,
+        })))
     }
 
     fn copy_on(
@@ -157,16 +164,13 @@ impl<D: Disk, S: Source> Landing<D, S> {
                 .map_err(LandingError::disk("write", &path))?;
             copy.hasher.update(bytes);
             copy.done += count as u64;
-            copy.dirty += count as u64;
         }
-        let is_complete = copy.done >= file.bytes;
-        if is_complete || copy.dirty >= limits::LANDING_DIRTY_BYTES_MAX {
-            copy.to.sync_data().map_err(LandingError::disk("sync", &path))?;
-            copy.dirty = 0;
-        }
-        if !is_complete {
+        if copy.done < file.bytes {
+            copy.dirty.pass(&copy.to, copy.done).map_err(LandingError::disk("write", &path))?;
             return Ok(Copied::Part(Box::new(copy)));
         }
+        copy.to.sync_data().map_err(LandingError::disk("sync", &path))?;
+        copy.to.forget(0, copy.done);
         file.compare(copy.hasher.finalize()).map_err(Stopped::Unfit)?;
         Ok(Copied::File)
     }
