@@ -85,12 +85,18 @@ impl Columns {
         };
         let Some(bytes) = cursor.repeated(&names.place) else { return false };
         let at = cursor.at();
+        // They may lie in front of the ones before: the request is gone through again.
+        let moved = offset(at).wrapping_sub(offset(names.place.start));
         for column in &mut self.list {
-            let place = column.name_at as usize - names.place.start;
-            let type_at = place + 4 + usize::from(column.name_bytes);
-            let code = bytes.get(type_at).copied().filter(|_| names.has_schemas);
-            column.data_type = code.and_then(DataType::from_code);
-            (column.name_at, column.values_at) = (offset(at + place), 0);
+            column.name_at = column.name_at.wrapping_add(moved);
+            (column.data_type, column.values_at) = (None, 0);
+        }
+        if names.has_schemas {
+            for column in &mut self.list {
+                let type_at = column.name_at as usize - at + 4 + usize::from(column.name_bytes);
+                let code = bytes.get(type_at).copied();
+                column.data_type = code.and_then(DataType::from_code);
+            }
         }
         let behind = at + names.place.len();
         names.place = at..behind;

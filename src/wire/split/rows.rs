@@ -98,18 +98,16 @@ fn follow(
             Err(_) => return true,
         };
         if row.has_values {
-            let is_next = row.time > last
+            let goes_on = row.time > last
                 && row.is_aligned == first.is_aligned
-                && window.head_of(&row) == window.head_of(first)
-                && has_types(tables.columns, tables.types);
-            if !is_next {
-                return false;
-            }
+                && window.head_of(&row) == window.head_of(first);
+            let nulls = goes_on.then(|| nulls_beside(tables.columns, tables.types)).flatten();
+            let Some(has_nulls) = nulls else { return false };
             last = row.time;
             run.part.time_range.include(last);
             run.part.rows += 1;
             tables.rows.push(RunRow::new(&row));
-            run.has_nulls = run.has_nulls || has_nulls(tables.columns, tables.types);
+            run.has_nulls |= has_nulls;
         }
         (run.items, run.behind) = (items, cursor.at());
     }
@@ -130,7 +128,7 @@ fn first_row(
     tables.types.clear();
     tables.types.extend(tables.columns.iter().map(type_code));
     let part = part(Content::Tablet, TimeRange::at(first.time), 1, None);
-    let has_nulls = has_nulls(tables.columns, tables.types);
+    let has_nulls = nulls_beside(tables.columns, tables.types)?;
     Some((first, Run { part, has_nulls, items, behind: cursor.at() }))
 }
 
@@ -167,20 +165,37 @@ impl<'w> Window<'w> {
         row.cell_at += offset(count);
         Ok((cell, ahead.get(1..count).unwrap_or_default()))
     }
+
+    /// The value of the next cell of a row, if it is one of this type, which has `N` bytes.
+    #[inline]
+    fn next_value<const N: usize>(
+        &self,
+        row: &mut RunRow,
+        data_type: DataType,
+    ) -> Option<&'w [u8; N]> {
+        let start = (row.cell_at as usize).checked_sub(self.base)?;
+        let (tag, ahead) = self.bytes.get(start..)?.split_first()?;
+        let value = ahead.first_chunk().filter(|_| *tag == data_type.code())?;
+        row.cell_at += offset(1 + N);
+        Some(value)
+    }
 }
 
 fn type_code(column: &Column) -> u8 {
     column.data_type.map_or(NO_TYPE, DataType::code)
 }
 
-/// Whether a row has a null in a column whose type is known.
-fn has_nulls(columns: &[Column], types: &[u8]) -> bool {
-    columns.iter().zip(types).any(|(column, code)| column.is_absent && *code != NO_TYPE)
-}
-
-/// Whether a row's cells are null or of the types of the first row's columns.
-fn has_types(columns: &[Column], types: &[u8]) -> bool {
-    columns.iter().zip(types).all(|(column, code)| column.is_absent || type_code(column) == *code)
+/// Whether a row has a null in a column whose type is known; `None` if it has a cell of another type than the first row's.
+fn nulls_beside(columns: &[Column], types: &[u8]) -> Option<bool> {
+    let mut has_nulls = false;
+    for (column, code) in columns.iter().zip(types) {
+        if column.is_absent {
+            has_nulls |= *code != NO_TYPE;
+        } else if type_code(column) != *code {
+            return None;
+        }
+    }
+    Some(has_nulls)
 }
 
 /// Writes all of a tablet in front of its bitmaps.
@@ -279,18 +294,21 @@ fn write_column(
     rows: &mut [RunRow],
     out: &mut Vec<u8>,
 ) -> Result<(), ReadError> {
-    match data_type.map(DataType::value_bytes) {
-        Some(Some(8)) => write_values::<8>(window, rows, out),
-        Some(Some(4)) => write_values::<4>(window, rows, out),
-        Some(Some(_)) => write_values::<1>(window, rows, out),
-        Some(None) => write_texts(window, rows, out),
-        None => rows.iter_mut().try_for_each(|row| window.next_cell(row).map(drop)),
+    let Some(data_type) = data_type else {
+        return rows.iter_mut().try_for_each(|row| window.next_cell(row).map(drop));
+    };
+    match data_type.value_bytes() {
+        Some(8) => write_values::<8>(window, data_type, rows, out),
+        Some(4) => write_values::<4>(window, data_type, rows, out),
+        Some(_) => write_values::<1>(window, data_type, rows, out),
+        None => write_texts(window, rows, out),
     }
 }
 
-/// Values of `N` bytes: each is one move, and none a call.
+/// Values of `N` bytes: each is one move, and none a call. Whatever else a cell is, is null.
 fn write_values<const N: usize>(
     window: &Window<'_>,
+    data_type: DataType,
     rows: &mut [RunRow],
     out: &mut Vec<u8>,
 ) -> Result<(), ReadError> {
@@ -298,10 +316,9 @@ fn write_values<const N: usize>(
     out.resize(start + N * rows.len(), 0);
     let (places, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<N>();
     for (row, place) in rows.iter_mut().zip(places) {
-        if let (Cell::Value(_), value) = window.next_cell(row)?
-            && let Some(value) = value.first_chunk()
-        {
-            *place = *value;
+        match window.next_value(row, data_type) {
+            Some(value) => *place = *value,
+            None => drop(window.next_cell(row)?),
         }
     }
     Ok(())
