@@ -88,8 +88,8 @@ impl Compressor {
         stated_bytes: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), CompressorError> {
-        out.clear();
-        out.reserve_exact(stated_bytes);
+        // What it holds is written over, or the size would differ: only what it grows by is cleared.
+        out.reserve_exact(stated_bytes.saturating_sub(out.len()));
         out.resize(stated_bytes, 0);
         let flawed = |source| CompressorError::Flawed { compressor: self, source };
         let got = match self {
@@ -123,26 +123,46 @@ impl Compressor {
         input: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), CompressorError> {
-        out.clear();
+        let length = self.apply_over(zstd_level, input, out)?;
+        out.truncate(length);
+        Ok(())
+    }
+
+    /// The same, but what the buffer holds behind the compressed bytes is left there, so that nothing has to be cleared
+    /// the next time; says how many they are.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn apply_over(
+        self,
+        zstd_level: i32,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<usize, CompressorError> {
         let done = match self {
             Self::Snappy => {
-                out.resize(snap::raw::max_compress_len(input.len()), 0);
+                widen(out, snap::raw::max_compress_len(input.len()));
                 snap::raw::Encoder::new().compress(input, out).map_err(io::Error::other)
             }
             Self::Gzip => apply_gzip(input, out),
             Self::Lz4 => {
-                out.resize(lz4_flex::block::get_maximum_output_size(input.len()), 0);
+                widen(out, lz4_flex::block::get_maximum_output_size(input.len()));
                 lz4_flex::block::compress_into(input, out).map_err(io::Error::other)
             }
             Self::Zstd => {
-                out.resize(zstd::zstd_safe::compress_bound(input.len()), 0);
+                widen(out, zstd::zstd_safe::compress_bound(input.len()));
                 zstd::bulk::compress_to_buffer(input, out.as_mut_slice(), zstd_level)
             }
             Self::Lzma2 => apply_lzma2(input, out),
         };
-        let length = done.map_err(|source| CompressorError::Flawed { compressor: self, source })?;
-        out.truncate(length);
-        Ok(())
+        done.map_err(|source| CompressorError::Flawed { compressor: self, source })
+    }
+}
+
+/// Makes a buffer as long as this at least.
+fn widen(out: &mut Vec<u8>, bytes: usize) {
+    if out.len() < bytes {
+        out.resize(bytes, 0);
     }
 }
 
@@ -190,6 +210,7 @@ fn undo_gzip(input: &[u8], out: &mut [u8]) -> io::Result<usize> {
 }
 
 fn apply_gzip(input: &[u8], out: &mut Vec<u8>) -> io::Result<usize> {
+    out.clear();
     let level = flate2::Compression::default();
     flate2::bufread::GzEncoder::new(input, level).read_to_end(out)
 }

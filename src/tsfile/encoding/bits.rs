@@ -53,9 +53,15 @@ impl<'a> BitReader<'a> {
     #[inline]
     pub(super) fn take_unchecked(&mut self, bits: u32) -> u64 {
         if bits > LOAD_BITS {
-            let high = self.take_unchecked(bits - 32);
-            return (high << 32) | self.take_unchecked(32);
+            let high = self.take_few(bits - 32);
+            return (high << 32) | self.take_few(32);
         }
+        self.take_few(bits)
+    }
+
+    /// Takes a number of up to [`LOAD_BITS`].
+    #[inline]
+    fn take_few(&mut self, bits: u32) -> u64 {
         // A shift by 64 is none: split it.
         let value = self.peek() >> 1 >> (63 - bits.min(63));
         self.skip(bits);
@@ -122,18 +128,25 @@ pub(super) const fn packed_bytes(width: u32, count: usize) -> usize {
     count.saturating_mul(width as usize).div_ceil(8)
 }
 
-/// Appends bits to a column, eight bytes at a time; ends with [`Self::pad`] or [`Self::pad_always`].
+/// Words that are put together before they go to the column: one copy instead of one for each.
+const STAGED_WORDS: usize = 32;
+
+/// Appends bits to a column; ends with [`Self::pad`] or [`Self::pad_always`].
 #[derive(Debug)]
 pub(super) struct BitWriter<'a> {
-    out: &'a mut Vec<u8>,
-    /// Bits that were not written yet, at the bottom; above them is what was.
+    stage: Stage<'a>,
+    /// Bits that are no full word yet, at the bottom; above them is what was.
     held: u64,
     held_bits: u32,
 }
 
 impl<'a> BitWriter<'a> {
     pub(super) const fn new(out: &'a mut Vec<u8>) -> Self {
-        Self { out, held: 0, held_bits: 0 }
+        Self {
+            stage: Stage { out, words: [[0; 8]; STAGED_WORDS], count: 0 },
+            held: 0,
+            held_bits: 0,
+        }
     }
 
     /// Appends the lowest `bits` bits of `value`, up to 64; the others must be 0.
@@ -148,17 +161,18 @@ impl<'a> BitWriter<'a> {
         // What was held moves to the top, older bits out of the word.
         let over = bits - free;
         let word = self.held.checked_shl(free).unwrap_or(0) | (value >> over);
-        self.out.extend_from_slice(&word.to_be_bytes());
+        self.stage.put(word);
         self.held = value;
         self.held_bits = over;
     }
 
     /// Fills the last byte with zeros and writes it; says whether there was one to fill.
     pub(super) fn pad(&mut self) -> bool {
+        let out = self.stage.write_out();
         let is_partial = !self.held_bits.is_multiple_of(8);
         let bytes = self.held.checked_shl(64 - self.held_bits).unwrap_or(0).to_be_bytes();
         let count = self.held_bits.div_ceil(8) as usize;
-        self.out.extend_from_slice(bytes.get(..count).unwrap_or_default());
+        out.extend_from_slice(bytes.get(..count).unwrap_or_default());
         self.held_bits = 0;
         is_partial
     }
@@ -166,8 +180,36 @@ impl<'a> BitWriter<'a> {
     /// Fills the last byte, or appends one: the XOR encodings end with bits to spare.
     pub(super) fn pad_always(&mut self) {
         if !self.pad() {
-            self.out.push(0);
+            self.stage.out.push(0);
         }
+    }
+}
+
+/// Full words on their way to the column.
+#[derive(Debug)]
+struct Stage<'a> {
+    out: &'a mut Vec<u8>,
+    words: [[u8; 8]; STAGED_WORDS],
+    count: usize,
+}
+
+impl Stage<'_> {
+    #[inline]
+    fn put(&mut self, word: u64) {
+        if self.count == STAGED_WORDS {
+            self.write_out();
+        }
+        if let Some(place) = self.words.get_mut(self.count) {
+            *place = word.to_be_bytes();
+            self.count += 1;
+        }
+    }
+
+    #[inline(never)]
+    fn write_out(&mut self) -> &mut Vec<u8> {
+        let words = self.words.get(..std::mem::take(&mut self.count)).unwrap_or_default();
+        self.out.extend_from_slice(words.as_flattened());
+        self.out
     }
 }
 
@@ -219,6 +261,7 @@ pub(super) fn take_length(input: &mut &[u8]) -> Result<usize, CodecError> {
 }
 
 /// Appends a number in base 128.
+#[inline]
 pub(crate) fn put_var(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(low8(value) | 0x80);

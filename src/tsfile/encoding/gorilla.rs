@@ -20,22 +20,50 @@ pub(super) fn decode(
     input: &[u8],
     width: Width,
     count: usize,
+    emit: impl FnMut(u64),
+) -> Result<BitReader<'_>, CodecError> {
+    match width {
+        Width::W32 => decode_words::<32>(input, count, emit),
+        Width::W64 => decode_words::<64>(input, count, emit),
+    }
+}
+
+fn decode_words<const BITS: u32>(
+    input: &[u8],
+    count: usize,
     mut emit: impl FnMut(u64),
 ) -> Result<BitReader<'_>, CodecError> {
+    let length = const { BITS.trailing_zeros() };
     let mut bits = BitReader::new(input);
-    let mut step = Step { width, lead: 0, trail: 0 };
-    let mut left = count;
-    if left == 0 {
+    if count == 0 {
         return Ok(bits);
     }
-    let mut value = bits.take(width.bits())?;
+    let mut value = bits.take(BITS)?;
     emit(value);
-    left -= 1;
-    while left > 0 {
-        value ^= step.next(&mut bits)?;
+    let (mut significant, mut trail) = (BITS, 0);
+    for _ in 1..count {
+        let word = bits.peek();
+        if word >> 63 == 0 {
+            bits.skip(1);
+            emit(value);
+            continue;
+        }
+        if word >> 62 == 2 {
+            bits.skip(2);
+        } else {
+            // Both have at most six bits.
+            let lead = low32((word << 2) >> (64 - length));
+            significant = low32((word << (2 + length)) >> (64 - length)) + 1;
+            trail = (BITS - lead)
+                .checked_sub(significant)
+                .ok_or_else(|| wrong("significant bits", significant))?;
+            bits.skip(2 + 2 * length);
+        }
+        value ^= bits.take_unchecked(significant) << trail;
         emit(value);
-        left -= 1;
     }
+    // Behind the end there are zeros, so the values in between were no more than were asked for.
+    bits.check()?;
     Ok(bits)
 }
 
@@ -56,40 +84,6 @@ pub(super) fn decode_within(
     Ok(bits.position() / 8 + 1)
 }
 
-struct Step {
-    width: Width,
-    lead: u32,
-    trail: u32,
-}
-
-impl Step {
-    /// The bits in which the next value differs.
-    #[inline]
-    fn next(&mut self, bits: &mut BitReader<'_>) -> Result<u64, CodecError> {
-        let word = bits.peek();
-        if word >> 63 == 0 {
-            bits.skip(1);
-            bits.check()?;
-            return Ok(0);
-        }
-        let length = self.width.length_bits();
-        if word >> 62 == 2 {
-            bits.skip(2);
-        } else {
-            let lead = (word << 2) >> (64 - length);
-            let least = (word << (2 + length)) >> (64 - length);
-            // Both have at most six bits.
-            self.lead = low32(lead);
-            let significant = low32(least) + 1;
-            self.trail = (self.width.bits() - self.lead)
-                .checked_sub(significant)
-                .ok_or_else(|| wrong("significant bits", significant))?;
-            bits.skip(2 + 2 * length);
-        }
-        Ok(bits.take(self.width.bits() - self.lead - self.trail)? << self.trail)
-    }
-}
-
 /// Encodes a column with its sentinel.
 pub(super) fn encode(
     width: Width,
@@ -97,31 +91,45 @@ pub(super) fn encode(
     values: impl Iterator<Item = u64>,
     out: &mut Vec<u8>,
 ) {
+    match width {
+        Width::W32 => encode_words::<32>(values, sentinel, out),
+        Width::W64 => encode_words::<64>(values, sentinel, out),
+    }
+}
+
+fn encode_words<const BITS: u32>(
+    mut values: impl Iterator<Item = u64>,
+    sentinel: u64,
+    out: &mut Vec<u8>,
+) {
+    let length = const { BITS.trailing_zeros() };
     let mut bits = BitWriter::new(out);
-    let mut previous = None;
+    let Some(mut previous) = values.next() else {
+        bits.put(sentinel, BITS);
+        return bits.pad_always();
+    };
+    bits.put(previous, BITS);
+    // Zeros around the last difference that was written with its length.
     let (mut lead, mut trail) = (u32::MAX, 0);
     for value in values.chain([sentinel]) {
-        let Some(before) = previous.replace(value) else {
-            bits.put(value, width.bits());
-            continue;
-        };
-        let x: u64 = before ^ value;
+        let x = previous ^ value;
+        previous = value;
         if x == 0 {
             bits.put(0, 1);
             continue;
         }
-        let (front, back) = (width.leading_zeros(x), x.trailing_zeros());
+        let (front, back) = (x.leading_zeros() - (64 - BITS), x.trailing_zeros());
         if front >= lead && back >= trail {
             bits.put(2, 2);
-            bits.put(x >> trail, width.bits() - lead - trail);
-        } else {
-            let significant = width.bits() - front - back;
-            bits.put(3, 2);
-            bits.put(front.into(), width.length_bits());
-            bits.put((significant - 1).into(), width.length_bits());
-            bits.put(x >> back, significant);
-            (lead, trail) = (front, back);
+            bits.put(x >> trail, BITS - lead - trail);
+            continue;
         }
+        let significant = BITS - front - back;
+        // Both numbers fit into their bits: front is less than the width, since x is not 0.
+        let head = (3 << length | u64::from(front)) << length | u64::from(significant - 1);
+        bits.put(head, 2 + 2 * length);
+        bits.put(x >> back, significant);
+        (lead, trail) = (front, back);
     }
     bits.pad_always();
 }

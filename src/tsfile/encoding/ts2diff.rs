@@ -57,47 +57,54 @@ fn value(input: &mut &[u8], width: Width) -> Result<u64, CodecError> {
 
 /// Encodes a column.
 pub(super) fn encode<T: Copy + Into<i64>>(width: Width, values: &[T], out: &mut Vec<u8>) {
-    let mut room = [0; DIFFERENCES_MAX];
-    for values in values.chunks(DIFFERENCES_MAX + 1) {
-        let Some((first, later)) = values.split_first() else { return };
-        for ((to, before), value) in room.iter_mut().zip(values).zip(later) {
-            *to = (*value).into().wrapping_sub((*before).into());
-        }
-        let differences = room.get_mut(..later.len()).unwrap_or_default();
-        if width == Width::W32 {
-            for difference in differences.iter_mut() {
-                *difference = wrapped32(*difference);
-            }
-        }
-        block(width, (*first).into(), differences, out);
+    match width {
+        Width::W32 => encode_words::<T, 32>(values, out),
+        Width::W64 => encode_words::<T, 64>(values, out),
     }
 }
 
-const fn wrapped32(value: i64) -> i64 {
-    low32(value.cast_unsigned()).cast_signed() as i64
+fn encode_words<T: Copy + Into<i64>, const BITS: u32>(values: &[T], out: &mut Vec<u8>) {
+    let mut room = [0; DIFFERENCES_MAX];
+    for values in values.chunks(DIFFERENCES_MAX + 1) {
+        let Some((first, later)) = values.split_first() else { return };
+        let mut least = i64::MAX >> (64 - BITS);
+        for ((to, before), value) in room.iter_mut().zip(values).zip(later) {
+            *to = wrapped::<BITS>((*value).into().wrapping_sub((*before).into()));
+            least = least.min(*to);
+        }
+        let differences = room.get_mut(..later.len()).unwrap_or_default();
+        block::<BITS>((*first).into(), least, differences, out);
+    }
 }
 
-fn block(width: Width, first: i64, differences: &[i64], out: &mut Vec<u8>) {
-    let none = if width == Width::W32 { i64::from(i32::MAX) } else { i64::MAX };
-    let least = differences.iter().copied().min().unwrap_or(none);
-    let excess = |difference: &i64| {
+/// The lowest bits of a number, with their sign.
+const fn wrapped<const BITS: u32>(value: i64) -> i64 {
+    if BITS == 32 { low32(value.cast_unsigned()).cast_signed() as i64 } else { value }
+}
+
+/// Writes a block; the least of no difference is the greatest number that there is.
+fn block<const BITS: u32>(first: i64, least: i64, differences: &[i64], out: &mut Vec<u8>) {
+    let excess = |difference: i64| {
         let excess = difference.wrapping_sub(least).cast_unsigned();
-        if width == Width::W32 { excess & 0xffff_ffff } else { excess }
+        if BITS == 32 { excess & 0xffff_ffff } else { excess }
     };
-    let all = differences.iter().fold(0, |all, difference| all | excess(difference));
+    let all = differences.iter().fold(0, |all, difference| all | excess(*difference));
     let bits = 64 - all.leading_zeros();
     // At most 128.
     out.extend_from_slice(&low32(differences.len() as u64).to_be_bytes());
     out.extend_from_slice(&bits.to_be_bytes());
     for value in [least, first] {
-        match width {
-            Width::W32 => out.extend_from_slice(&low32(value.cast_unsigned()).to_be_bytes()),
-            Width::W64 => out.extend_from_slice(&value.to_be_bytes()),
+        if BITS == 32 {
+            out.extend_from_slice(&low32(value.cast_unsigned()).to_be_bytes());
+        } else {
+            out.extend_from_slice(&value.to_be_bytes());
         }
     }
-    let mut packed = BitWriter::new(out);
-    for difference in differences {
-        packed.put(excess(difference), bits);
+    if bits > 0 {
+        let mut packed = BitWriter::new(out);
+        for difference in differences {
+            packed.put(excess(*difference), bits);
+        }
+        packed.pad();
     }
-    packed.pad();
 }

@@ -109,7 +109,7 @@ impl Values {
             (Self::Floats(to), Self::Floats(from)) => extend(to, from, range),
             (Self::Doubles(to), Self::Doubles(from)) => extend(to, from, range),
             (Self::Binaries(to), Self::Binaries(from)) => {
-                range.filter_map(|place| from.get(place)).for_each(|value| to.push(value));
+                to.append(from, range);
             }
             _ => {}
         }
@@ -166,6 +166,28 @@ impl Binaries {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(value);
         self.push_place(start, start + value.len());
+    }
+
+    /// Appends copies of some values of another list; as one piece if they lie one behind the other, as pushed ones do.
+    fn append(&mut self, from: &Self, range: std::ops::Range<usize>) {
+        let places = from.places.get(range).unwrap_or_default();
+        let (Some((start, _)), Some((_, end))) = (places.first(), places.last()) else { return };
+        let base = self.bytes.len();
+        let is_one = places.is_sorted_by(|before, place| before.1 == place.0)
+            && u32::try_from(base + (end.saturating_sub(*start) as usize)).is_ok();
+        if !is_one {
+            return places.iter().for_each(|place| self.push(from.at(*place)));
+        }
+        self.bytes.extend_from_slice(from.at((*start, *end)));
+        let base = u32::try_from(base).unwrap_or_default();
+        let moved = |place: &u32| base.wrapping_add(place.wrapping_sub(*start));
+        self.places.extend(places.iter().map(|(start, end)| (moved(start), moved(end))));
+    }
+
+    /// Lengths of the values from one on.
+    pub(in crate::tsfile) fn lengths(&self, from: usize) -> impl Iterator<Item = usize> {
+        let places = self.places.get(from..).unwrap_or_default();
+        places.iter().map(|(start, end)| end.saturating_sub(*start) as usize)
     }
 
     /// Bytes that the values take, each shared one counted once.
@@ -227,6 +249,18 @@ mod tests {
         let Values::Binaries(list) = &more else { panic!("texts") };
         assert_eq!(list.iter().collect::<Vec<_>>(), [&b"ccc"[..], b""]);
         assert_eq!(list.get(2), None);
+        let mut all = Binaries::new();
+        all.push(b"0");
+        all.append(
+            &[&b"a"[..], b"", b"bc", b"d"].into_iter().fold(Binaries::new(), |mut list, text| {
+                list.push(text);
+                list
+            }),
+            1..4,
+        );
+        all.append(list, 0..2);
+        assert_eq!(all.iter().collect::<Vec<_>>(), [&b"0"[..], b"", b"bc", b"d", b"ccc", b""]);
+        assert_eq!(all.lengths(2).collect::<Vec<_>>(), [2, 1, 3, 0]);
         more.reset(DataType::Double);
         assert_eq!(more, Values::Doubles(Vec::new()));
     }
