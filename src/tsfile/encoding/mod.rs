@@ -263,6 +263,24 @@ pub fn decode(
     }
 }
 
+/// As [`decode`], for what a file of version 3 has in another form: floats in RLBE.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_v3(
+    data_type: DataType,
+    encoding: Encoding,
+    input: &[u8],
+    count: usize,
+    out: &mut Values,
+) -> Result<(), CodecError> {
+    match (encoding, &mut *out) {
+        (Encoding::Rlbe, Values::Floats(list)) => rlbe::decode_floats(input, count, list),
+        (Encoding::Rlbe, Values::Doubles(list)) => rlbe::decode_doubles(input, count, list),
+        _ => decode(data_type, encoding, input, count, out),
+    }
+}
+
 /// Decodes integers; `None` if the encoding is not for them.
 fn words(
     encoding: Encoding,
@@ -341,8 +359,8 @@ fn doubles(
     bit_patterns(encoding, input, Width::W64, count, emit)
 }
 
-/// Decodes IEEE bits; `None` if the encoding is not for floats. RLBE of floats loses digits in a way that
-/// nobody wrote down: it is refused.
+/// Decodes IEEE bits; `None` if the encoding is not for floats. RLBE of them has two forms that only version 3 tells apart:
+/// it is refused.
 fn bit_patterns(
     encoding: Encoding,
     input: &[u8],

@@ -151,6 +151,43 @@ fn the_stock_encoders_bytes_are_read_and_written() {
     }
 }
 
+/// What `FloatRLBE` and `DoubleRLBE` of 1.1.1 printed for 1.5, 1.5, -2.25, 0.1, 3e30 (of doubles 3e300) and -0.0, and what
+/// its decoders made of that.
+#[test]
+fn floats_in_rlbe_of_version_3_are_read_as_its_library_does() {
+    let input = bytes(
+        "00 00 00 06 7b ff 00 00 00 1d 06 80 e0 00 00 fb 80 2c cc cd \
+         c8 5d d8 5e 0d c8 5d d8 5c",
+    );
+    let mut out = Values::of(DataType::Float);
+    decode_v3(DataType::Float, Encoding::Rlbe, &input, 6, &mut out).expect("sound");
+    let expected = [0x3fc0_0000, 0x3fc0_0000, 0xc010_0000, 0x3dcc_ccc0, 0x7217_7617, 0];
+    assert!(same(&out, &Values::Floats(expected.map(f32::from_bits).to_vec())), "{out:?}");
+    let cut_off = input.get(..20).expect("longer");
+    let mut out = Values::of(DataType::Float);
+    let cut_off = decode_v3(DataType::Float, Encoding::Rlbe, cut_off, 6, &mut out);
+    assert_eq!(cut_off, Err(CodecError::End));
+
+    let input = bytes(
+        "00 00 00 06 7d ff f0 00 00 00 00 00 00 07 40 d0 03 80 00 00 00 00 00 1f b8 00 59 99 99 \
+         99 99 99 bf 94 7a cb 59 80 16 0d 60 6f ca 3d 65 ac c0 0b 06 a0",
+    );
+    let mut out = Values::of(DataType::Double);
+    decode_v3(DataType::Double, Encoding::Rlbe, &input, 6, &mut out).expect("sound");
+    let expected = [
+        0x3ff8_0000_0000_0000,
+        0x3ff8_0000_0000_0000,
+        0xc002_0000_0000_0000,
+        0x3fb9_9999_9999_99a0,
+        0x7e51_eb2d_6600_5835,
+        0,
+    ];
+    assert!(same(&out, &Values::Doubles(expected.map(f64::from_bits).to_vec())), "{out:?}");
+    // In version 4 nothing tells this form from another one.
+    let mut out = Values::of(DataType::Double);
+    assert!(decode(DataType::Double, Encoding::Rlbe, &input, 6, &mut out).is_err());
+}
+
 #[test]
 fn values_that_do_not_fit_a_scale_are_read() {
     let input = bytes(

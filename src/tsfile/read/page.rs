@@ -12,7 +12,7 @@ use crate::data::{DataType, ReadAt};
 use crate::limits::TSFILE_PAGE_POINTS_MAX;
 use crate::tsfile::compression::Compression;
 use crate::tsfile::encoding::bits::{take_slice, take_var};
-use crate::tsfile::encoding::{CodecError, Encoding, Values, decode, decode_times};
+use crate::tsfile::encoding::{CodecError, Encoding, Values, decode, decode_times, decode_v3};
 use crate::tsfile::window::{TsFileError, WIDE_WINDOW_BYTES, Window};
 
 /// Reads pages through buffers that are used again.
@@ -21,13 +21,15 @@ pub struct PageReader<'f, R> {
     pub(super) window: Window<'f, R>,
     stored: Vec<u8>,
     body: Vec<u8>,
+    /// Of the file.
+    version: u8,
 }
 
 impl<'f, R: ReadAt> PageReader<'f, R> {
     /// A reader for any page of the file.
     pub const fn new(file: &'f TsFile<R>) -> Self {
         let window = Window::wide(&file.file, 0, 0, WIDE_WINDOW_BYTES);
-        Self { window, stored: Vec::new(), body: Vec::new() }
+        Self { window, stored: Vec::new(), body: Vec::new(), version: file.summary.version }
     }
 
     /// Reads a page's body as it is stored, replacing `into`.
@@ -79,11 +81,11 @@ impl<'f, R: ReadAt> PageReader<'f, R> {
         times: &mut Vec<i64>,
         values: &mut Values,
     ) -> Result<(), TsFileError> {
-        let flawed = flawed(page);
+        let (flawed, version) = (flawed(page), self.version);
         let body = self.body(page, column.compression)?;
         times.clear();
         values.reset(column.data_type);
-        decode_points(body, column, times, values).map_err(flawed)
+        decode_points(body, (column, version), times, values).map_err(flawed)
     }
 
     /// Reads the times of a page of an aligned device; `times` is replaced.
@@ -120,9 +122,9 @@ impl<'f, R: ReadAt> PageReader<'f, R> {
         if page.bytes == 0 {
             return Ok(());
         }
-        let flawed = flawed(page);
+        let (flawed, version) = (flawed(page), self.version);
         let body = self.body(page, column.compression)?;
-        decode_column(body, column, rows, times, values).map_err(flawed)
+        decode_column(body, (column, version), rows, times, values).map_err(flawed)
     }
 }
 
@@ -148,19 +150,19 @@ fn flawed(page: &PageHeader) -> impl Fn(CodecError) -> TsFileError + use<> {
 
 fn decode_points(
     mut body: &[u8],
-    column: ColumnForm,
+    (column, version): (ColumnForm, u8),
     times: &mut Vec<i64>,
     values: &mut Values,
 ) -> Result<(), CodecError> {
     let bytes = take_var(&mut body)? as usize;
     let encoded = take_slice(&mut body, bytes)?;
     decode_times(Encoding::Ts2Diff, encoded, TSFILE_PAGE_POINTS_MAX, times)?;
-    decode(column.data_type, column.encoding, body, times.len(), values)
+    decode_values(version, column, body, times.len(), values)
 }
 
 fn decode_column(
     mut body: &[u8],
-    column: ColumnForm,
+    (column, version): (ColumnForm, u8),
     rows: &[i64],
     times: &mut Vec<i64>,
     values: &mut Values,
@@ -181,5 +183,16 @@ fn decode_column(
         let present = rows.iter().enumerate().filter(|(place, _)| (bits << place) & 0x80 != 0);
         times.extend(present.map(|(_, time)| *time));
     }
-    decode(column.data_type, column.encoding, body, times.len(), values)
+    decode_values(version, column, body, times.len(), values)
+}
+
+fn decode_values(
+    version: u8,
+    column: ColumnForm,
+    body: &[u8],
+    count: usize,
+    values: &mut Values,
+) -> Result<(), CodecError> {
+    let decode = if version == 3 { decode_v3 } else { decode };
+    decode(column.data_type, column.encoding, body, count, values)
 }
