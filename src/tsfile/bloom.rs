@@ -37,10 +37,11 @@ impl Shape {
     }
 
     /// The bits that stand for a path.
-    pub fn bits_of(self, path: &str) -> impl Iterator<Item = u32> + use<'_> {
+    pub fn bits_of(self, path: &[u8]) -> impl Iterator<Item = u32> + use<'_> {
         let count = usize::try_from(self.hashes).unwrap_or(usize::MAX);
+        let text = Text::new(path);
         SEEDS.iter().take(count).map(move |seed| {
-            let hash = low32(murmur(path.as_bytes(), *seed));
+            let hash = low32(text.murmur(*seed));
             // The least integer has no absolute value: Java takes 0.
             let place = if hash == i32::MIN { 0 } else { hash.unsigned_abs() };
             place.checked_rem(self.bits).unwrap_or_default()
@@ -62,7 +63,7 @@ impl Bloom {
     }
 
     /// Adds a path.
-    pub fn add(&mut self, path: &str) {
+    pub fn add(&mut self, path: &[u8]) {
         for bit in self.shape.bits_of(path) {
             if let Some(byte) = self.bytes.get_mut(bit as usize / 8) {
                 *byte |= 1 << (bit % 8);
@@ -84,7 +85,7 @@ impl Bloom {
 
 /// A hash of a text for comparisons within one run; files know nothing of it.
 pub(super) fn text_hash(text: &str) -> u64 {
-    murmur(text.as_bytes(), 0)
+    Text::new(text.as_bytes()).murmur(0)
 }
 
 const fn low32(hash: u64) -> i32 {
@@ -94,26 +95,39 @@ const fn low32(hash: u64) -> i32 {
 const C1: u64 = 0x87c3_7b91_1142_53d5;
 const C2: u64 = 0x4cf5_ad43_2745_937f;
 
-fn murmur(text: &[u8], seed: u64) -> u64 {
-    let (mut h1, mut h2) = (seed, seed);
-    let (blocks, tail) = text.as_chunks::<16>();
-    for block in blocks {
-        let [k1, k2] = halves(block);
-        h1 = (h1 ^ mix1(k1)).rotate_left(27).wrapping_add(h2);
-        h1 = h1.wrapping_mul(5).wrapping_add(0x52dc_e729);
-        h2 = (h2 ^ mix2(k2)).rotate_left(31).wrapping_add(h1);
-        h2 = h2.wrapping_mul(5).wrapping_add(0x3849_5ab5);
+/// A text that is hashed with several seeds.
+#[derive(Debug, Clone, Copy)]
+struct Text<'a> {
+    blocks: &'a [[u8; 16]],
+    /// Of the bytes behind the blocks, mixed: the first eight and the others.
+    tail: [u64; 2],
+    length: u64,
+}
+
+impl<'a> Text<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        let (blocks, tail) = text.as_chunks();
+        let (low, high) = tail.split_at(tail.len().min(8));
+        // Of no bytes both are 0.
+        let tail = [mix1(signed_bytes(low)), mix2(signed_bytes(high))];
+        Self { blocks, tail, length: text.len() as u64 }
     }
-    let (low, high) = tail.split_at(tail.len().min(8));
-    if !high.is_empty() {
-        h2 ^= mix2(signed_bytes(high));
+
+    fn murmur(self, seed: u64) -> u64 {
+        let (mut h1, mut h2) = (seed, seed);
+        for block in self.blocks {
+            let [k1, k2] = halves(block);
+            h1 = (h1 ^ mix1(k1)).rotate_left(27).wrapping_add(h2);
+            h1 = h1.wrapping_mul(5).wrapping_add(0x52dc_e729);
+            h2 = (h2 ^ mix2(k2)).rotate_left(31).wrapping_add(h1);
+            h2 = h2.wrapping_mul(5).wrapping_add(0x3849_5ab5);
+        }
+        let [low, high] = self.tail;
+        finished(h1 ^ low ^ self.length, h2 ^ high ^ self.length)
     }
-    if !low.is_empty() {
-        h1 ^= mix1(signed_bytes(low));
-    }
-    let length = text.len() as u64;
-    h1 ^= length;
-    h2 ^= length;
+}
+
+fn finished(mut h1: u64, mut h2: u64) -> u64 {
     h1 = h1.wrapping_add(h2);
     h2 = h2.wrapping_add(h1);
     (h1, h2) = (finish(h1), finish(h2));
@@ -157,7 +171,7 @@ mod tests {
     use super::*;
 
     fn hashes(path: &str) -> Vec<i32> {
-        SEEDS[..5].iter().map(|seed| low32(murmur(path.as_bytes(), *seed))).collect()
+        SEEDS[..5].iter().map(|seed| low32(Text::new(path.as_bytes()).murmur(*seed))).collect()
     }
 
     #[test]
@@ -174,7 +188,7 @@ mod tests {
             hashes("\u{6e29}\u{5ea6}"),
             [65_986_797, 95_007_705, -811_472_855, -1_267_960_614, -103_406_433]
         );
-        let bits: Vec<u32> = Shape::for_chunks(1).bits_of("root.sg.d1.s1").collect();
+        let bits: Vec<u32> = Shape::for_chunks(1).bits_of(b"root.sg.d1.s1").collect();
         assert_eq!(bits, [17, 202, 201, 94, 190]);
     }
 
@@ -188,7 +202,7 @@ mod tests {
     fn trailing_zeros_are_left_out() {
         let mut bloom = Bloom::new(Shape::for_chunks(1));
         assert!(bloom.bytes().is_empty());
-        bloom.add("root.sg.d1.s1");
+        bloom.add(b"root.sg.d1.s1");
         assert_eq!(bloom.bytes().len(), 26);
     }
 }

@@ -1,6 +1,6 @@
 //! Compressors of pages, by their numbers in files; the codecs are shared with the wire.
 
-use crate::data::compressor::{Compressor, CompressorError};
+use crate::data::compressor::{Compressor, CompressorError, ZSTD_LEVEL};
 
 /// How the pages of a chunk are compressed (`CompressionType` of tsfile).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,21 +72,18 @@ impl Compression {
         }
     }
 
-    /// The bytes to store for a page's body: the body itself, or `out`, which is replaced.
+    /// Puts the bytes to store for a page's body at the start of `out`, and says how many they are; `out` may be longer.
+    /// Nothing is left to be wanted of `body`, which may be exchanged for it.
     ///
     /// # Errors
     /// What the codec says.
-    pub fn apply<'a>(
-        self,
-        body: &'a [u8],
-        out: &'a mut Vec<u8>,
-    ) -> Result<&'a [u8], CompressorError> {
+    pub fn apply(self, body: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<usize, CompressorError> {
         match self {
-            Self::None => Ok(body),
-            Self::By(compressor) => {
-                compressor.apply(body, out)?;
-                Ok(out)
+            Self::None => {
+                std::mem::swap(body, out);
+                Ok(out.len())
             }
+            Self::By(compressor) => compressor.apply_over(ZSTD_LEVEL, body, out),
         }
     }
 }
@@ -101,7 +98,8 @@ mod tests {
         for compression in Compression::ALL {
             assert_eq!(Compression::from_code(compression.code()), Some(compression));
             let (mut out, mut back) = (Vec::new(), Vec::new());
-            let stored = compression.apply(&body, &mut out).expect("fits").to_vec();
+            let bytes = compression.apply(&mut body.clone(), &mut out).expect("fits");
+            let stored = out[..bytes].to_vec();
             assert_eq!(compression.undo(&stored, body.len(), &mut back).expect("sound"), body);
             if compression != Compression::None {
                 assert!(stored.len() < body.len());

@@ -14,6 +14,8 @@
 //!  device.rs       names of devices, orders      statistics.rs    of pages, chunks and series
 //!  encoding/       values to bytes and back      compression.rs   bodies of pages
 //!  window.rs       fields of a file              bloom.rs         which series a file has
+//!  order.rs        times that ascend              texts.rs         of statistics
+//!  error.rs        what can be wrong
 //! ```
 //!
 //! No function holds more than one page, one chunk that is being written, and one entry of each level of
@@ -25,10 +27,13 @@ pub mod compression;
 pub mod cut;
 pub mod device;
 pub mod encoding;
+mod error;
+mod order;
 pub mod read;
 pub mod statistics;
 pub mod tail;
+pub mod texts;
 mod window;
 pub mod write;
 
-pub use window::TsFileError;
+pub use error::TsFileError;

@@ -16,10 +16,11 @@
 //! Defined by `Statistics` of tsfile and its subclasses. Min and max of floats start with the first value
 //! and move by `<` and `>`, so that a first NaN stays and later ones are passed over.
 
-use std::sync::Arc;
+use std::convert::Infallible;
 
 use super::encoding::bits::put_var;
 use super::encoding::{Values, as_double};
+use super::texts::{self, Text, shared};
 use super::window::{TsFileError, Window};
 use crate::data::{DataType, ReadAt, TimeRange};
 use crate::limits::KIB;
@@ -62,20 +63,20 @@ pub enum Body {
     /// `TEXT`.
     Text {
         /// First value.
-        first: Arc<[u8]>,
+        first: Text,
         /// Last value.
-        last: Arc<[u8]>,
+        last: Text,
     },
     /// `STRING`.
     String {
         /// First value.
-        first: Arc<[u8]>,
+        first: Text,
         /// Last value.
-        last: Arc<[u8]>,
+        last: Text,
         /// Smallest value, by bytes.
-        min: Arc<[u8]>,
+        min: Text,
         /// Largest value.
-        max: Arc<[u8]>,
+        max: Text,
     },
 }
 
@@ -185,18 +186,7 @@ impl Statistics {
 
     /// Bytes of the texts among them, which can be long.
     pub(super) fn text_bytes(&self) -> usize {
-        match &self.body {
-            Body::Text { first, last } => first.len() + last.len(),
-            Body::String { first, last, min, max } => {
-                [first, last, min, max].iter().map(|text| text.len()).sum()
-            }
-            Body::Nothing
-            | Body::Boolean { .. }
-            | Body::Integer(_)
-            | Body::Long(_)
-            | Body::Float(_)
-            | Body::Double(_) => 0,
-        }
+        self.body.texts().iter().map(|text| text.len()).sum()
     }
 
     /// Appends their bytes.
@@ -205,10 +195,37 @@ impl Statistics {
         if self.text_bytes() > KIB {
             out.reserve_exact(self.text_bytes() + KIB);
         }
+        self.write_fixed(out);
+        for text in self.body.texts() {
+            let Ok(()) = texts::put::<Infallible>(text, |part| {
+                out.extend_from_slice(part);
+                Ok(())
+            });
+        }
+    }
+
+    /// Gives their bytes away in parts, so that texts are not copied.
+    pub(super) fn put<E>(&self, mut out: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut fixed = Vec::new();
+        self.write_fixed(&mut fixed);
+        out(&fixed)?;
+        self.body.texts().iter().try_for_each(|text| texts::put(text, &mut out))
+    }
+
+    /// Bytes of what [`Self::put`] gives away.
+    pub(super) fn bytes(&self) -> u64 {
+        let mut fixed = Vec::new();
+        self.write_fixed(&mut fixed);
+        let texts = self.body.texts().iter().map(|text| text.len() as u64 + 4).sum::<u64>();
+        fixed.len() as u64 + texts
+    }
+
+    /// Appends everything but the texts, which stand behind it.
+    fn write_fixed(&self, out: &mut Vec<u8>) {
         put_var(self.count.into(), out);
         out.extend_from_slice(&self.start.to_be_bytes());
         out.extend_from_slice(&self.end.to_be_bytes());
-        self.body.write(out);
+        self.body.write_fixed(out);
     }
 
     /// Whether others say the same; sums of floats may differ by rounding, which depends on the order.
@@ -236,12 +253,12 @@ impl Body {
             DataType::Double => {
                 Self::Double(Numbers { min: 0.0, max: 0.0, first: 0.0, last: 0.0, sum: 0.0 })
             }
-            DataType::Text => Self::Text { first: Arc::default(), last: Arc::default() },
+            DataType::Text => Self::Text { first: Text::default(), last: Text::default() },
             DataType::String => Self::String {
-                first: Arc::default(),
-                last: Arc::default(),
-                min: Arc::default(),
-                max: Arc::default(),
+                first: Text::default(),
+                last: Text::default(),
+                min: Text::default(),
+                max: Text::default(),
             },
             DataType::Blob | DataType::Object => Self::Nothing,
         }
@@ -338,22 +355,22 @@ impl Body {
                 numbers.sum = numbers.read(window, f64::from_be_bytes, f64::from_be_bytes)?;
             }
             Self::Text { first, last } => {
-                *first = read_binary(window, &[])?;
-                *last = read_binary(window, &[first])?;
+                *first = texts::read(window, &[])?;
+                *last = texts::read(window, &[first])?;
             }
             Self::String { first, last, min, max } => {
-                *first = read_binary(window, &[])?;
-                *last = read_binary(window, &[first])?;
-                *min = read_binary(window, &[first, last])?;
-                *max = read_binary(window, &[first, last])?;
+                *first = texts::read(window, &[])?;
+                *last = texts::read(window, &[first])?;
+                *min = texts::read(window, &[first, last])?;
+                *max = texts::read(window, &[first, last])?;
             }
         }
         Ok(body)
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write_fixed(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Nothing => {}
+            Self::Nothing | Self::Text { .. } | Self::String { .. } => {}
             Self::Boolean { first, last, sum } => {
                 out.extend([u8::from(*first), u8::from(*last)]);
                 out.extend_from_slice(&sum.to_be_bytes());
@@ -374,15 +391,20 @@ impl Body {
                 n.four().iter().for_each(|value| out.extend_from_slice(&value.to_be_bytes()));
                 out.extend_from_slice(&n.sum.to_be_bytes());
             }
-            Self::Text { first, last } => {
-                write_binary(first, out);
-                write_binary(last, out);
-            }
-            Self::String { first, last, min, max } => {
-                for text in [first, last, min, max] {
-                    write_binary(text, out);
-                }
-            }
+        }
+    }
+
+    /// Texts in the order of the file.
+    fn texts(&self) -> heapless::Vec<&Text, 4> {
+        match self {
+            Self::Text { first, last } => [first, last].into_iter().collect(),
+            Self::String { first, last, min, max } => [first, last, min, max].into_iter().collect(),
+            Self::Nothing
+            | Self::Boolean { .. }
+            | Self::Integer(_)
+            | Self::Long(_)
+            | Self::Float(_)
+            | Self::Double(_) => heapless::Vec::new(),
         }
     }
 
@@ -453,28 +475,6 @@ fn replace<T: Clone>(to: &mut T, from: &T, does: bool) {
     if does {
         to.clone_from(from);
     }
-}
-
-/// A text; one that is known already is shared, since it can be long.
-fn shared(text: Option<&[u8]>, known: &[&Arc<[u8]>]) -> Arc<[u8]> {
-    let text = text.unwrap_or_default();
-    let known = known.iter().find(|known| known[..] == *text);
-    known.map_or_else(|| text.into(), |known| Arc::clone(known))
-}
-
-fn read_binary<R: ReadAt + ?Sized>(
-    window: &mut Window<'_, R>,
-    known: &[&Arc<[u8]>],
-) -> Result<Arc<[u8]>, TsFileError> {
-    let mut text = Vec::new();
-    window.binary("statistics", &mut text)?;
-    Ok(shared(Some(&text), known))
-}
-
-fn write_binary(bytes: &[u8], out: &mut Vec<u8>) {
-    let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
-    out.extend_from_slice(&length.to_be_bytes());
-    out.extend_from_slice(bytes);
 }
 
 /// Sums are equal but for rounding.

@@ -2,177 +2,14 @@
 
 use std::io;
 
-use thiserror::Error;
-
-use super::encoding::CodecError;
+pub(super) use super::error::TsFileError;
 use crate::data::ReadAt;
-use crate::data::compressor::CompressorError;
 use crate::limits::{KIB, NAME_BYTES_MAX, TSFILE_PAGE_BYTES_MAX};
 
 /// Bytes that are read at once where little is expected.
 pub(super) const WINDOW_BYTES: usize = 4096;
 /// Bytes that are read at once where much follows.
 pub(super) const WIDE_WINDOW_BYTES: usize = 64 * KIB;
-
-/// Why a file is not a sound `TsFile`. Offsets count from the start of the file.
-#[derive(Debug, Error)]
-pub enum TsFileError {
-    /// The file could not be read: the disk's doing, and no flaw of the file.
-    #[error("reading at byte {offset}: {source}")]
-    Read {
-        /// Where.
-        offset: u64,
-        /// What the disk says.
-        source: io::Error,
-    },
-    /// Too short to be complete.
-    #[error("file has {bytes} bytes, at least {min} expected")]
-    Short {
-        /// Bytes of the file.
-        bytes: u64,
-        /// Bytes that the smallest file has.
-        min: u64,
-    },
-    /// No magic where one has to be: not a `TsFile`, or one that was never finished.
-    #[error("expected \"TsFile\" at byte {offset}, got {:?}", String::from_utf8_lossy(got))]
-    Magic {
-        /// Where it should stand.
-        offset: u64,
-        /// What stands there.
-        got: [u8; 6],
-    },
-    /// A number out of its range.
-    #[error("{what} at byte {offset}: expected {min} to {max}, got {got}")]
-    Value {
-        /// The field.
-        what: &'static str,
-        /// Where it stands.
-        offset: u64,
-        /// Smallest legal value.
-        min: i128,
-        /// Largest legal value.
-        max: i128,
-        /// The value that stands there.
-        got: i128,
-    },
-    /// A field that does not end where its block does.
-    #[error("{what} at byte {offset} reaches beyond the end of its block at {end}")]
-    Beyond {
-        /// The field.
-        what: &'static str,
-        /// Where it begins.
-        offset: u64,
-        /// Where the block ends.
-        end: u64,
-    },
-    /// A variable-length number of more than 32 bits.
-    #[error("{what} at byte {offset} has more than 32 bits")]
-    Number {
-        /// The field.
-        what: &'static str,
-        /// Where it begins.
-        offset: u64,
-    },
-    /// A kind of thing that this program does not know, or does not take.
-    #[error("{what} {got} at byte {offset} is unknown")]
-    Unknown {
-        /// The field.
-        what: &'static str,
-        /// Where it stands.
-        offset: u64,
-        /// The code that stands there.
-        got: u8,
-    },
-    /// More than what is taken into memory at one time.
-    #[error("{what} at byte {offset} has {got} bytes, at most {max} are read")]
-    Large {
-        /// The field.
-        what: &'static str,
-        /// Where it stands.
-        offset: u64,
-        /// Its bytes.
-        got: u64,
-        /// The limit.
-        max: u64,
-    },
-    /// A name that is not UTF-8.
-    #[error("{what} at byte {offset} is not UTF-8")]
-    Text {
-        /// The field.
-        what: &'static str,
-        /// Where it stands.
-        offset: u64,
-    },
-    /// An index node, or a run of series, that does not begin with the key that leads to it.
-    #[error("what stands at byte {offset} does not begin with the key that leads to it")]
-    FirstKey {
-        /// Where it stands.
-        offset: u64,
-    },
-    /// An index whose nodes lead to the same bytes again and again.
-    #[error(
-        "the index leads to the same bytes again and again: {max} bytes were read up to byte {offset}"
-    )]
-    Shared {
-        /// Where the walk ended.
-        offset: u64,
-        /// Bytes that are read at most.
-        max: u64,
-    },
-    /// A chunk of another series, or of another type, than the index says.
-    #[error("the chunk at byte {offset} is of another series or type than the index says")]
-    OtherChunk {
-        /// Where it stands.
-        offset: u64,
-    },
-    /// A page that cannot be decoded.
-    #[error("page at byte {offset}: {source}")]
-    Codec {
-        /// Where the page's header stands.
-        offset: u64,
-        /// What is wrong.
-        source: CodecError,
-    },
-    /// A page that cannot be decompressed.
-    #[error("page at byte {offset}: {source}")]
-    Compressed {
-        /// Where the page's header stands.
-        offset: u64,
-        /// What is wrong.
-        source: CompressorError,
-    },
-    /// Bytes of the metadata block after its last field.
-    #[error("{left} bytes left at byte {offset} of the metadata block")]
-    Trailing {
-        /// Where the last field ended.
-        offset: u64,
-        /// Bytes that follow.
-        left: u64,
-    },
-}
-
-impl TsFileError {
-    /// Where it is, in bytes from the start of the file.
-    pub const fn offset(&self) -> u64 {
-        match self {
-            Self::Read { offset, .. }
-            | Self::Magic { offset, .. }
-            | Self::Value { offset, .. }
-            | Self::Beyond { offset, .. }
-            | Self::Number { offset, .. }
-            | Self::Unknown { offset, .. }
-            | Self::Large { offset, .. }
-            | Self::Text { offset, .. }
-            | Self::FirstKey { offset }
-            | Self::Shared { offset, .. }
-            | Self::OtherChunk { offset }
-            | Self::Codec { offset, .. }
-            | Self::Compressed { offset, .. }
-            | Self::Trailing { offset, .. } => *offset,
-            Self::Short { bytes, .. } => *bytes,
-        }
-    }
-}
 
 /// Reads fields from a range of a file, front to back, through a few KiB of memory.
 #[derive(Debug)]
@@ -241,7 +78,8 @@ impl<'f, R: ReadAt + ?Sized> Window<'f, R> {
     }
 
     fn held<const N: usize>(&self) -> Option<[u8; N]> {
-        let start = usize::try_from(self.at.checked_sub(self.held_from)?).ok()?;
+        // Before what is held it becomes a place far behind it.
+        let start = usize::try_from(self.at.wrapping_sub(self.held_from)).ok()?;
         self.held.get(start..)?.first_chunk().copied()
     }
 
@@ -294,8 +132,7 @@ impl<'f, R: ReadAt + ?Sized> Window<'f, R> {
 
     /// What is held of the bytes that come next.
     fn held_part(&self) -> &[u8] {
-        let start =
-            self.at.checked_sub(self.held_from).and_then(|start| usize::try_from(start).ok());
+        let start = usize::try_from(self.at.wrapping_sub(self.held_from)).ok();
         start.and_then(|start| self.held.get(start..)).unwrap_or_default()
     }
 
@@ -337,6 +174,39 @@ impl<'f, R: ReadAt + ?Sized> Window<'f, R> {
             return Err(TsFileError::Large { what, offset, got, max });
         }
         self.take_into(bytes, what, into)
+    }
+
+    /// Steps over bytes with their length as an i32 in front if they are these; else stays where it is.
+    pub(super) fn passes(&mut self, expected: &[u8]) -> Result<bool, TsFileError> {
+        let start = self.at;
+        let is_same = self.is_next(expected);
+        if !matches!(is_same, Ok(true)) {
+            self.at = start;
+        }
+        is_same
+    }
+
+    fn is_next(&mut self, expected: &[u8]) -> Result<bool, TsFileError> {
+        const WHAT: &str = "length";
+        let length = self.i32(WHAT, i32::MIN, i32::MAX)?;
+        if usize::try_from(length) != Ok(expected.len()) || self.left() < expected.len() as u64 {
+            return Ok(false);
+        }
+        let mut rest = expected;
+        while !rest.is_empty() {
+            if self.held_part().is_empty() {
+                self.fill()?;
+            }
+            let held = self.held_part();
+            let count = held.len().min(rest.len());
+            let (part, behind) = rest.split_at(count);
+            if count == 0 || held.get(..count) != Some(part) {
+                return Ok(false);
+            }
+            rest = behind;
+            self.at += count as u64;
+        }
+        Ok(true)
     }
 
     /// Steps over `count` bytes.
@@ -381,8 +251,12 @@ impl<'f, R: ReadAt + ?Sized> Window<'f, R> {
     /// An unsigned number in base 128, least significant group first (`uvar`).
     pub(super) fn var(&mut self, what: &'static str) -> Result<u32, TsFileError> {
         let offset = self.at;
-        let mut value = 0_u64;
-        for shift in [0, 7, 14, 21, 28] {
+        let first = self.u8(what)?;
+        if first < 0x80 {
+            return Ok(first.into());
+        }
+        let mut value = u64::from(first & 0x7f);
+        for shift in [7, 14, 21, 28] {
             let byte = self.u8(what)?;
             value |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {

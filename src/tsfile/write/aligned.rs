@@ -7,6 +7,7 @@ use super::record::Record;
 use super::{Column, Scratch, State, WriteError, Writer};
 use crate::tsfile::device::{DeviceId, compare_names};
 use crate::tsfile::encoding::Values;
+use crate::tsfile::order::first_stray;
 
 /// An aligned device that is being written.
 #[derive(Debug)]
@@ -120,9 +121,8 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
                 "a group has one row at least, and chunk_points at most",
             ));
         }
-        let mut pairs = times.iter().zip(times.iter().skip(1));
-        if let Some((_, time)) = pairs.find(|(before, time)| before >= time) {
-            return Err(WriteError::Time { series: String::new(), time: *time });
+        if let Some(time) = first_stray(None, times) {
+            return Err(WriteError::Time { series: String::new(), time });
         }
         let (first, last) = (times.first().copied(), times.last().copied());
         self.begin_group(first.unwrap_or_default(), last.unwrap_or_default())?;

@@ -143,7 +143,7 @@ impl Chunk {
     /// Texts from `at` on for which the page has room: one at least if it is empty.
     fn texts_that_fit(&self, list: &Binaries, at: usize, room: usize, page_bytes: usize) -> usize {
         let held = if let Values::Binaries(list) = &self.values { list.bytes() } else { 0 };
-        let sizes = list.iter().skip(at).take(room).map(<[u8]>::len);
+        let sizes = list.lengths(at).take(room);
         let fitting = sizes.scan(held, |bytes, size| {
             *bytes += size;
             (*bytes <= page_bytes).then_some(())
@@ -208,9 +208,7 @@ impl Chunk {
         let mut body = std::mem::take(&mut self.body);
         body.clear();
         encode_times(times, &mut body);
-        self.put_page(&body, Statistics::of_times(times))?;
-        self.body = body;
-        Ok(())
+        self.put_page(body, Statistics::of_times(times))
     }
 
     /// Ends a page of values; `rows` are the times of its rows. Gives back a time that is not among them.
@@ -247,16 +245,18 @@ impl Chunk {
         self.times.clear();
         // Long texts are given back before they are compressed.
         self.values.clear();
-        self.put_page(&body, statistics)?;
-        self.body = body;
-        Ok(())
+        self.put_page(body, statistics)
     }
 
-    fn put_page(&mut self, body: &[u8], statistics: Statistics) -> Result<(), WriteError> {
-        let mut buffer = std::mem::take(&mut self.stored);
-        let stored = self.compression.apply(body, &mut buffer)?;
-        self.add_page(body.len() as u64, stored, statistics);
-        self.stored = buffer;
+    fn put_page(&mut self, mut body: Vec<u8>, statistics: Statistics) -> Result<(), WriteError> {
+        let mut stored = std::mem::take(&mut self.stored);
+        let bytes = body.len() as u64;
+        let length = self.compression.apply(&mut body, &mut stored)?;
+        self.body = body;
+        // Of a long page there are copies enough.
+        give_back(&mut self.body);
+        self.add_page(bytes, stored.get(..length).unwrap_or_default(), statistics);
+        self.stored = stored;
         Ok(())
     }
 
@@ -309,13 +309,21 @@ impl Chunk {
         out.put(&head(base | mask, &self.name, self.pages.len() as u64, form))?;
         out.put(&self.pages)?;
         self.first_page.1 = Statistics::empty(None);
+        self.pages.clear();
         for buffer in [&mut self.pages, &mut self.body, &mut self.stored] {
-            buffer.clear();
-            buffer.shrink_to(TSFILE_KEPT_BYTES);
+            give_back(buffer);
         }
         let statistics = std::mem::replace(&mut self.statistics, Statistics::empty(self.data_type));
         self.restart(self.data_type);
         Ok(Done { offset, statistics })
+    }
+}
+
+/// Gives memory back that a long page took. What is left of its bytes need not be cleared again.
+fn give_back(buffer: &mut Vec<u8>) {
+    if buffer.capacity() > TSFILE_KEPT_BYTES {
+        buffer.truncate(TSFILE_KEPT_BYTES);
+        buffer.shrink_to(TSFILE_KEPT_BYTES);
     }
 }
 

@@ -134,7 +134,7 @@ impl<W: io::Write, S: Scratch> Ending<W, S> {
                 Read::Device => {}
                 Read::Series => {
                     index.add(walk.name_with_length(), self.out.at);
-                    self.bloom.add(walk.full_path());
+                    self.bloom.add(walk.path_of_series());
                     walk.copy(&mut window, &mut self.out)?;
                 }
                 // The root is made again.

@@ -14,6 +14,7 @@ use crate::data::DataType;
 use crate::limits::{KIB, TSFILE_PAGE_BYTES_MAX};
 use crate::tsfile::device::DeviceId;
 use crate::tsfile::encoding::bits::put_var;
+use crate::tsfile::statistics::Statistics;
 use crate::tsfile::window::{TsFileError, Window};
 
 /// Flags of a series: more than one chunk; times and values of an aligned device.
@@ -88,14 +89,20 @@ impl<S: Scratch> Metadata<S> {
         put_text(name, &mut self.buffer);
         self.buffer.push(value_type.map_or(VECTOR, DataType::code));
         put_var(list_bytes, &mut self.buffer);
-        record.total(lists)?.write(&mut self.buffer);
         self.chunks += record.chunks;
-        let bytes =
-            u32::try_from(self.buffer.len() as u64 + list_bytes).map_err(io::Error::other)?;
+        let total = record.total(lists)?;
+        // Long texts are not copied for it.
+        let long = (total.text_bytes() > KIB).then_some(&total);
+        if long.is_none() {
+            total.write(&mut self.buffer);
+        }
+        let bytes = self.buffer.len() as u64 + long.map_or(0, Statistics::bytes) + list_bytes;
+        let bytes = u32::try_from(bytes).map_err(io::Error::other)?;
         self.records.append(&bytes.to_be_bytes())?;
         self.records.append(&self.buffer)?;
-        self.buffer.clear();
-        self.buffer.shrink_to(HEAD_BYTES);
+        if let Some(total) = long {
+            total.put(|part| self.records.append(part))?;
+        }
         record.copy_list(lists, &mut self.records)
     }
 
@@ -117,11 +124,12 @@ pub(super) struct Walk {
     /// Of the device in hand.
     pub(super) key: Vec<u8>,
     pub(super) table: Vec<u8>,
+    /// With a dot behind it; `device_bytes` of it, and maybe a series.
     path: Vec<u8>,
+    device_bytes: usize,
     /// The start of the record of the series in hand, and how many bytes follow.
     record: Vec<u8>,
     rest: u64,
-    full_path: String,
 }
 
 /// What a walk has read.
@@ -163,6 +171,8 @@ impl Walk {
             self.path.clear();
             self.path.extend_from_slice(split_text(&self.key).1);
         }
+        self.path.push(b'.');
+        self.device_bytes = self.path.len();
         Ok(Some(Read::Device))
     }
 
@@ -198,14 +208,12 @@ impl Walk {
         split_text(self.record.get(1..).unwrap_or_default()).0
     }
 
-    /// Device and series.
-    pub(super) fn full_path(&mut self) -> &str {
+    /// Path of the series in hand.
+    pub(super) fn path_of_series(&mut self) -> &[u8] {
         let (_, name) = split_text(self.record.get(1..).unwrap_or_default());
-        self.full_path.clear();
-        self.full_path.push_str(&String::from_utf8_lossy(&self.path));
-        self.full_path.push('.');
-        self.full_path.push_str(&String::from_utf8_lossy(name));
-        &self.full_path
+        self.path.truncate(self.device_bytes);
+        self.path.extend_from_slice(name);
+        &self.path
     }
 }
 

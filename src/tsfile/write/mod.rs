@@ -49,6 +49,7 @@ use super::compression::Compression;
 use super::device::{DeviceId, compare_names};
 use super::encoding::bits::{put_length, put_var};
 use super::encoding::{CodecError, Encoding, Values};
+use super::order::first_stray;
 use super::statistics::Statistics;
 use super::window::TsFileError;
 use crate::data::DataType;
@@ -306,15 +307,10 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
         if times.len() != values.len() || !values.is_for(open.column.data_type) {
             return Err(WriteError::Misuse("as many values as times, of the series' type"));
         }
-        let mut before = open.last_time;
-        for time in times {
-            if before.is_some_and(|before| before >= *time) {
-                let series = open.column.name.clone();
-                return Err(WriteError::Time { series, time: *time });
-            }
-            before = Some(*time);
+        if let Some(time) = first_stray(open.last_time, times) {
+            return Err(WriteError::Time { series: open.column.name.clone(), time });
         }
-        open.last_time = before;
+        open.last_time = times.last().copied().or(open.last_time);
         self.written.points += times.len() as u64;
         let mut at = 0;
         while at < times.len() {

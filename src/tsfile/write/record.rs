@@ -66,19 +66,45 @@ impl Record {
         if let Some(first) = self.total.as_ref().filter(|_| self.chunks == 2) {
             put(self.first, first, &mut self.list);
         }
-        put(offset, statistics, &mut self.list);
         match &mut self.total {
             Some(total) if is_light => total.merge(statistics),
             total => *total = None,
         }
-        if self.list.len() > LIST_BYTES {
-            let bytes = u32::try_from(self.list.len()).map_err(io::Error::other)?;
-            self.away.push((scratch.len(), bytes));
-            self.away_bytes += u64::from(bytes);
-            scratch.append(&self.list)?;
-            self.list.clear();
-            self.list.shrink_to(2 * LIST_BYTES);
+        if !is_light {
+            return self.put_away(offset, statistics, scratch);
         }
+        put(offset, statistics, &mut self.list);
+        if self.list.len() > LIST_BYTES { self.empty(scratch) } else { Ok(()) }
+    }
+
+    /// Puts what lies in memory into the scratch.
+    fn empty<S: Scratch>(&mut self, scratch: &mut S) -> io::Result<()> {
+        if self.list.is_empty() {
+            return Ok(());
+        }
+        self.went_away(scratch.len(), self.list.len() as u64)?;
+        scratch.append(&self.list)?;
+        self.list.clear();
+        self.list.shrink_to(2 * LIST_BYTES);
+        Ok(())
+    }
+
+    /// Puts a chunk with long texts into the scratch, text by text.
+    fn put_away<S: Scratch>(
+        &mut self,
+        offset: u64,
+        statistics: &Statistics,
+        scratch: &mut S,
+    ) -> io::Result<()> {
+        self.empty(scratch)?;
+        self.went_away(scratch.len(), size_of::<u64>() as u64 + statistics.bytes())?;
+        scratch.append(&offset.to_be_bytes())?;
+        statistics.put(|part| scratch.append(part))
+    }
+
+    fn went_away(&mut self, at: u64, bytes: u64) -> io::Result<()> {
+        self.away.push((at, u32::try_from(bytes).map_err(io::Error::other)?));
+        self.away_bytes += bytes;
         Ok(())
     }
 
