@@ -10,12 +10,16 @@ use super::CutArguments;
 use super::open::{deletions, open};
 use super::progress::Output;
 use crate::data::ReadAt;
+use crate::limits::MIB;
 use crate::ops::human::Bytes;
+use crate::spool::DiskFile;
 use crate::tsfile::cut::{self, Plan, Selection};
 use crate::tsfile::write::{Scratch, Settings, Version, Writer};
 
 /// Buffer in front of the new file.
 const OUTPUT_BYTES: usize = 256 * 1024;
+/// So many bytes of the new file are given to the disk to begin with.
+const BEGIN_BYTES: u64 = MIB as u64;
 /// A scratch that stays below this needs no file.
 const MEMORY_BYTES: usize = 256 * 1024;
 
@@ -37,7 +41,8 @@ pub(super) fn cut(arguments: &CutArguments, out: &mut impl Write) -> Result<Endi
         Settings { version, both_orders: false, chunk_points: usize::MAX, ..Settings::default() };
     let scratches = [1, 2].map(|number| SpillFile::new(output, number));
     let write = || -> Result<_, cut::CutError> {
-        let buffered = BufWriter::with_capacity(OUTPUT_BYTES, &made);
+        let begun = Eager { file: &made, at: 0, begun: 0 };
+        let buffered = BufWriter::with_capacity(OUTPUT_BYTES, begun);
         let mut writer = Writer::new(buffered, scratches, settings)?;
         cut::cut(&file, &plan, &mut writer)?;
         Ok(writer.finish()?.1)
@@ -67,6 +72,30 @@ pub(super) fn cut(arguments: &CutArguments, out: &mut impl Write) -> Result<Endi
             drop(fs::remove_file(output));
             Err(CliError::Cut { path: arguments.file.clone(), source })
         }
+    }
+}
+
+/// The new file: the disk is told to write it as it comes, so that the sync at the end finds little to do.
+struct Eager<'f> {
+    file: &'f File,
+    at: u64,
+    begun: u64,
+}
+
+impl Write for Eager<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut file = self.file;
+        let count = file.write(bytes)?;
+        self.at += count as u64;
+        if self.at - self.begun >= BEGIN_BYTES {
+            DiskFile::begin_writing(self.file, self.begun, self.at - self.begun);
+            self.begun = self.at;
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -116,7 +145,7 @@ impl ReadAt for SpillFile {
             let most = left.min(into.len());
             let part = into.get_mut(..most).unwrap_or_default();
             return match &self.file {
-                Some(file) => file.read_at(part, offset),
+                Some(file) => FileExt::read_at(file, part, offset),
                 None => Ok(0),
             };
         };

@@ -2,7 +2,10 @@
 
 use super::{Checker, Level, Place, Saved, What};
 use crate::data::{DataType, ReadAt};
-use crate::tsfile::read::{ChunkPlace, Device, PageReader, Piece, Points, Series, TsFile};
+use crate::tsfile::order::first_stray;
+use crate::tsfile::read::{
+    ChunkPlace, Device, PageReader, Piece, Points, Series, SeriesOf, TsFile,
+};
 use crate::tsfile::statistics::Statistics;
 use crate::tsfile::window::TsFileError;
 
@@ -40,11 +43,13 @@ impl Checker<'_> {
         let mut points = Points::new(file, None);
         let mut reader = PageReader::new(file);
         let mut devices = file.devices()?;
+        let mut list = SeriesOf::new(file);
         // What cannot be walked was reported with the index.
         while let Ok(Some(device)) = devices.next() {
             let name = device.id.path();
             let of = Of { file, device: &name };
-            if self.times(of, &mut reader, &device)? {
+            // A root that cannot be read was reported with the index, too.
+            if list.enter(&device).is_ok() && self.times(of, &mut reader, &mut list)? {
                 self.values(of, &mut points, &device)?;
             }
         }
@@ -56,9 +61,8 @@ impl Checker<'_> {
         &mut self,
         of: Of<'_, R>,
         reader: &mut PageReader<'_, R>,
-        device: &Device,
+        list: &mut SeriesOf<'_, R>,
     ) -> Result<bool, TsFileError> {
-        let Ok(mut list) = of.file.series(device) else { return Ok(false) };
         let Ok(Some(series)) = list.next() else { return Ok(false) };
         if !series.is_time() {
             return Ok(true);
@@ -152,9 +156,7 @@ impl Checker<'_> {
         statistics: &Statistics,
     ) {
         let before = (state.in_chunk.count > 0).then_some(state.in_chunk.end);
-        let all = before.into_iter().chain(times.iter().copied());
-        let next = all.clone().skip(1);
-        if let Some((_, time)) = all.zip(next).find(|(before, time)| before >= time) {
+        if let Some(time) = first_stray(before, times) {
             self.flaw(&state.place(of.device).flaw(offset, What::Time { time }, Saved::Others));
             state.is_torn = true;
         }

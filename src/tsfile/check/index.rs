@@ -5,7 +5,7 @@ use crate::data::ReadAt;
 use crate::limits::TSFILE_BLOOM_BYTES;
 use crate::tsfile::bloom::{Shape, text_hash};
 use crate::tsfile::device::compare_names;
-use crate::tsfile::read::{ChunkHeader, Device, Series, TsFile};
+use crate::tsfile::read::{ChunkHeader, Device, Series, SeriesOf, TsFile};
 use crate::tsfile::statistics::Statistics;
 use crate::tsfile::window::{TsFileError, Window};
 
@@ -47,6 +47,7 @@ impl Checker<'_> {
             covered: 0,
         };
         let mut devices = file.devices()?;
+        let mut list = SeriesOf::new(file);
         let mut last: Option<Device> = None;
         loop {
             let device = match devices.next() {
@@ -63,11 +64,11 @@ impl Checker<'_> {
                 let place = Place { device: Some(&name), series: None };
                 self.flaw(&place.flaw(device.root.start, What::Order, Saved::All));
             }
-            self.device(&mut walk, &device)?;
+            self.device(&mut walk, &device, &mut list)?;
             last = Some(device);
         }
         let flaws = self.checked.flaws;
-        walk.covered += devices.bytes();
+        walk.covered = devices.bytes() + list.bytes();
         if flaws > 0 {
             // What could not be read makes the sums differ, too.
             return Ok(());
@@ -95,13 +96,13 @@ impl Checker<'_> {
         &mut self,
         walk: &mut Walk<'_, R>,
         device: &Device,
+        list: &mut SeriesOf<'_, R>,
     ) -> Result<(), TsFileError> {
         let name = device.id.path();
         let of_device = Place { device: Some(&name), series: None };
-        let mut list = match walk.file.series(device) {
-            Ok(list) => list,
-            Err(error) => return self.unreadable(of_device, error),
-        };
+        if let Err(error) = list.enter(device) {
+            return self.unreadable(of_device, error);
+        }
         walk.device = text_hash(&name);
         let mut last: Option<String> = None;
         let mut times = None;
@@ -119,7 +120,7 @@ impl Checker<'_> {
                 self.flaw(&place.flaw(series.offset, What::Order, Saved::All));
             }
             let is_known = match &mut walk.bloom {
-                Some(filter) => filter.knows(&format!("{name}.{}", series.name))?,
+                Some(filter) => filter.knows(format!("{name}.{}", series.name).as_bytes())?,
                 None => true,
             };
             if !is_known {
@@ -141,7 +142,6 @@ impl Checker<'_> {
             }
             last = Some(series.name);
         }
-        walk.covered += list.bytes();
         Ok(())
     }
 
@@ -195,7 +195,7 @@ impl<'f, R: ReadAt> Filter<'f, R> {
         Ok(Self { held, window, start, bytes, shape })
     }
 
-    fn knows(&mut self, path: &str) -> Result<bool, TsFileError> {
+    fn knows(&mut self, path: &[u8]) -> Result<bool, TsFileError> {
         for bit in self.shape.bits_of(path) {
             // Zero bytes at the end are not stored.
             let byte = if u64::from(bit / 8) < self.bytes { self.byte(bit / 8)? } else { 0 };

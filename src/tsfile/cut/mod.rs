@@ -29,10 +29,10 @@ use self::ahead::Ahead;
 pub use self::selection::Selection;
 pub use self::stepwise::{Cutting, Plan};
 use crate::data::{DataType, ReadAt, TimeRange};
-use crate::limits::TSFILE_SCHEMAS_BYTES_MAX;
+use crate::limits::{KIB, TSFILE_SCHEMAS_BYTES_MAX};
 use crate::tsfile::encoding::{Encoding, Values};
 use crate::tsfile::read::{
-    ChunkCursor, ChunkHeader, ChunkPlace, ColumnForm, Gone, PageReader, Series, TsFile,
+    ChunkCursor, ChunkHeader, ChunkPlace, ColumnForm, Gone, PageReader, Series, SeriesOf, TsFile,
 };
 use crate::tsfile::statistics::Statistics;
 use crate::tsfile::window::{TsFileError, Window, read_fully};
@@ -109,6 +109,10 @@ struct Cutter<'f, R> {
     stored: Vec<u8>,
     times: Vec<i64>,
     values: Values,
+    /// Statistics that were read last, and where they stand: those of a series are those of its lone chunk.
+    known: Option<(u64, Statistics)>,
+    /// The walk over series of the device before.
+    spare: Option<SeriesOf<'f, R>>,
     /// Bytes that were worked through, more or less.
     worked: u64,
 }
@@ -134,6 +138,8 @@ impl<'f, R: ReadAt> Cutter<'f, R> {
             stored: Vec::new(),
             times: Vec::new(),
             values: Values::of(DataType::Int64),
+            known: None,
+            spare: None,
             worked: 0,
         }
     }
@@ -212,7 +218,13 @@ impl<'f, R: ReadAt> Cutter<'f, R> {
         place: u64,
         value_type: Option<DataType>,
     ) -> Result<Statistics, CutError> {
-        Ok(self.file.statistics_by(&mut self.metadata, place, value_type)?)
+        if let Some((_, known)) = self.known.as_ref().filter(|known| known.0 == place) {
+            return Ok(known.clone());
+        }
+        let read = self.file.statistics_by(&mut self.metadata, place, value_type)?;
+        // Long texts are not held.
+        self.known = (read.text_bytes() <= KIB).then(|| (place, read.clone()));
+        Ok(read)
     }
 
     fn chunk(&mut self, offset: u64) -> Result<ChunkHeader, CutError> {

@@ -157,14 +157,16 @@ impl<'f, R: ReadAt> Cutter<'f, R> {
         if wanted == data::Series::None {
             return Ok(None);
         }
-        let mut list = self.file.series(&device)?;
+        let mut list = self.spare.take().unwrap_or_else(|| SeriesOf::new(self.file));
+        list.enter(&device)?;
         let Some(first) = list.next()? else { return Ok(None) };
         if !first.is_time() {
             let (first, is_begun, open) = (Some(first), false, None);
             let plain = Plain { device, wanted, list, first, is_begun, open };
             return Ok(Some(Hand::Plain(Box::new(plain))));
         }
-        let columns = self.wanted_columns(&device, &wanted, list)?;
+        let columns = self.wanted_columns(&device, &wanted, &mut list)?;
+        self.spare = Some(list);
         if columns.is_empty() {
             return Ok(None);
         }
@@ -176,7 +178,7 @@ impl<'f, R: ReadAt> Cutter<'f, R> {
         &mut self,
         device: &Device,
         wanted: &data::Series,
-        mut list: SeriesOf<'_, R>,
+        list: &mut SeriesOf<'_, R>,
     ) -> Result<Vec<Series>, CutError> {
         let max = self.plan.columns_max;
         let mut columns = Vec::new();
@@ -202,7 +204,13 @@ impl<'f, R: ReadAt> Cutter<'f, R> {
             Hand::Aligned(aligned) => self.next_group(aligned, writer)?,
             Hand::Plain(plain) => self.go_on_plain(plain, writer)?,
         };
-        Ok(goes_on.then_some(hand))
+        if goes_on {
+            return Ok(Some(hand));
+        }
+        if let Hand::Plain(plain) = hand {
+            self.spare = Some(plain.list);
+        }
+        Ok(None)
     }
 
     fn go_on_plain<W: io::Write, S: Scratch>(

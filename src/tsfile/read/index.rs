@@ -53,6 +53,8 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) struct Tree<W> {
     levels: heapless::Vec<Level<W>, TSFILE_INDEX_DEPTH_MAX>,
+    /// Windows that are not used now: the next nodes often lie in what they hold.
+    spare: heapless::Vec<W, TSFILE_INDEX_DEPTH_MAX>,
     keys: KeyForm,
     /// Kinds of inner nodes and leaves.
     inner: u8,
@@ -73,12 +75,13 @@ struct Level<W> {
 
 impl<W> Tree<W> {
     fn map<V>(self, with: impl Fn(W) -> V) -> Tree<V> {
-        let Self { levels, keys, inner, leaf, bounds, bytes } = self;
+        let Self { levels, keys, inner, leaf, bounds, bytes, .. } = self;
         let level = |Level { window, left, end, is_leaf }| {
             let window = with(window);
             Level { window, left, end, is_leaf }
         };
-        Tree { levels: levels.into_iter().map(level).collect(), keys, inner, leaf, bounds, bytes }
+        let levels = levels.into_iter().map(level).collect();
+        Tree { levels, spare: heapless::Vec::new(), keys, inner, leaf, bounds, bytes }
     }
 }
 
@@ -95,18 +98,34 @@ impl<'f, R: ReadAt> Tree<Window<'f, R>> {
         self.map(|window| Span { start: window.offset(), end: window.end() })
     }
 
-    /// A tree whose root the window stands before; says where the root ends, too.
-    pub(crate) fn new(
-        file: &TsFile<R>,
-        root: Window<'f, R>,
-        keys: KeyForm,
-        of_devices: bool,
-        bounds: Span,
-    ) -> Result<(Self, u64), TsFileError> {
+    /// A tree of devices, or of the series of one, that has no root yet.
+    pub(super) fn new(file: &TsFile<R>, keys: KeyForm, of_devices: bool) -> Self {
         let (inner, leaf) = if of_devices { (0, 1) } else { (2, 3) };
-        let mut tree = Self { levels: heapless::Vec::new(), keys, inner, leaf, bounds, bytes: 0 };
-        let end = tree.enter(file, root)?;
-        Ok((tree, end))
+        let (levels, spare) = (heapless::Vec::new(), heapless::Vec::new());
+        let bounds = Span { start: file.summary.separator + 1, end: file.block_start() };
+        Self { levels, spare, keys, inner, leaf, bounds, bytes: 0 }
+    }
+
+    /// Begins with another root.
+    pub(super) fn restart(&mut self, file: &'f TsFile<R>, root: Span) -> Result<(), TsFileError> {
+        while self.leave() {}
+        let window = self.window(file, root);
+        self.enter(file, window).map(drop)
+    }
+
+    /// A window over some bytes.
+    fn window(&mut self, file: &'f TsFile<R>, span: Span) -> Window<'f, R> {
+        let mut window = self.spare.pop().unwrap_or_else(|| file.window(0, 0));
+        window.seek(span.start, span.end);
+        window
+    }
+
+    /// Leaves the node in hand, if there is one.
+    fn leave(&mut self) -> bool {
+        let Some(level) = self.levels.pop() else { return false };
+        // There is room for the windows of all levels; one more would be dropped.
+        drop(self.spare.push(level.window));
+        true
     }
 
     /// Bytes of the nodes so far.
@@ -127,7 +146,7 @@ impl<'f, R: ReadAt> Tree<Window<'f, R>> {
         loop {
             let Some(level) = self.levels.last_mut() else { return Ok(None) };
             if level.left == 0 {
-                self.levels.pop();
+                self.leave();
                 continue;
             }
             let entry = level.next(self.keys, self.bounds)?;
@@ -135,7 +154,8 @@ impl<'f, R: ReadAt> Tree<Window<'f, R>> {
                 return Ok(Some(entry));
             }
             let expected = entry.key;
-            self.enter(file, file.window(entry.span.start, entry.span.end))?;
+            let window = self.window(file, entry.span);
+            self.enter(file, window)?;
             self.check_first_key(&expected)?;
         }
     }
@@ -287,9 +307,7 @@ impl<'f, R: ReadAt> Devices<'f, R> {
         } else {
             (KeyForm::Segments, window.var("table count")?)
         };
-        let bounds = Span { start: file.summary.separator + 1, end: file.block_start() };
-        let levels = heapless::Vec::new();
-        let tree = Tree { levels, keys, inner: 0, leaf: 1, bounds, bytes: 0 };
+        let tree = Tree::new(file, keys, true);
         Ok(Self { file, tree, next_root: window.offset(), roots_left, root_bytes: 0 })
     }
 

@@ -45,7 +45,10 @@ use super::statistics::Statistics;
 use super::tail::{self, Summary};
 use super::window::{TsFileError, WIDE_WINDOW_BYTES, Window};
 use crate::data::{DataType, ReadAt};
-use crate::limits::TSFILE_INDEX_WALKS_MAX;
+use crate::limits::{KIB, TSFILE_INDEX_WALKS_MAX};
+
+/// Bytes that are read at once of statistics and lists of chunks.
+const METADATA_WINDOW_BYTES: usize = 16 * KIB;
 
 /// An open file whose two ends are sound.
 #[derive(Debug)]
@@ -139,12 +142,14 @@ impl<R: ReadAt> TsFile<R> {
     }
 
     /// Walks over the series of a device in the order of the index; the time column of an aligned one
-    /// comes first.
+    /// comes first. For many devices one walk is kept, and begun again by [`SeriesOf::enter`].
     ///
     /// # Errors
     /// [`TsFileError`] if the device's root cannot be read.
     pub fn series(&self, device: &Device) -> Result<SeriesOf<'_, R>, TsFileError> {
-        SeriesOf::new(self, device)
+        let mut series = SeriesOf::new(self);
+        series.enter(device)?;
+        Ok(series)
     }
 
     /// Walks over the chunks of a series, in the order in which they were written.
@@ -162,7 +167,7 @@ impl<R: ReadAt> TsFile<R> {
 
     /// A window over the index for many small reads one behind the other; it has no range yet.
     pub(super) fn metadata(&self) -> Window<'_, R> {
-        self.window(0, 0)
+        Window::wide(&self.file, 0, 0, METADATA_WINDOW_BYTES)
     }
 
     /// As [`Self::statistics`], through a window that is kept.

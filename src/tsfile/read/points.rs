@@ -52,7 +52,7 @@ pub struct Points<'f, R> {
     reader: PageReader<'f, R>,
     /// For lists of chunks and headers, which lie elsewhere than the pages.
     metadata: Window<'f, R>,
-    series: Option<SeriesOf<'f, R>>,
+    series: SeriesOf<'f, R>,
     device: DeviceId,
     /// Of an aligned device: its time column and where it is read.
     aligned: Option<Aligned>,
@@ -103,7 +103,7 @@ impl<'f, R: ReadAt> Points<'f, R> {
             wanted_times: TimeRange::ALL,
             reader: PageReader::new(file),
             metadata: file.window(0, 0),
-            series: None,
+            series: SeriesOf::new(file),
             device: DeviceId::of_path(""),
             aligned: None,
             columns: Vec::new(),
@@ -126,7 +126,7 @@ impl<'f, R: ReadAt> Points<'f, R> {
     /// # Errors
     /// [`TsFileError`] if its index is flawed.
     pub fn start(&mut self, device: &Device) -> Result<(), TsFileError> {
-        self.series = Some(self.file.series(device)?);
+        self.series.enter(device)?;
         self.device.clone_from(&device.id);
         self.aligned = None;
         self.columns.clear();
@@ -183,8 +183,7 @@ impl<'f, R: ReadAt> Points<'f, R> {
     ) -> Result<bool, TsFileError> {
         self.columns_before += self.columns.len();
         self.columns.clear();
-        let Some(series_of) = &mut self.series else { return Ok(false) };
-        while let Some(series) = series_of.next()? {
+        while let Some(series) = self.series.next()? {
             let separator = self.file.summary().separator;
             let chunks = ChunkCursor::new(&series, separator);
             let Some(data_type) = series.value_type else {

@@ -96,11 +96,19 @@ impl<'f, R: ReadAt> SeriesOf<'f, R> {
         SeriesAt { tree: tree.pause(), records, bytes }
     }
 
-    pub(super) fn new(file: &'f TsFile<R>, device: &Device) -> Result<Self, TsFileError> {
-        let bounds = Span { start: file.summary.separator + 1, end: file.block_start() };
-        let root = file.window(device.root.start, device.root.end);
-        let (tree, _) = Tree::new(file, root, KeyForm::Text, false, bounds)?;
-        Ok(Self { file, tree, window: file.wide_window(0, 0), bytes: 0 })
+    /// A walk that has no device yet.
+    pub(in crate::tsfile) fn new(file: &'f TsFile<R>) -> Self {
+        let tree = Tree::new(file, KeyForm::Text, false);
+        Self { file, tree, window: file.wide_window(0, 0), bytes: 0 }
+    }
+
+    /// Begins with another device: what was read ahead serves it, too, if it lies behind the one before.
+    ///
+    /// # Errors
+    /// [`TsFileError`] if its root cannot be read; then the walk is over.
+    pub fn enter(&mut self, device: &Device) -> Result<(), TsFileError> {
+        self.window.seek(0, 0);
+        self.tree.restart(self.file, device.root)
     }
 
     /// The next series. After an error it goes on behind what is flawed.
@@ -132,7 +140,7 @@ impl<'f, R: ReadAt> SeriesOf<'f, R> {
         }
     }
 
-    /// Bytes of the metadata zone that were walked over: nodes and records.
+    /// Bytes of the metadata zone that were walked over, of all devices: nodes and records.
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes + self.tree.bytes()
     }

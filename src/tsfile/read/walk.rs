@@ -67,18 +67,23 @@ impl Walk {
         let Some(devices) = self.devices.take() else { return Ok(false) };
         let file = TsFile::resume(file, self.summary, self.walked);
         let mut devices = devices.resume(&file);
-        let mut list = self.series.take().map(|series| series.resume(&file));
+        let mut is_in_device = self.series.is_some();
+        let mut list = match self.series.take() {
+            Some(series) => series.resume(&file),
+            None => SeriesOf::new(&file),
+        };
         let mut window = file.metadata();
         let until = self.walked.saturating_add(STEP_BYTES);
         let mut records = 0;
         while records < STEP_RECORDS && file.walked() < until {
             records += 1;
-            if let Some(series) = list.as_mut().map(SeriesOf::next).transpose()?.flatten() {
+            let series = if is_in_device { list.next()? } else { None };
+            if let Some(series) = series {
                 window.seek(series.statistics, file.block_start());
                 let (points, times) = Statistics::read_extent(&mut window)?;
                 visitor.series(&series, points, times);
             } else if let Some(device) = devices.next()? {
-                list = visitor.device(&device).then(|| file.series(&device)).transpose()?;
+                is_in_device = visitor.device(&device) && list.enter(&device).map(|()| true)?;
             } else {
                 return Ok(false);
             }
@@ -87,7 +92,7 @@ impl Walk {
             }
         }
         self.devices = Some(devices.pause());
-        self.series = list.map(SeriesOf::pause);
+        self.series = is_in_device.then(|| list.pause());
         self.walked = file.walked();
         Ok(true)
     }

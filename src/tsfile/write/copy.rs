@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::chunk::{Done, head};
+use super::chunk::Done;
 use super::{Out, Scratch, State, WriteError, Writer};
 use crate::data::ReadAt;
 use crate::limits::TSFILE_COPY_BYTES;
@@ -134,21 +134,19 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
     }
 }
 
-/// Writes a chunk of another file.
+/// Writes a chunk of another file with its header.
 fn copy<R: ReadAt, W: io::Write>(
     source: Source<'_, R>,
     out: &mut Out<W>,
 ) -> Result<Done, WriteError> {
     let Source { file, header, statistics } = source;
     let offset = out.at;
-    let bytes = header.end - header.start;
-    let form = (header.value_type, header.compression, header.encoding);
-    out.put(&head(header.marker, &header.name, bytes, form))?;
+    let bytes = header.end - header.offset;
     let most = |left: u64| usize::try_from(left).unwrap_or(usize::MAX).min(TSFILE_COPY_BYTES);
     let mut buffer = std::mem::take(&mut out.copied);
     // Many chunks are a few KiB: no more than that is cleared for them.
     buffer.resize(buffer.len().max(most(bytes)), 0);
-    let mut at = header.start;
+    let mut at = header.offset;
     while at < header.end {
         let most = most(header.end - at);
         let part = buffer.get_mut(..most).unwrap_or_default();
