@@ -1,21 +1,27 @@
 //! Everything that a file's own redundancy can show, in bounded memory.
 //!
-//! A `TsFile` has no checksums. What is said twice in it is compared:
+//! A `TsFile` has no checksums. What is said twice in it is compared. Each flaw is told with its place, and its device and
+//! series where it is in one; the tests, those of found.rs where nothing else is said, damage each of these things in turn:
 //!
 //! | what | how | where | test |
 //! |---|---|---|---|
-//! | both magics, version, size of the metadata block, separator where it says, block read to its last byte | [`super::tail::check`] | tail.rs | `each_flaw_is_found_where_it_is`, those of tail.rs |
-//! | markers; each length lands on the next marker; the last one is the separator | data zone, front to back | scan.rs | `each_flaw_is_found_where_it_is` |
-//! | how much is whole of a file without an end | the same | scan.rs | `a_file_that_was_cut_off_says_what_is_whole` |
-//! | each chunk of the index is there, with its name and type | the header at its offset | index.rs | `each_flaw_is_found_where_it_is` |
-//! | each chunk is in the index once, under its device | number, and sum of a hash of place and device, so that no list is kept | index.rs | `each_flaw_is_found_where_it_is` |
-//! | keys ascend, lead to what begins with them, and leave no gap in the metadata zone | the walk itself; bytes walked over | index.rs, read/index.rs | `no_flipped_bit_changes_a_point_unseen` |
-//! | columns of an aligned device have as many chunks as its times | counts | index.rs | the same |
-//! | statistics of the chunks are together those of their series | merged | index.rs | `each_flaw_is_found_where_it_is` |
-//! | the bloom filter has every path | its bits | index.rs | the same |
-//! | pages decompress to their size, decode to their count, as many rows as times | decoded (deep) | deep.rs | the same |
-//! | times ascend through the pages and chunks of a series | compared (deep) | deep.rs | `no_flipped_bit_changes_a_point_unseen` |
-//! | count, times, first, last, least, largest and sum of each page, chunk and series | computed (deep); sums of floats within rounding | deep.rs | `each_flaw_is_found_where_it_is` |
+//! | both magics, version, size of the metadata block, separator where it says, block read to its last byte | [`super::tail::check`] | tail.rs | `ends_that_are_damaged_are_found`, and those of tail.rs |
+//! | markers; each length lands on the next marker; the last one is the separator; each group has chunks | data zone, front to back | scan.rs | `markers_and_lengths_of_the_data_zone_are_found` |
+//! | how much is whole of a file without an end | the same | scan.rs | `a_file_that_was_cut_off_says_what_is_whole` (tests.rs) |
+//! | each chunk of the index is there, with its name and type | the header at its offset | index.rs | `chunks_that_are_others_than_the_index_says_are_found` |
+//! | each chunk is in the index once, under its device | number, and sum of a hash of place and device, so that no list is kept | index.rs | `chunks_that_are_named_twice_or_never_are_found` |
+//! | keys of devices and series ascend | each with the one before | index.rs | `keys_that_do_not_ascend_are_found` |
+//! | keys lead to what begins with them | the walk itself | read/index.rs | `keys_that_lead_elsewhere_are_found` |
+//! | spans leave no gap in the metadata zone | bytes walked over | index.rs | `gaps_in_the_metadata_zone_are_found` |
+//! | columns of an aligned device have as many chunks as its times | counts | index.rs | `columns_with_fewer_chunks_than_their_times_are_found` |
+//! | pages decompress to their size, and to what the codec's own checksum says | decoded (deep) | deep.rs | `pages_that_do_not_decompress_to_their_size_are_found` |
+//! | pages decode to their count | decoded (deep) | deep.rs | `pages_that_do_not_decode_are_found` |
+//! | pages of columns have as many rows as their times | decoded (deep) | deep.rs | `rows_that_do_not_agree_are_found` |
+//! | times ascend through the pages and chunks of a series | compared (deep) | deep.rs | `times_that_do_not_ascend_are_found` |
+//! | statistics of the chunks are together those of their series | merged | index.rs | `each_byte_of_statistics_is_compared` |
+//! | count, times, first, last, least, largest and sum of each page, chunk and series | computed (deep); sums of floats within rounding | deep.rs | `each_byte_of_statistics_is_compared` |
+//! | the bloom filter has every path | its bits | index.rs | `paths_that_the_bloom_filter_lacks_are_found` |
+//! | nothing else that changes a point | each bit of some samples | | `no_flipped_bit_changes_a_point_unseen` (tests.rs) |
 //!
 //! What a file cannot show, because nothing in it says the same twice:
 //! - a text or blob changed within a page without compression that is neither first nor last, nor (of
@@ -30,6 +36,8 @@
 //! In the samples that the test flips bit by bit, only the last kind is there: what is not seen changes no point.
 
 mod deep;
+#[cfg(test)]
+mod found;
 mod index;
 mod scan;
 #[cfg(test)]
