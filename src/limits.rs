@@ -178,7 +178,7 @@ pub const FAILING_WINDOW: Duration = Duration::from_secs(600);
 
 /// How often a file of the spool is read before it counts as lost to its disk: a second apart, so a bus that is reset
 /// meanwhile has its chance, and the entries behind it do not wait long.
-pub const LANDING_READS_MAX: u32 = 5;
+pub const FILE_READS_MAX: u32 = 5;
 /// The same for an entry in the spool's log, of which the quarantine gets nothing: ten minutes, as the pauses between
 /// tries grow to 16 s. Then it is stepped over, with trouble, so that what lies behind it does not wait for good.
 pub const LANDING_LOG_READS_MAX: u32 = 40;

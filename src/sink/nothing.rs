@@ -54,7 +54,9 @@ impl<F: Feed> DoNothingSink<F> {
         let mut fails = false;
         loop {
             let taken = self.take_turn();
-            self.tell(taken.as_ref().err(), &mut fails);
+            if taken.is_err() || !self.feed.is_pending() {
+                self.tell(taken.as_ref().err(), &mut fails);
+            }
             match taken {
                 Ok(true) if self.feed.is_over() => return,
                 Ok(true) => self.feed.changed().await,

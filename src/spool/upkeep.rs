@@ -465,7 +465,11 @@ impl<D: Disk> Spool<D> {
     }
 
     fn measure(&mut self, headroom: u64) -> Result<Measure, Fatal> {
-        let used = self.used_bytes();
+        let mut used = self.used_bytes();
+        if self.settings.when_full == WhenFull::DropOldest {
+            // Nothing is dropped for good for what lies there for a while.
+            used -= self.made;
+        }
         let measured = self.room.measure(&self.disk, used);
         Ok(measured.map_err(|fatal| self.fail(fatal))?.beside(headroom))
     }

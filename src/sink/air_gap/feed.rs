@@ -47,12 +47,13 @@ pub trait Feed: Send {
     ///
     /// # Errors
     /// As [`Feed::open_files`].
-    fn lend_files(&mut self) -> Result<StoredFiles<Lent>, ReadError> {
-        Ok(self.open_files()?.map(Lent::new))
-    }
+    fn lend_files(&mut self) -> Result<StoredFiles<Lent>, ReadError>;
 
     /// Everything below was delivered, gone past, or is not there.
     fn position(&self) -> Sequence;
+
+    /// Whether the next entry is being looked at, so that it says nothing of the feed that none came yet.
+    fn is_pending(&self) -> bool;
 
     /// Whether nothing will ever come any more.
     fn is_over(&self) -> bool;

@@ -18,6 +18,7 @@
 mod builder;
 mod checking;
 mod dead_letters;
+mod entries;
 mod feed;
 mod filtered;
 mod frame_buffer;
@@ -42,7 +43,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
-use self::builder::{Builder, check_ends, transfer_of};
+use self::builder::Builder;
 use self::checking::Checking;
 pub use self::dead_letters::DeadLetters;
 pub use self::feed::{Feed, StoredFile, StoredFiles};
@@ -66,6 +67,8 @@ use crate::spool::{EntryHeader, ReadError};
 
 /// Pause after something of our own failed.
 const OWN_PAUSE: Duration = Duration::from_secs(1);
+/// It doubles so often while the same file is looked at, which takes reading all of it.
+const OWN_PAUSE_DOUBLINGS: u32 = 6;
 /// Refusals in a row that a person should hear of; one may be a far side that restarts.
 const REFUSALS_SHOWN: u32 = 3;
 
@@ -113,6 +116,8 @@ pub struct AirGapSink<F: Feed> {
     complaining: bool,
     /// Failures of our own since the last delivery.
     own_failures: u32,
+    /// Of these, files that could not be read or put aside.
+    unread: u32,
     /// Entries among its dead letters, as it was last told.
     dead_letters: Option<u64>,
 }
@@ -145,6 +150,13 @@ enum OwnTrouble {
     Quarantine { sequence: u64, why: String },
 }
 
+impl OwnTrouble {
+    /// Whether a file of an entry cannot be read, or not be copied to where a person finds it.
+    const fn is_of_a_file(&self) -> bool {
+        matches!(self, Self::Build(BuildError::Read { .. }) | Self::PutAside { .. })
+    }
+}
+
 impl<F: Feed> AirGapSink<F> {
     /// A sink that has not begun.
     pub fn new(parts: Parts, feed: F) -> Self {
@@ -168,6 +180,7 @@ impl<F: Feed> AirGapSink<F> {
             last_answer: None,
             complaining: false,
             own_failures: 0,
+            unread: 0,
             dead_letters: None,
         }
     }
@@ -216,112 +229,6 @@ impl<F: Feed> AirGapSink<F> {
     }
 }
 
-// Entries.
-impl<F: Feed> AirGapSink<F> {
-    /// Gives the machine something to carry, if it has nothing and there is something.
-    async fn take_on(&mut self, now: Instant) {
-        if !self.line.sender.is_free() || self.held.is_some_and(|until| now < until) {
-            return;
-        }
-        self.held = None;
-        if self.current.is_none()
-            && let Err(trouble) = self.load(now).await
-        {
-            return self.complain(now, &trouble);
-        }
-        let Some(current) = &self.current else { return };
-        if current.rotten.is_some() {
-            return self.quarantine(now).await;
-        }
-        let precision = current.header.precision.unwrap_or(self.settings.precision);
-        if precision != self.precision {
-            self.precision = precision;
-            self.line.sender.reconnect();
-        }
-        self.prepared = None;
-        self.line.sender.deliver(now, current.transfer.delivery());
-    }
-
-    /// Takes the next entry from the feed; one that can never be sent is put aside.
-    async fn load(&mut self, now: Instant) -> Result<(), OwnTrouble> {
-        let Some(header) = self.feed.next_entry()? else {
-            self.drained = true;
-            self.recover();
-            if self.feed.is_over() {
-                self.line.stop();
-            }
-            return Ok(());
-        };
-        let transfer = match transfer_of(&mut self.feed, &header)? {
-            Ok(transfer) => check_ends(&transfer).await?.map(|()| transfer),
-            Err(why) => Err(why),
-        };
-        match transfer {
-            Ok(transfer) => {
-                let crossing = transfer.shown().map(|(name, total)| {
-                    self.board.crossings.begin(&self.pipe, name, Some(total), now)
-                });
-                self.current =
-                    Some(Current { header, transfer, crossing, refused_since: None, rotten: None });
-                Ok(())
-            }
-            Err(why) if self.set_aside(&header, &why).await => Ok(()),
-            Err(why) => Err(OwnTrouble::PutAside { sequence: header.sequence.0, why }),
-        }
-    }
-
-    fn delivered(&mut self) {
-        self.recover();
-        if let Some(current) = self.current.take() {
-            self.feed.advance(&current.header);
-            self.tell_dead_letters("entries lie in its dead-letter directory");
-        }
-    }
-
-    /// Shows how many dead letters there are, if that has changed.
-    fn tell_dead_letters(&mut self, what: &str) {
-        let count = self.feed.dead_letters();
-        if self.dead_letters.replace(count) == Some(count) {
-            return;
-        }
-        if count == 0 {
-            return self.board.clear(TroubleKind::DeadLetters, &self.pipe);
-        }
-        let report = Report::new(TroubleKind::DeadLetters, what).about(&self.pipe);
-        self.board.raise(report.count(count), clock::wall());
-    }
-
-    /// The entry that is carried has a file that is not what was taken in: the far side keeps what it has
-    /// without a seal, and forgets it with the connection.
-    async fn quarantine(&mut self, now: Instant) {
-        let Some(Current { header, rotten: Some(why), .. }) = &self.current else { return };
-        let (header, sequence) = (*header, header.sequence);
-        if !self.feed.quarantine(&header, why).await {
-            let why = why.clone();
-            return self.complain(now, &OwnTrouble::Quarantine { sequence: sequence.0, why });
-        }
-        log::error!("event=entry_quarantined pipe={} entry={sequence} why=\"{why}\"", self.pipe);
-        self.recover();
-        self.current = None;
-        self.feed.advance(&header);
-    }
-
-    /// Takes an entry out of the pipe, to where a person finds it.
-    async fn set_aside(&mut self, header: &EntryHeader, why: &str) -> bool {
-        if !self.feed.put_aside(header, why).await {
-            return false;
-        }
-        log::warn!(
-            "event=entry_put_aside pipe={} entry={} why=\"{why}\"",
-            self.pipe,
-            header.sequence
-        );
-        self.tell_dead_letters(&format!("entry {} was put aside: {why}", header.sequence));
-        self.feed.advance(header);
-        true
-    }
-}
-
 // Frames and what becomes of them.
 impl<F: Feed> AirGapSink<F> {
     async fn send(&mut self, frame: Frame) {
@@ -341,6 +248,12 @@ impl<F: Feed> AirGapSink<F> {
             Err(OwnTrouble::Build(BuildError::Rotten(rotten))) => {
                 if let Some(current) = &mut self.current {
                     current.rotten = Some(rotten.to_string());
+                }
+                self.line.sender.abandon();
+            }
+            Err(trouble) if self.is_lost(&trouble) => {
+                if let Some(current) = &mut self.current {
+                    current.rotten = Some(trouble.to_string());
                 }
                 self.line.sender.abandon();
             }
@@ -446,6 +359,7 @@ impl<F: Feed> AirGapSink<F> {
 
     /// What had failed of our own works again.
     fn recover(&mut self) {
+        self.unread = 0;
         if self.own_failures > 0 {
             self.own_failures = 0;
             self.row.say("");
@@ -457,7 +371,10 @@ impl<F: Feed> AirGapSink<F> {
     /// Something of our own failed: says so, and lets the delivery rest for a while.
     fn complain(&mut self, now: Instant, trouble: &OwnTrouble) {
         self.line.sender.abandon();
-        self.held = Some(now + OWN_PAUSE);
+        let times =
+            if self.feed.is_pending() { self.own_failures.min(OWN_PAUSE_DOUBLINGS) } else { 0 };
+        self.held = Some(now + OWN_PAUSE * (1 << times));
+        self.unread += u32::from(trouble.is_of_a_file());
         if matches!(trouble, OwnTrouble::Spool(_)) {
             // The feed counts the tries, and has another entry in the end.
             self.current = None;

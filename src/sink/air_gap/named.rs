@@ -83,6 +83,10 @@ impl<F: Feed> Feed for Named<F> {
         self.feed.position()
     }
 
+    fn is_pending(&self) -> bool {
+        self.feed.is_pending()
+    }
+
     fn is_over(&self) -> bool {
         self.feed.is_over()
     }
@@ -199,12 +203,20 @@ mod tests {
             Ok(())
         }
 
+        fn lend_files(&mut self) -> Result<StoredFiles<Lent>, ReadError> {
+            Ok(self.open_files()?.map(Lent::new))
+        }
+
         fn position(&self) -> Sequence {
             Sequence(0)
         }
 
         fn objection(&self) -> Option<&str> {
             None
+        }
+
+        fn is_pending(&self) -> bool {
+            false
         }
 
         fn is_over(&self) -> bool {

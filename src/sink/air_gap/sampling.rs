@@ -209,6 +209,10 @@ impl<F: Feed> Feed for Sampling<F> {
         self.feed.position()
     }
 
+    fn is_pending(&self) -> bool {
+        self.feed.is_pending()
+    }
+
     fn is_over(&self) -> bool {
         self.held.is_none() && self.feed.is_over()
     }

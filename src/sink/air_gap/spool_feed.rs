@@ -21,6 +21,7 @@ use super::skip_error::SkipError;
 use crate::data::{ReadAt, Sequence};
 use crate::limits;
 use crate::pipe::{Replay, ReplayFile};
+use crate::sink::cuts::Lent;
 use crate::spool::{
     Cursor, Disk, Entry, EntryHeader, FileList, FileReader, Kind, ListedFile, ReadError, Reader,
 };
@@ -381,6 +382,10 @@ impl<D: Disk> Feed for SpoolFeed<D> {
         Ok(StoredFiles { request_type: list.request_type, files, parameters })
     }
 
+    fn lend_files(&mut self) -> Result<StoredFiles<Lent>, ReadError> {
+        Ok(self.open_files()?.map(Lent::new))
+    }
+
     fn position(&self) -> Sequence {
         match (&self.replaying, self.held) {
             (Some(_), _) => Sequence::default(),
@@ -391,6 +396,10 @@ impl<D: Disk> Feed for SpoolFeed<D> {
 
     fn objection(&self) -> Option<&str> {
         None
+    }
+
+    fn is_pending(&self) -> bool {
+        false
     }
 
     fn is_over(&self) -> bool {

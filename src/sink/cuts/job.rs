@@ -292,7 +292,12 @@ fn deletions(mods: &Source) -> Result<Deletions, Outcome> {
         let count = mods.file.read_at(0, &mut text).map_err(unread(mods))?;
         Deletions::from_lines(text.get(..count).unwrap_or_default())
     };
-    read.map_err(|error| Outcome::Unfit(format!("{name}: {error}")))
+    let deletions = read.map_err(|error| Outcome::Unfit(format!("{name}: {error}")))?;
+    if deletions.is_partial() {
+        // What was deleted would come back in a file without it.
+        return Err(Outcome::Unfit(format!("{name} has more than deletions that are known here")));
+    }
+    Ok(deletions)
 }
 
 fn trouble(operation: &'static str) -> impl Fn(io::Error) -> Outcome {

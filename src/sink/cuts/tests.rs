@@ -154,6 +154,14 @@ fn what_cannot_be_cut_says_why() {
     let long = vec![b'x'; (1 << 20) + 1].leak();
     assert!(unfit(order(middle, Some(("x.tsfile.mods", long)))).contains("1048576 are read"));
     assert!(unfit(order(middle, Some(("x.tsfile.mods2", &[1, 2])))).contains("x.tsfile.mods2"));
+    // What it says besides deletions would be lost.
+    for (name, more) in [
+        ("x.tsfile.mods", &b"DELETION,root.**,1,2\nLATER,root.**\n"[..]),
+        ("x.tsfile.mods", b"DELETION,root.**,1,2\nDELETION,root.**,3,4"),
+        ("x.tsfile.mods2", &[9]),
+    ] {
+        assert!(unfit(order(middle, Some((name, more)))).contains("more than deletions"));
+    }
     // Its chunks are torn, which no end of it shows.
     let mut flawed = include_bytes!("../../../tests/samples/v3_tiny.tsfile").to_vec();
     let separator = TsFile::open(&flawed[..]).expect("sound").summary().separator;

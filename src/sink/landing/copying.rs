@@ -195,7 +195,7 @@ impl JobFile {
     /// A part of the log is tried longer: nothing of it can be put aside, and nobody else has it.
     fn not_read(&self, source: io::Error) -> Stopped {
         let tries_max = match self.part {
-            Part::Stored(_) => limits::LANDING_READS_MAX,
+            Part::Stored(_) => limits::FILE_READS_MAX,
             Part::Payload | Part::Seal => limits::LANDING_LOG_READS_MAX,
         };
         Stopped::Stored(JobFileError { name: self.name.clone(), tries_max, source })

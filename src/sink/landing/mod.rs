@@ -426,7 +426,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
         let deletion = match self.deletion(&item) {
             Ok(deletion) => deletion,
             // What cannot be read is tried longer, and then given up, as a request.
-            Err(_) if unread + 1 >= limits::LANDING_READS_MAX => None,
+            Err(_) if unread + 1 >= limits::FILE_READS_MAX => None,
             Err(error) => {
                 self.work = Work::Looking(item, unread + 1);
                 return Err(error);

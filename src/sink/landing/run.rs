@@ -245,7 +245,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
             TwinError::TooMany { .. } | TwinError::Write(_) => {
                 (middle(&run), run.first == run.last)
             }
-            TwinError::Read(_) if run.unread + 1 >= limits::LANDING_READS_MAX => {
+            TwinError::Read(_) if run.unread + 1 >= limits::FILE_READS_MAX => {
                 (middle(&run), run.first == run.last)
             }
             TwinError::Read(_) | TwinError::Disk { .. } | TwinError::Idle => {

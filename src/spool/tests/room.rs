@@ -82,6 +82,22 @@ fn dropping_the_oldest_is_counted_and_listed_and_moves_consumers_on() {
 }
 
 #[test]
+fn nothing_is_dropped_for_what_is_made_of_entries_for_a_while() {
+    let disk = SimDisk::new(3, DISK_BYTES);
+    let when_full = WhenFull::DropOldest;
+    let wish = Settings { max_bytes: 10 * SEGMENT_BYTES, when_full, ..settings() };
+    let mut spool = open_with(&disk, wish);
+    spool.create_consumer("c", Start::Oldest).unwrap();
+    append(&mut spool, &[7; 1000]);
+    spool.grow_made(10 * SEGMENT_BYTES).unwrap();
+    for _ in 0..20 {
+        append(&mut spool, &[7; 1000]);
+    }
+    assert_eq!(spool.stats().dropped_entries, 0);
+    spool.shrink_made(10 * SEGMENT_BYTES);
+}
+
+#[test]
 fn partials_leave_room_for_the_log() {
     let disk = SimDisk::new(4, DISK_BYTES);
     let mut spool = open_with(&disk, Settings { max_bytes: 4 * SEGMENT_BYTES, ..settings() });

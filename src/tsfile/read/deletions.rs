@@ -9,8 +9,8 @@
 //!  predicate  u8 0 | u8 1, device of version 4 | u8 2, vstr text, svar segment | u8 3, svar count, predicates
 //! ```
 //!
-//! Both times are included. A last line without its line end, and what follows an unknown record, counts as
-//! never written, as stock servers have it. Defined by `ModificationFile` and `TreeDeletionEntry` of `IoTDB`.
+//! Both times are included. A last line without its line end, and what follows an unknown line or record, is left out
+//! ([`Deletions::is_partial`]): servers cut the one off and lose the others. Defined by `ModificationFile` and `TreeDeletionEntry` of `IoTDB`.
 
 use thiserror::Error;
 
@@ -24,6 +24,7 @@ use crate::tsfile::window::{TsFileError, Window};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Deletions {
     list: Vec<Deletion>,
+    is_partial: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,11 +75,15 @@ impl Deletions {
     /// # Errors
     /// [`DeletionsError::Many`].
     pub fn from_lines(text: &[u8]) -> Result<Self, DeletionsError> {
-        let mut deletions = Self::default();
-        let whole = text.iter().rposition(|byte| *byte == b'\n').unwrap_or_default();
-        for line in text.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n') {
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        let mut deletions = Self { is_partial: whole < text.len(), ..Self::default() };
+        let lines = text.get(..whole).unwrap_or_default();
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
             let line = std::str::from_utf8(line).ok();
-            let Some(deletion) = line.and_then(|line| from_line(line.trim_end())) else { break };
+            let Some(deletion) = line.and_then(|line| from_line(line.trim_end())) else {
+                deletions.is_partial = true;
+                break;
+            };
             deletions.add(deletion)?;
         }
         Ok(deletions)
@@ -94,6 +99,7 @@ impl Deletions {
         while window.left() > 0 {
             let kind = window.u8("kind of deletion")?;
             if kind > 1 {
+                deletions.is_partial = true;
                 break;
             }
             let times = TimeRange { min: window.i64("first time")?, max: window.i64("last time")? };
@@ -115,6 +121,11 @@ impl Deletions {
     /// Whether nothing was deleted.
     pub const fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// Whether there is more in the file than these: a last line without its end, or what nobody here understands.
+    pub const fn is_partial(&self) -> bool {
+        self.is_partial
     }
 
     /// How many there are.
@@ -244,6 +255,7 @@ mod tests {
             DELETION,root.sg.d1.*,3,50\nDELETION,root.sg.d1.s1,228,1,2";
         let deletions = Deletions::from_lines(text).expect("few");
         assert_eq!(deletions.len(), 3, "the last line has no end");
+        assert!(deletions.is_partial());
         assert_eq!(
             gone(&deletions, "root.sg.d1", "s1"),
             [(1000, 2000, 228), (i64::MIN, 50, u64::MAX)]
@@ -251,7 +263,10 @@ mod tests {
         assert_eq!(gone(&deletions, "root.`a,b`.d", "x"), [(-5, 7, 9)]);
         assert_eq!(gone(&deletions, "root.sg.d2", "s1"), []);
         let cut = Deletions::from_lines(b"WHAT\nDELETION,root.a.b,1,2,3\n").expect("few");
-        assert!(cut.is_empty());
+        assert!(cut.is_empty() && cut.is_partial());
+        let whole = Deletions::from_lines(b"DELETION,root.a.b,1,2,3\n").expect("few");
+        assert!(whole.len() == 1 && !whole.is_partial());
+        assert!(!Deletions::from_lines(b"").expect("none").is_partial());
     }
 
     #[test]
@@ -261,6 +276,9 @@ mod tests {
             .extend(b"\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x09\x02t\x03\x04\x02\x02x\0\x00\x02\x02f");
         let deletions = Deletions::from_records(&bytes[..]).expect("legal");
         assert_eq!(gone(&deletions, "root.sg.d1", "s1"), [(1000, 2000, u64::MAX)]);
+        assert!(!deletions.is_partial());
+        let later = [&bytes[..], b"\x02later"].concat();
+        assert!(Deletions::from_records(&later[..]).expect("legal").is_partial());
         let mut found = Vec::new();
         for (tag, column, count) in [("x", "f", 1), ("y", "f", 0), ("x", "g", 0)] {
             let id = DeviceId::of_segments(vec![Some("t".to_owned()), Some(tag.to_owned())]);

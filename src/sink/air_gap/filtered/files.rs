@@ -296,12 +296,12 @@ impl<T: ReadAt> Survey<T> {
         Looked::More(self)
     }
 
-    /// What is no `TsFile` is for the sink to tell.
+    /// What of such a file lies inside cannot be told, so nothing of it is sent.
     fn flawed(&self, error: TsFileError) -> Result<Verdict, ReadError> {
         if let TsFileError::Read { source, .. } = error {
             return Err(self.failed(source));
         }
-        Ok(Verdict::Whole)
+        Ok(Verdict::Unfit(format!("what lies in it cannot be told: {error}")))
     }
 
     fn failed(&self, source: io::Error) -> ReadError {

@@ -30,7 +30,7 @@ use super::feed::{Feed, StoredFiles, same_again};
 use crate::data::{Precision, Sequence};
 use crate::limits::{KIB, MIB, NAME_BYTES_MAX};
 use crate::pipe::source::{Filter, Judgement, Verdict};
-use crate::sink::cuts::{MadeFile, Order};
+use crate::sink::cuts::{Lent, MadeFile, Order};
 use crate::spool::{EntryHeader, Kind, ReadError};
 use crate::tsfile::cut::Selection;
 use crate::wire::trim::{TABLET_HEAD, device_of};
@@ -422,8 +422,16 @@ impl<F: Feed> Feed for Filtered<F> {
         Ok(self.cutters.in_place(stored, made))
     }
 
+    fn lend_files(&mut self) -> Result<StoredFiles<Lent>, ReadError> {
+        Ok(self.open_files()?.map(Lent::new))
+    }
+
     fn position(&self) -> Sequence {
         self.feed.position()
+    }
+
+    fn is_pending(&self) -> bool {
+        self.survey.is_some()
     }
 
     fn is_over(&self) -> bool {

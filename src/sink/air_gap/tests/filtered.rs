@@ -7,16 +7,16 @@ use std::time::Duration;
 use penstock_test_support::frames;
 use tokio::sync::watch;
 
-use super::rig::{Shelves, ts_file};
+use super::rig::{FarSide, OK, Running, Shelves, ts_file};
 use crate::config::Role;
 use crate::data::{DataType, OriginId, Precision, ReadAt, Sequence, TimeRange};
-use crate::ops::board::Board;
+use crate::ops::board::{Board, TroubleKind};
 use crate::ops::clock;
 use crate::pipe::Sampler;
 use crate::pipe::source::{Birthplace, Filter};
 use crate::sink::air_gap::{Cutters, Feed, Filtered, Sampling, Scratch, StoredFile, StoredFiles};
 use crate::sink::cuts::{CutTrouble, Desk, Job, Room, Step};
-use crate::spool::{Disk, Fault, Kind, MADE_DIR, ReadError, SimDisk};
+use crate::spool::{Disk, Fault, Full, Kind, MADE_DIR, ReadError, SimDisk};
 use crate::statement::{Bounds, Changes, Loose, Moment, Processor, Source};
 use crate::tsfile::device::DeviceId;
 use crate::tsfile::encoding::Values;
@@ -455,6 +455,20 @@ fn wide(devices: usize) -> &'static [u8] {
     writer.finish().unwrap().0.leak()
 }
 
+#[test]
+fn a_file_whose_index_is_flawed_is_not_sent_for_its_ends() {
+    let shelves = Shelves::default();
+    let mut flawed = wide(1000).to_vec();
+    let separator = TsFile::open(&flawed[..]).unwrap().summary().separator;
+    let separator = usize::try_from(separator).unwrap();
+    flawed[separator + 1..separator + 4000].fill(0xee);
+    shelves.put_files(0, &[("x.tsfile", flawed.leak())]);
+    let late = Bounds { start: Some(Moment::Number(5)), end: None };
+    let mut feed = filtered(&shelves, &Source { range: late, ..source("root.**") });
+    let entry = (0..100).find_map(|_| feed.next_entry().unwrap());
+    assert!(entry.is_some() && feed.objection().unwrap().contains("cannot be told"));
+}
+
 #[tokio::test]
 async fn a_wide_file_is_gone_past_in_steps_and_told_at_once() {
     let shelves = Shelves::default();
@@ -519,4 +533,42 @@ fn a_file_that_is_gone_is_for_the_sink_to_tell() {
     let mut feed = filtered(&shelves, &source("root.nothing.**"));
     assert!(feed.next_entry().unwrap().is_some());
     assert!(matches!(feed.open_files(), Err(ReadError::File { .. })));
+}
+
+struct NoRoom;
+
+impl Room for NoRoom {
+    fn grow(&mut self, needed: u64) -> Result<(), CutTrouble> {
+        Err(CutTrouble::Full(Full { needed, available: 0, limit: 0 }))
+    }
+
+    fn shrink(&mut self, _: u64) {}
+}
+
+#[tokio::test]
+async fn a_cut_that_fails_again_and_again_is_told_all_the_while() {
+    let far = FarSide::new(|_, _, _| OK).await;
+    let (shelves, desk, disk) = (Shelves::default(), Desk::default(), SimDisk::new(1, 1 << 24));
+    disk.create_dir(Path::new(MADE_DIR)).unwrap();
+    shelves.put_files(0, &[("x.tsfile", ts_file())]);
+    let (_, precision) = watch::channel(Some(Precision::Ms));
+    let feed = filtered_by(&shelves, &source("root.**.s_int32"), &desk, precision);
+    let running = Running::with_feed(&[far.port], feed, |_| ());
+    let is_told = |running: &Running<_>| running.board.troubles.has(TroubleKind::PipeError, "p");
+    for round in 0..3 {
+        let ordered = loop {
+            match desk.next_order() {
+                Some(ordered) => break ordered,
+                None => tokio::task::yield_now().await,
+            }
+            assert!(round == 0 || is_told(&running), "before round {round}");
+        };
+        // The sink has its turns while the worker has the file.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(round == 0 || is_told(&running), "in round {round}");
+        let mut job = Job::new(ordered, disk.clone(), round);
+        while job.step(&desk, &mut NoRoom) == Step::Worked {}
+        running.until(is_told).await;
+    }
+    running.stop().await;
 }

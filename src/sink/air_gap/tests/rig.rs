@@ -14,6 +14,7 @@ use super::super::*;
 use crate::config::NodeUrls;
 use crate::config::Role;
 use crate::data::{Identity, OriginId, Sequence};
+use crate::sink::cuts::Lent;
 use crate::spool::{Arrival, Kind, Source};
 
 pub(super) const WRAP_PREFIX: &[u8] =
@@ -163,12 +164,20 @@ impl Feed for Shelves {
         Ok(())
     }
 
+    fn lend_files(&mut self) -> Result<StoredFiles<Lent>, ReadError> {
+        Ok(self.open_files()?.map(Lent::new))
+    }
+
     fn position(&self) -> Sequence {
         Sequence(self.shelf.lock().unwrap().passed)
     }
 
     fn objection(&self) -> Option<&str> {
         None
+    }
+
+    fn is_pending(&self) -> bool {
+        false
     }
 
     fn is_over(&self) -> bool {

@@ -276,3 +276,22 @@ fn a_place_of_the_log_that_the_disk_does_not_give_back_is_stepped_over_in_the_en
         bench.disk.mend();
     }
 }
+
+#[tokio::test]
+async fn a_file_that_the_disk_does_not_give_back_makes_way() {
+    let far = FarSide::new(|_, _, _| OK).await;
+    let bench = Bench::new();
+    for name in ["x.tsfile", "y.tsfile"] {
+        bench.seal(Source::Own, 0, &[(name, ts_file())]);
+    }
+    bench.append(b"\x01\0\x02a");
+    // One that cannot be looked at, and one that cannot be read further on.
+    bench.disk.spoil(Path::new("spool/files/00000000000000000001-0"), 0..8);
+    bench.disk.spoil(Path::new("spool/files/00000000000000000002-0"), 600..601);
+    let (feed, cursor) = bench.feed();
+    let running = Running::with_feed(&[far.port], feed, |_| ());
+    running.until(|_| cursor.borrow().position == Sequence(4)).await;
+    running.stop().await;
+    assert_eq!(bench.spool().stats().quarantine_things, 2);
+    assert_eq!(far.codes().last().unwrap().1, 2, "what is behind them");
+}
