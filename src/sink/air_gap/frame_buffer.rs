@@ -145,7 +145,7 @@ impl FrameBuffer {
 
     /// Ends the frame and returns it; `crc` is the payload's, if it is known already.
     pub(super) fn finish(&mut self, crc: Option<u32>) -> Result<&[u8], BuildError> {
-        let crc = if self.packing.compressors.is_empty() { crc } else { self.compress()? };
+        let crc = if self.packing.compressors.is_empty() { crc } else { self.compress(crc)? };
         let payload = self.bytes.get(BEGIN..self.end).unwrap_or_default();
         let crc = crc.unwrap_or_else(|| crc32fast::hash(payload));
         self.put_header(payload.len(), crc);
@@ -178,15 +178,16 @@ impl FrameBuffer {
         if self.wrapped { self.put_at(end, SUFFIX) } else { end }
     }
 
-    /// Replaces the payload by a type 300 with it; its CRC is not known then.
-    fn compress(&mut self) -> Result<Option<u32>, BuildError> {
+    /// Replaces the payload by a type 300 with it, whose CRC is not known then; unless that is no shorter. Every receiver
+    /// takes it either way.
+    fn compress(&mut self, crc: Option<u32>) -> Result<Option<u32>, BuildError> {
         let payload = self.bytes.get(BEGIN..self.end).unwrap_or_default();
         let Packing { compressors, zstd_level } = &self.packing;
         let (packed, spare) = (&mut self.packed, &mut self.spare);
         compressed::compress_at(*zstd_level, compressors, payload, packed, spare)?;
-        // What cannot be compressed grows by some bytes in a hundred thousand.
-        let room = BEGIN + Head::BYTES + self.packed.len() + SUFFIX.len();
-        self.bytes.resize(room.max(self.bytes.len()), 0);
+        if Head::BYTES + self.packed.len() >= self.payload_bytes() {
+            return Ok(crc);
+        }
         let packed = mem::take(&mut self.packed);
         let written = self.begin(|writer| {
             Head::of(RequestType::Compressed).write(writer);
@@ -470,7 +471,7 @@ mod tests {
     fn compressed_frame_holds_the_payload_as_type_300() {
         for compressors in [&[Compressor::Lz4][..], &[Compressor::Zstd, Compressor::Gzip]] {
             let mut buffer = FrameBuffer::new(true, packing(compressors));
-            for body in [vec![7; 100_000], noise(MIB), vec![]] {
+            for body in [vec![7; 100_000], [noise(MIB), vec![7; 20_000]].concat()] {
                 buffer.begin(|writer| writer.put(&body)).unwrap();
                 let frame = buffer.finish(Some(1)).unwrap();
                 let rest = payload_of(unwrapped(frame)).strip_prefix(b"\x01\x01\x2c").unwrap();
@@ -478,6 +479,25 @@ mod tests {
                 assert_eq!(request.steps.len(), compressors.len());
                 let (mut out, mut spare) = (Vec::new(), Vec::new());
                 assert_eq!(request.undo(&mut out, &mut spare, 2 * MIB).unwrap(), body);
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_get_shorter_is_sent_as_it_is_and_fits_up_to_the_last_byte() {
+        for compressor in [
+            Compressor::Snappy,
+            Compressor::Gzip,
+            Compressor::Lz4,
+            Compressor::Zstd,
+            Compressor::Lzma2,
+        ] {
+            let mut buffer = FrameBuffer::new(true, packing(&[compressor]));
+            for count in [0, 1, 100, REQUEST_MEMORY_BYTES_MAX] {
+                let body = noise(count);
+                buffer.begin(|writer| writer.put(&body)).unwrap();
+                let frame = buffer.finish(Some(crc32fast::hash(&body))).unwrap();
+                assert!(payload_of(unwrapped(frame)) == body, "{compressor:?}, {count}");
             }
         }
     }

@@ -287,19 +287,20 @@ async fn every_frame_is_wrapped_if_the_attribute_says_so() {
 }
 
 #[tokio::test]
-async fn every_frame_is_compressed_handshakes_too() {
+async fn every_frame_that_gets_shorter_is_compressed_handshakes_too() {
+    let [tablet, other] = [TABLET, OTHER].map(|request| &*[request, &[7; 1000]].concat().leak());
     for compressor in Compressor::ALL {
         let far = FarSide::new(|_, _, _| OK).await;
         let shelves = Shelves::default();
-        shelves.put_payload(TABLET);
-        shelves.put_payload(OTHER);
+        shelves.put_payload(tablet);
+        shelves.put_payload(other);
         let running = Running::new(&[far.port], &shelves, |settings| {
             settings.packing.compressors = [compressor].into_iter().collect();
         });
         running.until_advanced(&[1, 2]).await;
         let frames = far.frames();
         assert_eq!(far.codes(), [(0, 300), (0, 300), (0, 300)]);
-        for (frame, payload) in frames[1..].iter().zip([TABLET, &with_trailer(OTHER, 2)]) {
+        for (frame, payload) in frames[1..].iter().zip([tablet, &with_trailer(other, 2)]) {
             let body = &frame.payload[3..];
             let size = u32::try_from(payload.len()).unwrap().to_be_bytes();
             assert_eq!(body[..2], [1, compressor.id().to_be_bytes()[0]]);
