@@ -34,6 +34,10 @@ pub const READ_BYTES: usize = 128 * KIB;
 pub const TURN_BYTES: usize = 256 * KIB;
 /// Default of `[gate] max_frame_bytes`: what stock 2.0 takes at most.
 pub const FRAME_BYTES_MAX_DEFAULT: usize = 64 * MIB;
+/// What the identity adds to a request where it is sent on, at most: a tablet's plan node id with its length, and no
+/// children. A request that has one may be longer than `max_frame_bytes` by this, so that what one node takes the next
+/// one takes, too.
+pub const IDENTITY_BYTES_MAX: u32 = 64;
 /// Handshakes are a few hundred bytes; nothing longer is read before one was accepted, and a connection
 /// holds so much of its own.
 pub const HANDSHAKE_BYTES_MAX: usize = 4 * KIB;

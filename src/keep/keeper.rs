@@ -45,7 +45,7 @@ pub enum Kept {
 #[derive(Debug)]
 pub struct Keeper {
     files: Vec<OpenFile>,
-    /// Largest stated size of a compressed request.
+    /// Largest stated size of a compressed request, with what an identity adds.
     pub(super) max_frame_bytes: u32,
     pub(super) scratch: Scratch,
     pub(super) part: Vec<u8>,
@@ -66,6 +66,7 @@ pub(super) struct OpenFile {
 impl Keeper {
     /// Without a file. `max_frame_bytes` bounds the stated sizes of compressed requests.
     pub fn new(max_frame_bytes: u32) -> Self {
+        let max_frame_bytes = max_frame_bytes.saturating_add(limits::IDENTITY_BYTES_MAX);
         Self { files: Vec::new(), max_frame_bytes, scratch: Scratch::new(), part: Vec::new() }
     }
 

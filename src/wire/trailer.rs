@@ -35,6 +35,16 @@ pub fn split(payload: &[u8]) -> (&[u8], Option<Identity>) {
         .map_or((payload, None), |(request, identity)| (request, Some(identity)))
 }
 
+/// Whether a request that ends with these bytes says who took it in first: in a trailer, or in the plan node id of a
+/// tablet without children. They are the last [`IDENTITY_BYTES_MAX`](crate::limits::IDENTITY_BYTES_MAX), or more.
+pub fn is_named(end: &[u8]) -> bool {
+    let of_tablet = end.strip_suffix(&[0; 4]).unwrap_or_default();
+    [end, of_tablet]
+        .into_iter()
+        .filter_map(<[u8]>::last_chunk::<TRAILER_BYTES>)
+        .any(|id| Identity::parse_plan_node_id(id).is_some())
+}
+
 /// Length of a request without its trailer, and whose it is.
 ///
 /// # Errors
@@ -86,6 +96,18 @@ mod tests {
         let found = (request.len() as u64, identity);
         assert_eq!(find(payload).unwrap(), found);
         assert_eq!(find(&Spilled(payload)).unwrap(), found);
+    }
+
+    #[test]
+    fn a_request_is_named_by_its_trailer_and_by_the_plan_node_id_of_a_tablet() {
+        let id = identity().plan_node_id();
+        for (rest, named) in [(&[][..], true), (&[0; 4], true), (&[0; 3], false), (&[1; 4], false)]
+        {
+            let end = [b"\0\0\0\x38", id.as_bytes(), rest].concat();
+            assert_eq!(is_named(&end), named, "{rest:?}");
+        }
+        assert!(!is_named(&[0; 64]));
+        assert!(!is_named(&id.as_bytes()[1..]));
     }
 
     #[test]

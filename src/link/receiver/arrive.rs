@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::{
-    Case, Event, FileKey, Frame, HEAD_BYTES, Memory, ROOM_MIN, Receiver, Spill, State, Store,
-    slices,
+    Body, Case, Event, FileKey, Frame, HEAD_BYTES, Memory, ROOM_MIN, Receiver, SPILL_TAIL_BYTES,
+    Spill, State, Store, slices,
 };
 use crate::limits;
 use crate::wire::bytes::Reader;
@@ -12,6 +12,7 @@ use crate::wire::elanguage::SUFFIX;
 use crate::wire::frame::{self, FrameError, HEADER_BYTES};
 use crate::wire::piece::{PieceHead, check_file_name};
 use crate::wire::request::{Head, RequestType};
+use crate::wire::trailer;
 
 /// A file that is short of room is not read in smaller portions than this.
 const READ_BYTES_MIN: usize = 16 * limits::KIB;
@@ -246,16 +247,28 @@ impl Receiver {
     }
 
     fn spill(&mut self, store: &mut impl Store) {
-        let mut spill = Spill { file: self.new_file(), tail: [0; slices::TAIL_BYTES] };
+        let mut spill = Spill { file: self.new_file(), tail: [0; SPILL_TAIL_BYTES] };
         slices::roll(&mut spill.tail, &self.head);
         store.write(spill.file, &self.head);
         self.state = State::Spill(spill);
+    }
+
+    /// Whether a payload, which ends with these bytes, is longer than allowed without what an identity adds.
+    fn is_too_long(&self, end: &[u8]) -> bool {
+        self.frame.payload_bytes > self.policy.max_frame_bytes && !trailer::is_named(end)
     }
 
     /// The frame is whole and its checksum right.
     fn end(&mut self, now: Instant, store: &mut impl Store) {
         self.whole_by = None;
         match std::mem::replace(&mut self.state, State::Idle) {
+            State::Collect(memory) if self.is_too_long(&memory.bytes) => {
+                self.decline(now, Case::TooLong, Some(Body::Memory(memory)), store);
+            }
+            State::Spill(spill) if self.is_too_long(&spill.tail) => {
+                let body = Body::File { spill, bytes: u64::from(self.frame.payload_bytes) };
+                self.decline(now, Case::TooLong, Some(body), store);
+            }
             State::Collect(memory) => self.dispatch_memory(now, memory, store),
             State::Spill(spill) => {
                 self.dispatch_file(now, spill, u64::from(self.frame.payload_bytes), store);

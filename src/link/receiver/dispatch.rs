@@ -163,7 +163,7 @@ impl Receiver {
                 self.release(memory, store);
                 self.peer = Some(peer);
                 self.refused = false;
-                self.decoder.set_max_payload(self.policy.max_frame_bytes);
+                self.decoder.set_max_payload(self.policy.named_bytes_max());
                 self.accept(Event::Greeted);
             }
             Err(flaw) => {
@@ -361,7 +361,7 @@ impl Receiver {
         let compressed =
             Compressed::read(&mut Reader::at(body, Head::BYTES)).map_err(|_| Case::Undecodable)?;
         let max = match self.peer {
-            Some(_) => usize::try_from(self.policy.max_frame_bytes).unwrap_or(usize::MAX),
+            Some(_) => usize::try_from(self.policy.named_bytes_max()).unwrap_or(usize::MAX),
             None => limits::HANDSHAKE_BYTES_MAX,
         };
         if compressed.buffer_bytes() > max { Err(Case::TooLong) } else { Ok(compressed) }
@@ -384,12 +384,10 @@ impl Receiver {
 
     fn slice(&mut self, now: Instant, body: Body, store: &mut impl Store) {
         let (head, tail, bytes) = match &body {
-            Body::Memory(Memory { bytes, .. }) => {
-                let tail = bytes.len().saturating_sub(slices::TAIL_BYTES);
-                (bytes, bytes.get(tail..).unwrap_or_default(), bytes.len() as u64)
-            }
+            Body::Memory(Memory { bytes, .. }) => (bytes, bytes.as_slice(), bytes.len() as u64),
             Body::File { spill, bytes } => (&self.head, spill.tail.as_slice(), *bytes),
         };
+        let tail = tail.get(tail.len().saturating_sub(slices::TAIL_BYTES)..).unwrap_or_default();
         let slice = match Slice::read(head, tail, bytes).and_then(|slice| {
             self.expect(&slice, store)?;
             Ok(slice)

@@ -54,7 +54,7 @@ use crate::wire::request::RequestType;
 /// What the configuration says about peers and their requests; shared by all connections.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// Largest payload of a frame, and of what is compressed in it, in bytes.
+    /// Largest payload of a frame, and of what is compressed in it, in bytes; without what an identity adds.
     pub max_frame_bytes: u32,
     /// Our own cluster id: a peer that has it is refused.
     pub cluster_id: String,
@@ -201,8 +201,8 @@ struct Memory {
 #[derive(Debug, Clone, Copy)]
 struct Spill {
     file: FileKey,
-    /// Its last bytes: a slice says there which one it is.
-    tail: [u8; slices::TAIL_BYTES],
+    /// Its last bytes: a slice says there which one it is, a request whose.
+    tail: [u8; SPILL_TAIL_BYTES],
 }
 
 /// Where a whole payload lies.
@@ -426,12 +426,21 @@ impl State {
     }
 }
 
+impl Policy {
+    /// Largest payload of a frame that says who took it in first.
+    const fn named_bytes_max(&self) -> u32 {
+        self.max_frame_bytes.saturating_add(limits::IDENTITY_BYTES_MAX)
+    }
+}
+
 impl std::fmt::Debug for Login {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
     }
 }
 
+/// The end of a payload that goes to a file, as far as it is looked at.
+const SPILL_TAIL_BYTES: usize = limits::IDENTITY_BYTES_MAX as usize;
 #[expect(clippy::cast_possible_truncation, reason = "a constant that is asserted below")]
 const HANDSHAKE_FRAME_BYTES_MAX: u32 = limits::HANDSHAKE_BYTES_MAX as u32;
 const _: () = assert!(limits::HANDSHAKE_BYTES_MAX < u32::MAX as usize);

@@ -109,13 +109,13 @@ impl Slices {
 }
 
 /// Keeps the last bytes of a stream.
-pub(super) fn roll(tail: &mut [u8; TAIL_BYTES], bytes: &[u8]) {
+pub(super) fn roll<const N: usize>(tail: &mut [u8; N], bytes: &[u8]) {
     if let Some(last) = bytes.last_chunk() {
         *tail = *last;
         return;
     }
     tail.rotate_left(bytes.len());
-    let kept = TAIL_BYTES - bytes.len();
+    let kept = N - bytes.len();
     tail.iter_mut().skip(kept).zip(bytes).for_each(|(to, from)| *to = *from);
 }
 

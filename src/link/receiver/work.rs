@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use super::slices::Slice;
 use super::{
-    Body, Case, Event, FileKey, Job, Memory, Outcome, Provenance, ROOM_MIN, Receiver, Spill, State,
-    Store, Submission, slices,
+    Body, Case, Event, FileKey, Job, Memory, Outcome, Provenance, ROOM_MIN, Receiver,
+    SPILL_TAIL_BYTES, Spill, State, Store, Submission,
 };
 use crate::limits;
 use crate::wire::bytes::Reader;
@@ -155,7 +155,7 @@ impl Receiver {
                 self.head.clear();
                 let shown = usize::try_from(*bytes).unwrap_or(usize::MAX);
                 self.head.extend_from_slice(head.get(..shown).unwrap_or(head));
-                let spill = Spill { file: *file, tail: [0; slices::TAIL_BYTES] };
+                let spill = Spill { file: *file, tail: [0; SPILL_TAIL_BYTES] };
                 self.dispatch_file(now, spill, *bytes, store);
             }
             // An outcome that the job cannot have: only a bug, and the peer will repeat the frame.

@@ -42,14 +42,15 @@ use super::trailer;
 use crate::data::identity::PLAN_NODE_ID_BYTES;
 use crate::data::{Identity, ReadAt, TimeRange};
 use crate::limits::{
-    COLUMNS_MAX, ENTRY_BYTES_MAX, ENTRY_BYTES_TARGET, NAME_BYTES_MAX, SPLIT_ROWS_MAX,
-    SPLIT_WINDOW_BYTES,
+    COLUMNS_MAX, ENTRY_BYTES_MAX, ENTRY_BYTES_TARGET, IDENTITY_BYTES_MAX, NAME_BYTES_MAX,
+    SPLIT_ROWS_MAX, SPLIT_WINDOW_BYTES,
 };
 use columns::Cut;
 use rows::{Ended, RunRow};
 
 /// What the spool adds to a tablet: its identity as plan node id, and the child count.
 pub const TAIL_BYTES: usize = 4 + PLAN_NODE_ID_BYTES + 4;
+const _: () = assert!(TAIL_BYTES == IDENTITY_BYTES_MAX as usize);
 /// Largest part that is written into the buffer.
 pub const PART_BYTES_MAX: usize = ENTRY_BYTES_MAX - TAIL_BYTES;
 

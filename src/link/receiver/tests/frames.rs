@@ -1,6 +1,7 @@
 //! Frames: bytes in, one byte out.
 
 use super::*;
+use crate::data::{Identity, OriginId, Sequence};
 
 #[test]
 fn a_tablet_is_answered_when_it_is_stored_and_not_before() {
@@ -84,7 +85,7 @@ fn what_is_not_a_frame_resets() {
         (length(10), Case::Lengths),
         (length(i32::MAX as u32), Case::TooLong),
         (length(u32::MAX), Case::TooLong),
-        (length((8 << 20) + 9), Case::TooLong),
+        (length((8 << 20) + limits::IDENTITY_BYTES_MAX + 9), Case::TooLong),
         (crate::wire::elanguage::PREFIX.repeat(2), Case::Lengths),
     ];
     for (bytes, case) in rows {
@@ -100,6 +101,32 @@ fn what_is_not_a_frame_resets() {
             assert_eq!(link.store.kept, []);
             assert_eq!(link.store.lent, 0);
         }
+    }
+}
+
+/// A plan that goes to a file, or stays in memory.
+#[test]
+fn what_an_identity_adds_is_taken_above_the_limit_and_nothing_else() {
+    let id = Identity { origin: OriginId([7; 16]), sequence: Sequence(5) }.plan_node_id();
+    for max in [64 << 10, 4 << 20] {
+        let take = |bytes: usize, end: &[u8]| {
+            let mut link = Link::stranger(Policy { max_frame_bytes: max, ..policy() });
+            assert_eq!(link.send(&greeting("theirs", "ms")), OK);
+            let payload = [&request(100, &vec![7; bytes - 3])[..], end].concat();
+            let got = link.send(&payload);
+            let kept = if got == OK { vec![Kept::Request(payload)] } else { vec![] };
+            assert!(link.store.kept == kept, "{bytes}");
+            assert_eq!((link.store.lent, link.store.files.len()), (0, 0));
+            got
+        };
+        let (too_long, max) = (Got::Reset(Case::TooLong), max as usize);
+        assert_eq!(take(max, b""), OK);
+        assert_eq!(take(max + 1, b""), too_long);
+        assert_eq!(take(max, &[7; 56]), too_long);
+        assert_eq!(take(max, id.as_bytes()), OK);
+        let of_tablet = [b"\0\0\0\x38", id.as_bytes(), &[0; 4]].concat();
+        assert_eq!(take(max, &of_tablet), OK);
+        assert_eq!(take(max + 1, &of_tablet), too_long);
     }
 }
 
