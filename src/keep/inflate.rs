@@ -13,13 +13,13 @@ use std::io::{self, BufRead, Read};
 
 use super::keeper::{Kept, unreadable};
 use super::long_job::{
-    COPY_BYTES, Go, Host, Opened, PORTION_BYTES, Pause, UNDECODABLE, open, wait_for, write,
+    COPY_BYTES, Go, Host, Opened, PORTION_BYTES, Pause, UNDECODABLE, fits, open, wait_for, write,
 };
 use crate::data::compressor::Compressor;
 use crate::data::{Buffered, ReadAt};
 use crate::limits;
-use crate::link::receiver::{FileKey, Outcome};
-use crate::spool::{Disk, Fatal, Full};
+use crate::link::receiver::FileKey;
+use crate::spool::{Disk, Fatal};
 use crate::wire::bytes::Reader;
 use crate::wire::compressed::{Compressed, Step};
 use crate::wire::request::Head;
@@ -67,7 +67,8 @@ fn undo<D: Disk>(
     if steps.iter().any(|step| step.stated_bytes > max_bytes) {
         return Ok(UNDECODABLE);
     }
-    let room = wait_for_room(host, reader.len(), most_bytes(&steps, &reader))?;
+    let (own, most) = (reader.len(), most_bytes(&steps, &reader));
+    let room = wait_for(host, |host| Ok(fits(host.parts().1, own, most)))?;
     if !matches!(room, Some(Kept::Silent)) {
         return Ok(room);
     }
@@ -91,28 +92,6 @@ fn most_bytes(steps: &[Step], reader: &impl ReadAt) -> u64 {
     // The last step reads the request itself; without a step all of it is copied.
     let most = (0..steps.len()).map(|index| stated(index) + stated(index + 1)).max();
     most.unwrap_or_else(|| reader.len())
-}
-
-/// Waits until so many bytes fit in at once, beside what is there, `own` bytes of it being the request itself. Written by
-/// halves it would wait for room that it takes up, and hold others up. [`Kept::Silent`]: they do; `None`: the job is left.
-fn wait_for_room<D: Disk>(
-    host: &mut impl Host<D>,
-    own: u64,
-    bytes: u64,
-) -> Result<Option<Kept>, Fatal> {
-    let needed = own.saturating_add(bytes);
-    wait_for(host, |host| {
-        let (_, spool) = host.parts();
-        Ok(match spool.room_for(bytes) {
-            Ok(()) => Kept::Silent,
-            // What others have there goes some day.
-            Err(Full { limit, .. }) if needed > limit => {
-                log::warn!("event=request_too_large needed={needed} limit={limit}");
-                Kept::Done(Outcome::NeverFits { needed, limit })
-            }
-            Err(full) => Kept::Full(full),
-        })
-    })
 }
 
 /// What [`Compressed`] has as steps, and where the bytes of the last one begin.
@@ -196,6 +175,7 @@ fn copy<D: Disk>(
 mod tests {
     use super::*;
     use crate::keep::keeper::Keeper;
+    use crate::link::receiver::Outcome;
     use crate::spool::{Fault, LinkId, Settings, SimDisk, Spool};
     use crate::wire::compressed::compress;
 

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::io;
 
 use super::stage::PartHeader;
+use super::trim::Trimmed;
 use crate::data::{Identity, ReadAt};
 use crate::limits;
 use crate::link::receiver::{Case, FileKey, HEAD_BYTES, Outcome, Provenance, short_hash};
@@ -61,6 +62,8 @@ pub(super) struct OpenFile {
     /// Where the last piece began, and the hash of all before.
     place: u64,
     hash_at_place: blake3::Hasher,
+    /// What was behind the request that it is, if it was taken off.
+    pub(super) trimmed: Option<Trimmed>,
 }
 
 impl Keeper {
@@ -364,6 +367,10 @@ impl Keeper {
         self.files.iter().find(|file| file.key == key)
     }
 
+    pub(super) fn find_mut(&mut self, key: FileKey) -> Option<&mut OpenFile> {
+        self.files.iter_mut().find(|file| file.key == key)
+    }
+
     pub(super) fn take(&mut self, key: FileKey) -> Option<OpenFile> {
         let index = self.files.iter().position(|file| file.key == key)?;
         Some(self.files.swap_remove(index))
@@ -390,7 +397,23 @@ impl Keeper {
 impl OpenFile {
     fn new(key: FileKey, partial: PartialId) -> Self {
         let (hash, hash_at_place) = (blake3::Hasher::new(), blake3::Hasher::new());
-        Self { key, partial, bytes: 0, hash, place: 0, hash_at_place }
+        Self { key, partial, bytes: 0, hash, place: 0, hash_at_place, trimmed: None }
+    }
+
+    /// Cuts a request off behind its first `bytes`, which have this hash.
+    pub(super) fn trim<D: Disk>(
+        &mut self,
+        spool: &mut Spool<D>,
+        bytes: u64,
+        hash: blake3::Hasher,
+        trimmed: Trimmed,
+    ) -> Result<Kept, Fatal> {
+        if let Err(error) = spool.truncate_partial(self.partial, bytes) {
+            return file_refused(error);
+        }
+        (self.place, self.hash_at_place) = (bytes, hash.clone());
+        (self.bytes, self.hash, self.trimmed) = (bytes, hash, Some(trimmed));
+        Ok(Kept::Silent)
     }
 }
 

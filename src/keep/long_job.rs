@@ -4,7 +4,7 @@
 //!  rows in a file --> splitter --> part, part, ... --> append
 //!                                  a part beyond an entry --> a file of one request
 //!  a plan in a file ------------------------------------> the file is that of one request
-//!           with a trailer --> copied without it ---------> a file of one request
+//!           with a trailer --> cut back by it
 //!  a compressed request --> undone, step by step --> a file
 //! ```
 //!
@@ -18,6 +18,7 @@ use std::ops::Range;
 use super::inflate;
 use super::keeper::{Keeper, Kept, file_refused, hops, refused, source, unreadable};
 use super::stage::PartHeader;
+use super::trim;
 use crate::data::{Identity, ReadAt};
 use crate::limits;
 use crate::link::receiver::{FileKey, Job, Outcome, Provenance, short_hash};
@@ -29,7 +30,6 @@ use crate::wire::bytes::Reader;
 use crate::wire::cursor::ReadError;
 use crate::wire::request::{Head, RequestType};
 use crate::wire::split::{Content, Part, Scratch, Splitter};
-use crate::wire::trailer;
 
 /// Work on a whole file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,12 +227,7 @@ impl<F: DiskFile> Run<F> {
         let kept = if head.is_some_and(RequestType::is_rows) {
             self.rows(host, next_part)?
         } else {
-            let (bytes, identity) = trailer::find(&self.reader).map_err(broken)?;
-            let Some(identity) = identity else {
-                let place = self.place(None, 0, true);
-                return wait_for(host, |host| self.seal(host, self.file, place));
-            };
-            self.plan(host, bytes, identity)?
+            self.plan(host)?
         };
         if matches!(kept, Some(Kept::Durable(_) | Kept::Done(Outcome::Cloned))) {
             let (keeper, spool) = host.parts();
@@ -241,15 +236,17 @@ impl<F: DiskFile> Run<F> {
         Ok(kept)
     }
 
-    /// A plan that is larger than an entry: its first `bytes`, without the trailer that names it.
-    fn plan<D: Disk<File = F>>(
-        &self,
-        host: &mut impl Host<D>,
-        bytes: u64,
-        identity: Identity,
-    ) -> Result<Option<Kept>, Fatal> {
-        let place = self.place(Some(identity), 0, true);
-        wait_for(host, |host| self.append_large(host, place, &[], 0..bytes, (&[], false)))
+    /// A plan that is larger than an entry: its file is what is kept, without the trailer that names it.
+    fn plan<D: Disk<File = F>>(&self, host: &mut impl Host<D>) -> Result<Option<Kept>, Fatal> {
+        let trimmed = trim::run(host, self.file, &self.reader)?;
+        if !matches!(trimmed, Some(Kept::Silent)) {
+            return Ok(trimmed);
+        }
+        // Perhaps of an earlier run.
+        let trimmed = host.parts().0.find(self.file).and_then(|file| file.trimmed);
+        let place = self.place(trimmed.map(|trimmed| trimmed.identity), 0, true);
+        let place = Place { crc: trimmed.map(|trimmed| trimmed.crc), ..place };
+        wait_for(host, |host| self.seal(host, self.file, place))
     }
 
     fn rows<D: Disk<File = F>>(
@@ -353,8 +350,14 @@ impl<F: DiskFile> Run<F> {
         let spool_tail = if is_tablet { spool_tail.as_slice() } else { &[] };
         let mut crc = crc32fast::Hasher::new();
         crc.update(bytes);
-        // What a try without room has left.
+        // What a failed try has left.
         keeper.discard(spool, key)?;
+        // Before the first byte is written, or each try would write them anew.
+        let around = (bytes.len() + tail.len() + spool_tail.len()) as u64;
+        let room = fits(spool, self.reader.len(), around + (span.end - span.start));
+        if !matches!(room, Kept::Silent) {
+            return Ok(room);
+        }
         let mut kept = keeper.write(spool, key, bytes)?;
         let mut buffer = vec![0; COPY_BYTES];
         let mut at = span.start;
@@ -444,6 +447,21 @@ pub(super) fn wait_for<D: Disk, H: Host<D>>(
     }
 }
 
+/// Whether so many bytes fit in at once, beside what is there, `own` bytes of it being the request itself. Written by
+/// halves it would wait for room that it takes up, and hold others up. [`Kept::Silent`]: they do.
+pub(super) fn fits<D: Disk>(spool: &mut Spool<D>, own: u64, bytes: u64) -> Kept {
+    let needed = own.saturating_add(bytes);
+    match spool.room_for(bytes) {
+        Ok(()) => Kept::Silent,
+        // What others have there goes some day.
+        Err(Full { limit, .. }) if needed > limit => {
+            log::warn!("event=request_too_large needed={needed} limit={limit}");
+            Kept::Done(Outcome::NeverFits { needed, limit })
+        }
+        Err(full) => Kept::Full(full),
+    }
+}
+
 /// Which part of its request a file is.
 #[derive(Clone, Copy)]
 struct Place {
@@ -460,7 +478,7 @@ fn read_head(reader: &impl ReadAt) -> Result<Option<RequestType>, Fatal> {
     Ok(head.ok())
 }
 
-fn broken(error: ReadError) -> Fatal {
+pub(super) fn broken(error: ReadError) -> Fatal {
     match error {
         ReadError::Disk { error, .. } => unreadable(error),
         ReadError::Malformed(error) => unreadable(io::Error::other(error)),

@@ -16,6 +16,7 @@
 //! | [`keeper`] | open files, and what a receiver's job means to the spool |
 //! | [`long_job`] | work on whole files, in portions |
 //! | `inflate` | of that: undoing compression |
+//! | `trim` | of that: taking trailers off |
 
 mod inflate;
 pub mod keeper;
@@ -26,3 +27,4 @@ pub mod spool_thread;
 pub mod stage;
 #[cfg(test)]
 mod tests;
+mod trim;

@@ -1,8 +1,9 @@
 //! One request in its two forms: an entry, where there was memory for it, and a file.
 
 use super::keeper::{Keeper, Kept};
-use super::long_job::{Go, Host, LongJob, Pause};
+use super::long_job::{self, Go, Host, LongJob, Pause};
 use super::stage::PartHeader;
+use super::trim;
 use crate::data::{Identity, OriginId, Precision, ReadAt, Sequence};
 use crate::link::receiver::{FileKey, Outcome, Provenance, request_hash};
 use crate::spool::{Arrival, Fatal, FileList, Kind, LinkId, Settings, SimDisk, Spool};
@@ -27,6 +28,8 @@ struct Node {
     keeper: Keeper,
     spool: Spool<SimDisk>,
     links: u64,
+    /// How often others had their turn.
+    turns: usize,
 }
 
 impl Host<SimDisk> for Node {
@@ -34,8 +37,10 @@ impl Host<SimDisk> for Node {
         (&mut self.keeper, &mut self.spool)
     }
 
-    fn pause(&mut self, _: Pause) -> Result<Go, Fatal> {
-        Ok(Go::On)
+    /// Nothing makes room here.
+    fn pause(&mut self, pause: Pause) -> Result<Go, Fatal> {
+        self.turns += 1;
+        Ok(if pause == Pause::Portion { Go::On } else { Go::Away })
     }
 }
 
@@ -45,9 +50,20 @@ impl Node {
     }
 
     fn on(disk: SimDisk) -> Self {
+        Self::with(disk, Settings::default())
+    }
+
+    /// With a spool of 8 MiB.
+    fn small(seed: u64) -> Self {
+        let settings =
+            Settings { max_bytes: 8 << 20, segment_bytes: 1 << 20, ..Settings::default() };
+        Self::with(SimDisk::new(seed, 1 << 30), settings)
+    }
+
+    fn with(disk: SimDisk, settings: Settings) -> Self {
         let now = crate::ops::clock::now();
-        let (spool, _) = Spool::open(disk.clone(), Settings::default(), now, 0).unwrap();
-        Self { disk, keeper: Keeper::new(u32::MAX), spool, links: 0 }
+        let (spool, _) = Spool::open(disk.clone(), settings, now, 0).unwrap();
+        Self { disk, keeper: Keeper::new(u32::MAX), spool, links: 0, turns: 0 }
     }
 
     fn crashed(self) -> Self {
@@ -59,9 +75,7 @@ impl Node {
 
     /// Takes a request in, as the first of a link; whether it was stored.
     fn take(&mut self, form: Form, payload: &[u8]) -> bool {
-        self.links += 1;
-        let link = LinkId(self.links);
-        let from = Provenance { link, cluster: 1, precision: Precision::Ms, local: false };
+        let from = self.link();
         let before = self.spool.next_sequence();
         let kept = match form {
             Form::Entry => Some(self.by_memory(from, payload)),
@@ -71,6 +85,12 @@ impl Node {
         assert_eq!(self.keeper.open_files(), 0);
         self.spool.sync().unwrap();
         self.spool.next_sequence() != before
+    }
+
+    fn link(&mut self) -> Provenance {
+        self.links += 1;
+        let link = LinkId(self.links);
+        Provenance { link, cluster: 1, precision: Precision::Ms, local: false }
     }
 
     fn by_memory(&mut self, from: Provenance, payload: &[u8]) -> Kept {
@@ -336,4 +356,42 @@ fn a_trailer_names_no_request_of_several_parts() {
     assert!(node.take(Form::File, &with_trailer(&batch.concat(), peer(5))));
     assert_eq!(node.spool.next_sequence(), Sequence(3), "both parts are stored");
     assert_eq!(node.last_identity().origin, node.spool.origin());
+}
+
+#[test]
+fn a_trailer_is_taken_off_where_there_is_no_room_for_a_second_file() {
+    let mut node = Node::small(80);
+    let request = plan(5 << 20);
+    assert!(node.take(Form::File, &with_trailer(&request, peer(5))));
+    assert!(node.last().1 == request, "stored with its trailer");
+    assert_eq!(node.last_identity(), peer(5));
+    assert_eq!(node.turns, 5, "others have their turn after each MiB");
+}
+
+#[test]
+fn a_job_that_is_run_again_knows_what_the_trailer_said() {
+    let mut node = Node::new(81);
+    let (from, payload) = (node.link(), with_trailer(&plan(10), peer(5)));
+    let file = FileKey { link: from.link, number: 1 };
+    node.keeper.write(&mut node.spool, file, &payload).unwrap();
+    let reader = long_job::open(&mut node, file).unwrap().unwrap().reader;
+    let trimmed = trim::run(&mut node, file, &reader).unwrap();
+    assert!(matches!(trimmed, Some(Kept::Silent)), "{trimmed:?}");
+    let kept = LongJob::Request { from, file, next_part: 0 }.run(&mut node, ARRIVAL).unwrap();
+    assert!(matches!(kept, Some(Kept::Durable(Outcome::Stored))), "{kept:?}");
+    node.spool.sync().unwrap();
+    assert_eq!((node.last().1, node.last_identity()), (plan(10), peer(5)));
+    for again in FORMS {
+        assert!(!node.take(again, &payload), "{again:?}");
+    }
+    assert_eq!(node.spool.stats().reused_entries, 0);
+}
+
+#[test]
+fn a_row_for_which_there_is_never_room_is_told_before_it_is_written() {
+    let mut node = Node::small(82);
+    let from = node.link();
+    let kept = node.by_file(from, &row(5 << 20));
+    assert!(matches!(kept, Some(Kept::Done(Outcome::NeverFits { .. }))), "{kept:?}");
+    assert_eq!((node.turns, node.keeper.open_files()), (0, 1));
 }
