@@ -121,7 +121,10 @@ impl Inbox {
             |path: &Path| [INBOX, PARTIALS, STAGING].iter().any(|dir| path.starts_with(dir));
         let is_ours = |path: &Path| names.iter().any(|name| ends_with(path, name));
         let is_refused = |path: &Path| ends_with(path, REFUSED);
-        !disk.files().iter().any(|(path, _)| waits(path) && (is_ours(path) || is_refused(path)))
+        // What a try of a script left that found no room, and a crash brought back: nobody takes it.
+        let is_hidden = |path: &Path| names.iter().any(|name| *path == at(&format!(".{name}")));
+        let is_left = |path: &Path| waits(path) && !is_hidden(path);
+        !disk.files().iter().any(|(path, _)| is_left(path) && (is_ours(path) || is_refused(path)))
     }
 
     /// Nothing that was brought is gone before its entry is durable, and none makes two.
