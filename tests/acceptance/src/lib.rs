@@ -149,6 +149,13 @@ impl Site {
         files
     }
 
+    /// Takes a `TsFile` in, from a stock node.
+    pub fn take_file_as_peer(&self) {
+        let (file, _) = TsFileShape::of_size(20_000, 1).to_bytes().unwrap();
+        let mut peer = Peer::introduce(self.gate, "theirs").unwrap();
+        assert_eq!(peer.send_file("1-1-0-0.tsfile", &file, 8192).unwrap(), 0);
+    }
+
     /// Takes a request in, from a node of that cluster.
     pub fn take_payload(&self, cluster: &str, payload: &[u8]) {
         let mut peer = Peer::introduce(self.gate, cluster).unwrap();

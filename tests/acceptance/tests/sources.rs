@@ -8,6 +8,18 @@ fn create(inner: &Site, outer: &Site, source: &str) {
     inner.done(&format!("create pipe p with source ({source}) {}", to(outer.gate)));
 }
 
+/// `DELETE FROM root.<database>.d1.s0`, as 1.3 sends it.
+fn deletion(database: &str) -> Vec<u8> {
+    let mut body = b"\0\x2c\0\0\0\x01\x02\0\0\0\0\0\0\x04".to_vec();
+    for node in ["root", database, "d1", "s0"] {
+        body.extend(u32::try_from(node.len()).unwrap_or(0).to_be_bytes());
+        body.extend(node.as_bytes());
+    }
+    body.extend([[0; 8], [0, 0, 0, 0, 0, 0, 0, 9]].concat());
+    body.extend(b"\0\0\0\x011\0\0\0\0");
+    frames::payload(100, &body)
+}
+
 /// Whether entry `sequence` of the far side has these times.
 fn has_times(outer: &Site, sequence: u64, first: i64, last: i64) -> bool {
     outer.shown(sequence).contains(&format!("times {first} to {last} ms"))
@@ -188,17 +200,39 @@ fn inclusion_tells_deletions_from_data() {
     inner.take_rows("root.plant.d1", 1, 1, 1);
     // `DELETE FROM root.plant.d1.s0` and the same of root.other, as 1.3 sends it.
     for database in ["plant", "other"] {
-        let mut body = b"\0\x2c\0\0\0\x01\x02\0\0\0\0\0\0\x04".to_vec();
-        for node in ["root", database, "d1", "s0"] {
-            body.extend(u32::try_from(node.len()).unwrap_or(0).to_be_bytes());
-            body.extend(node.as_bytes());
-        }
-        body.extend([[0; 8], [0, 0, 0, 0, 0, 0, 0, 9]].concat());
-        body.extend(b"\0\0\0\x011\0\0\0\0");
-        inner.take_payload("theirs", &frames::payload(100, &body));
+        inner.take_payload("theirs", &deletion(database));
     }
     outer.wait_taken(next + 1);
     inner.wait_done("p");
     assert_eq!(outer.taken(), next + 1);
     assert!(outer.shown(next).contains("type 100"), "{}", outer.shown(next));
+}
+
+/// A tablet, a file, a deletion, a schema plan, and a row whose type is not known.
+fn take_one_of_each(site: &Site) {
+    site.take(1);
+    site.take_file_as_peer();
+    site.take_payload("theirs", &deletion("plant"));
+    site.take_payload("theirs", &frames::payload(200, b"\0\x2cany plan"));
+    site.take_payload("theirs", &frames::untyped_row("root.plant.d2", 5, "7"));
+}
+
+#[test]
+fn a_48_nodes_that_send_to_each_other_have_everything_once_and_come_to_rest() {
+    const KINDS: u64 = 5;
+    let sites = [Site::outer(), Site::outer()];
+    let next = sites.each_ref().map(Site::taken);
+    for (site, far) in [(&sites[0], &sites[1]), (&sites[1], &sites[0])] {
+        site.done(&format!("create pipe p {}", to(far.gate)));
+    }
+    sites.iter().for_each(take_one_of_each);
+    for (site, next) in sites.iter().zip(next) {
+        site.wait_taken(next + 2 * KINDS);
+    }
+    // What has come from the other one goes back, and ends there.
+    for (site, next) in sites.iter().zip(next).chain(sites.iter().zip(next)) {
+        site.wait_done("p");
+        assert_eq!(site.taken(), next + 2 * KINDS);
+        assert!(site.troubles().is_empty(), "{:?}", site.troubles());
+    }
 }
