@@ -41,6 +41,7 @@ mod random;
 mod record;
 mod ring;
 mod stock;
+mod time;
 mod units;
 mod world;
 

@@ -22,6 +22,7 @@ use crate::outer::{Outer, small_spool};
 use crate::random::Random;
 use crate::record::LANE_UNITS;
 use crate::stock::Lane;
+use crate::time::Time;
 use crate::units::{Content, Unit};
 
 /// Steps in which anything may happen.
@@ -29,11 +30,10 @@ const WILD_STEPS: u64 = 400;
 /// Steps and virtual time after that in which everything has to come to rest.
 const CALM_STEPS: u64 = 200_000;
 const CALM_TIME: Duration = Duration::from_secs(12 * 3600);
-const NOON: i64 = 1_795_361_628_250;
 
 pub(crate) struct Ring {
     random: Random,
-    start: Instant,
+    time: Time,
     now: Instant,
     /// Two.
     nodes: Vec<Outer>,
@@ -42,7 +42,6 @@ pub(crate) struct Ring {
     /// The node at the far end of each line.
     ends: Vec<usize>,
     units: HashMap<u64, Unit>,
-    trace: bool,
 }
 
 impl Ring {
@@ -59,13 +58,12 @@ impl Ring {
         Self {
             lanes: units.map(|units| Lane::new(&units, start, &mut random)),
             random,
-            start,
+            time: Time::new(start, trace),
             now: start,
             nodes,
             lines: Vec::new(),
             ends: Vec::new(),
             units: all,
-            trace,
         }
     }
 
@@ -92,15 +90,11 @@ impl Ring {
     }
 
     fn tell(&self, what: std::fmt::Arguments<'_>) {
-        if self.trace {
-            let at = self.now.duration_since(self.start);
-            println!("{:>10.3} s  {what}", at.as_secs_f64());
-        }
+        self.time.tell(self.now, what);
     }
 
     fn wall(&self) -> EpochMillis {
-        let passed = self.now.duration_since(self.start).as_millis();
-        EpochMillis(NOON + i64::try_from(passed).unwrap_or_default())
+        self.time.wall(self.now)
     }
 
     fn skip(&mut self) {

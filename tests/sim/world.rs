@@ -14,6 +14,7 @@ use crate::plug::Plug;
 use crate::random::Random;
 use crate::record::LANE_UNITS;
 use crate::stock::Lane;
+use crate::time::Time;
 use crate::units::Unit;
 
 /// Steps in which anything may happen.
@@ -25,12 +26,11 @@ const CALM_STEPS: u64 = 200_000;
 const CALM_TIME: Duration = Duration::from_secs(12 * 3600);
 /// One schedule of so many with a stock peer has a request that is too long for memory: it takes as long as fifty others.
 const LONG_ONE_IN: u64 = 240;
-const NOON: i64 = 1_795_361_628_250;
 
 pub(crate) struct World {
     random: Random,
     seed: u64,
-    start: Instant,
+    time: Time,
     now: Instant,
     inner: Inner,
     outer: Outer,
@@ -39,7 +39,6 @@ pub(crate) struct World {
     units: HashMap<u64, Unit>,
     /// Units that the inner node may still take in.
     supply: Vec<Unit>,
-    trace: bool,
     /// The only thing that goes wrong, if anything does, is a call of a disk.
     quiet: bool,
 }
@@ -125,11 +124,10 @@ impl World {
             lines: Vec::new(),
             random,
             seed,
-            start,
+            time: Time::new(start, trace),
             now: start,
             units,
             supply,
-            trace,
             quiet: false,
         }
     }
@@ -152,15 +150,11 @@ impl World {
     }
 
     fn tell(&self, what: std::fmt::Arguments<'_>) {
-        if self.trace {
-            let at = self.now.duration_since(self.start);
-            println!("{:>10.3} s  {what}", at.as_secs_f64());
-        }
+        self.time.tell(self.now, what);
     }
 
     fn wall(&self) -> EpochMillis {
-        let passed = self.now.duration_since(self.start).as_millis();
-        EpochMillis(NOON + i64::try_from(passed).unwrap_or_default())
+        self.time.wall(self.now)
     }
 
     /// Goes to the next moment for which somebody waits.
@@ -304,7 +298,7 @@ impl World {
 
     fn step_inner(&mut self, pipe: usize) -> bool {
         let did = self.inner.step(pipe, self.now, &mut self.lines, &mut self.random, &self.outer);
-        if self.trace && (did != Did::Nothing) {
+        if self.time.is_told && (did != Did::Nothing) {
             self.tell(format_args!("pipe {pipe}: {did:?}, {}", self.inner.show()));
         }
         if did == Did::Connect {
