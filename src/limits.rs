@@ -50,6 +50,26 @@ pub const NAME_BYTES_MAX: usize = 4 * KIB;
 pub const FILE_NAME_BYTES_MAX: usize = 200;
 /// Columns of one tablet: IoTDB's practical maximum, and 17 bytes of memory each while splitting.
 pub const COLUMNS_MAX: usize = 16 * KIB;
+/// Plug-ins of a node: each is shown in one table.
+pub const PLUGINS_MAX: usize = 64;
+/// The program of a plug-in, which is read before each start.
+pub const PLUGIN_BYTES_MAX: usize = 32 * MIB;
+/// The name of a plug-in becomes a file's.
+pub const PLUGIN_NAME_BYTES_MAX: usize = 64;
+/// What is run for a plug-in.
+pub const PLUGIN_COMMAND_BYTES_MAX: usize = KIB;
+/// Address space of a plug-in's process: that of an interpreter with its libraries, of which little is in memory.
+pub const PLUGIN_MEMORY_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// For a plug-in whose socket has ended to end by itself, so that it can be told how: a process has done so at once.
+pub const PLUGIN_END_MAX: Duration = Duration::from_millis(100);
+/// How often it is looked at meanwhile.
+pub const PLUGIN_END_STEP: Duration = Duration::from_millis(5);
+/// Of what a plug-in writes to its standard error the log takes so many lines in a period: a traceback.
+pub const PLUGIN_LINES_MAX: u64 = 40;
+/// That period.
+pub const PLUGIN_LINES_PERIOD: Duration = Duration::from_secs(60);
+/// The most of one such line.
+pub const PLUGIN_LINE_BYTES_MAX: usize = 240;
 /// Series of one pipe that are sampled, 64 to 128 bytes each; points of others all stay. Memory grows with the series.
 pub const SAMPLED_SERIES_MAX: usize = 16 * KIB;
 /// Dead letters that a replay notes at one time, 16 bytes each; it lists the directory once for so many.
@@ -141,6 +161,8 @@ pub const PIPE_RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// Finished ranges that a cursor keeps beyond its position: lanes and frames in flight of one pipe.
 pub const CURSOR_RANGES_MAX: usize = 64;
+/// How many of them there may be where fresh entries begin to overtake a backlog anew; the rest is for `SKIP`.
+pub const LANE_RANGES_MAX: usize = CURSOR_RANGES_MAX / 2;
 /// Consumers of one spool: pipes and the landing; each costs a file handle and two blocks.
 pub const CONSUMERS_MAX: usize = PIPES_MAX + 16;
 /// Partials at one time: four for each connection of a table of the default size (a seal names up to four
@@ -234,6 +256,17 @@ pub const CUT_COLUMNS_MAX: usize = 4 * KIB;
 pub const CUT_ROWS_MAX: usize = 128 * KIB;
 /// Modification file that is read to cut the file beside it.
 pub const CUT_MODS_BYTES_MAX: u64 = MIB as u64;
+/// Bytes of tablets of which a pipe has files made at one time: what waits for them, and a crash makes again.
+pub const RUN_BYTES: u64 = 16 * MIB as u64;
+/// The same, where fresh data overtakes a backlog: it waits while a run crosses, two minutes at 64 kbit/s.
+pub const RUN_BYTES_IN_LANES: u64 = MIB as u64;
+/// How often files of a run are tried to be made, after growing pauses: a minute. Then its tablets go as they are, so that a
+/// disk that has no room for files, or takes none, keeps nothing back.
+pub const RUN_TRIES_MAX: u32 = 7;
+/// Tablets that a hybrid pipe may send before it is kept anew that they go as they are.
+pub const RUN_TABLETS_AHEAD: u64 = 4 * KIB as u64;
+/// The same of a pipe that sends files wherever it can; and of any pipe while that cannot be kept.
+pub const BATCH_TABLETS_AHEAD: u64 = 64;
 /// Deletions that are kept of a modification file.
 pub const TSFILE_DELETIONS_MAX: usize = 64 * KIB;
 

@@ -40,6 +40,11 @@ fn files_keep_their_rules_on_the_corpus() {
 }
 
 #[test]
+fn cuts_keep_their_rules_on_the_corpus() {
+    assert!(run("cut", file_checks::cut_in_steps) >= 8);
+}
+
+#[test]
 fn columns_keep_their_rules_on_the_corpus() {
     assert!(run("column", file_checks::column) >= 20);
 }

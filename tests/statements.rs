@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use penstock::statement::{
-    Parsed, PluginName, Remark, Statement, StatusCode, Surroundings, Weight, parse,
+    Externals, Parsed, PluginName, Remark, Statement, StatusCode, Surroundings, Weight, parse,
 };
 
 /// A block of a file: what it is about, a statement, and lines by the sign before them.
@@ -106,16 +106,16 @@ fn decide(text: &str) -> Outcome {
 
 impl Outcome {
     fn check(&mut self, statement: &Statement) {
-        let externals = [PluginName::new("my-plugin")];
+        let names = [PluginName::new("my-plugin")];
+        let externals = Externals::Created(&names);
         match statement {
             Statement::CreatePipe(create) => {
-                let surroundings =
-                    Surroundings { base: Path::new("/etc/penstock"), externals: &externals };
+                let surroundings = Surroundings { base: Path::new("/etc/penstock"), externals };
                 let checked = create.definition.check(surroundings);
                 self.take(&checked.remarks);
                 assert_eq!(checked.settings.is_some(), self.errors.is_empty());
             }
-            Statement::AlterPipe(alter) => self.take(&alter.check(&externals)),
+            Statement::AlterPipe(alter) => self.take(&alter.check(externals)),
             Statement::CreatePlugin(create) => {
                 if let Err(error) = create.check() {
                     self.refuse(error.code(), &error.to_string(), error.to_string());

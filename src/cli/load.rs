@@ -42,14 +42,19 @@ pub(super) fn load(role: Role, options: &Options) -> Result<Loaded, CliError> {
     let text = file.as_deref().map(read).transpose()?;
     let state_directory = env::var("STATE_DIRECTORY").ok();
     let host_name = host_name();
-    let (config, findings) = config::read(Input {
+    let input = Input {
         role,
         file: file.as_deref().zip(text.as_deref()),
+        properties: None,
         sets: &options.set,
         data_dir: options.data_dir.as_deref(),
         state_directory: state_directory.as_deref(),
         host_name: &host_name,
-    });
+    };
+    let properties = config::properties_file(input);
+    let settings = properties.as_deref().map(read).transpose()?;
+    let properties = properties.as_deref().zip(settings.as_deref());
+    let (config, findings) = config::read(Input { properties, ..input });
     Ok(Loaded { config, file, findings: findings.sorted() })
 }
 

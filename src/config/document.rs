@@ -98,6 +98,11 @@ impl<'a> Document<'a> {
         self.note(key, place);
     }
 
+    /// Notes what was found in another file.
+    pub(super) fn add(&mut self, finding: Finding) {
+        self.findings.add(finding);
+    }
+
     /// The directory that relative paths of the file are relative to.
     pub(super) fn base(&self) -> &'a Path {
         self.file.and_then(|(path, _)| path.parent()).unwrap_or_else(|| Path::new(""))

@@ -19,6 +19,7 @@ mod document;
 mod finding;
 mod pipe;
 mod places;
+mod properties;
 mod read;
 mod sections;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod tests;
 mod value;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,7 +35,7 @@ pub use changes::restart_keys;
 pub use finding::{Finding, Findings, Place, Severity, sort};
 pub use pipe::PipeConfig;
 pub use places::Places;
-pub use read::{Input, read};
+pub use read::{Input, properties_file, read};
 pub use value::{Network, Size, Span};
 
 use crate::data::Precision;
@@ -75,6 +77,14 @@ pub struct Config {
     pub inbox: Option<InboxConfig>,
     /// The directory into which everything is landed.
     pub landing: LandingConfig,
+    /// Plug-ins of people's own.
+    pub plugins: PluginsConfig,
+    /// What statements do as stock IoTDB does it, where ours differs on purpose.
+    pub compat: CompatConfig,
+    /// How long a pipe whose sink does not say it waits for the answer to a file's seal at first.
+    pub seal_timeout: Duration,
+    /// Bytes per second that all sinks together may send; none: no limit but their own.
+    pub rate_limit: Option<NonZeroU64>,
     /// Pipes to far sides.
     pub pipes: Vec<PipeConfig>,
     /// Limit of the quarantine directory, in bytes.
@@ -87,6 +97,24 @@ pub struct Config {
     pub log_level: log::LevelFilter,
     /// Where the keys were written.
     pub places: Places,
+}
+
+/// `[plugins]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginsConfig {
+    /// Whether anything external is made a plug-in, or run.
+    pub allow: bool,
+    /// Where what is made a plug-in has to lie.
+    pub dir: PathBuf,
+}
+
+/// `[compat]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CompatConfig {
+    /// A pipe that a statement creates is stopped, as in IoTDB 1.3.0.
+    pub create_stopped: bool,
+    /// `CREATE PIPE` fails while none of its targets takes connections.
+    pub create_checks_target: bool,
 }
 
 /// `[spool]`.

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::document::{Document, Section};
 use super::finding::Findings;
+use super::properties::Properties;
 use super::{Config, Place, Places, Role, between, pipe, sections};
 use crate::data::Precision;
-use crate::limits::STATUS_TEXT_BYTES_MAX;
+use crate::limits::{SEAL_TIMEOUT_DEFAULT, STATUS_TEXT_BYTES_MAX};
 
 /// What a configuration is read from.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +17,8 @@ pub struct Input<'a> {
     pub role: Role,
     /// Name and text of the file, if there is one.
     pub file: Option<(&'a Path, &'a str)>,
+    /// Name and text of IoTDB's own file, if [`properties_file`] names one.
+    pub properties: Option<(&'a Path, &'a str)>,
     /// `KEY=VALUE` of the command line; later ones win.
     pub sets: &'a [String],
     /// `--data-dir`, which wins over everything.
@@ -24,6 +27,12 @@ pub struct Input<'a> {
     pub state_directory: Option<&'a str>,
     /// The default of `name`.
     pub host_name: &'a str,
+}
+
+/// Where IoTDB's own file lies, if the configuration refers to one; what it sets is read with [`Input::properties`].
+pub fn properties_file(input: Input<'_>) -> Option<PathBuf> {
+    let (mut document, mut root) = Document::parse(input.file, input.sets);
+    root.path("properties", &mut document)
 }
 
 /// Reads a configuration. With an error among the findings it is incomplete and must not be run.
@@ -48,13 +57,13 @@ fn read_root(input: Input<'_>, root: &mut Section<'_>, document: &mut Document<'
     let role = input.role;
     let name = name(root, input.host_name, document);
     let cluster_id = root.optional::<String>("cluster_id", document).filter(|id| !id.is_empty());
-    let timestamp_precision = precision(root, document);
     let data_dir = data_dir(input, root, document);
-    if root.raw("properties").is_some() {
-        let message = "IoTDB's properties file is not read by this build";
-        root.reject("properties", message, "write what it sets in this file", document);
-    }
-    let pipes = pipe::read_all(root, document);
+    root.path("properties", document);
+    let properties = input.properties.map(|file| Properties::read(file, &data_dir, document));
+    let properties = properties.unwrap_or_default();
+    let timestamp_precision = precision(root, properties.precision, document);
+    let plugins = sections::plugins(root, &properties, &data_dir, document);
+    let pipes = pipe::read_all(root, plugins.allow, document);
     let landing = sections::landing(root, role, !pipes.is_empty(), &data_dir, document);
     let config = Config {
         role,
@@ -62,10 +71,14 @@ fn read_root(input: Input<'_>, root: &mut Section<'_>, document: &mut Document<'
         cluster_id,
         timestamp_precision,
         spool: sections::spool(root, landing.max_delay, document),
-        gate: sections::gate(root, role, input.file.is_some(), document),
+        gate: sections::gate(root, (role, input.file.is_some()), &properties, document),
         intake: sections::intake(root, document),
         inbox: sections::inbox(root, role, &data_dir, document),
         landing,
+        plugins,
+        compat: sections::compat(root, document),
+        seal_timeout: properties.seal_timeout.unwrap_or(SEAL_TIMEOUT_DEFAULT),
+        rate_limit: properties.rate_limit,
         pipes,
         quarantine_max_bytes: sections::quarantine(root, document),
         alarm_command: sections::alarm(root, document),
@@ -87,8 +100,15 @@ fn name(root: &mut Section<'_>, host_name: &str, document: &mut Document<'_>) ->
     name
 }
 
-fn precision(root: &mut Section<'_>, document: &mut Document<'_>) -> Option<Precision> {
-    let text: String = root.optional("timestamp_precision", document)?;
+/// `default` is that of another file.
+fn precision(
+    root: &mut Section<'_>,
+    default: Option<Precision>,
+    document: &mut Document<'_>,
+) -> Option<Precision> {
+    let Some(text) = root.optional::<String>("timestamp_precision", document) else {
+        return default;
+    };
     match text.as_str() {
         "auto" => None,
         "ms" => Some(Precision::Ms),

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::document::{Document, Section};
+use super::properties::Properties;
 use super::read::listen;
 use super::value::{Size, Span};
 use super::{
-    Credentials, GateConfig, InboxConfig, IntakeConfig, LandingConfig, LandingWhenFull, PlanPolicy,
-    Role, SpoolConfig, WhenFull,
+    CompatConfig, Credentials, GateConfig, InboxConfig, IntakeConfig, LandingConfig,
+    LandingWhenFull, PlanPolicy, PluginsConfig, Role, SpoolConfig, WhenFull,
 };
 use crate::limits::{
     CONNECTIONS_MAX, CONNECTIONS_MAX_DEFAULT, FRAME_BYTES_MAX_DEFAULT, HANDSHAKE_BYTES_MAX, KIB,
@@ -54,17 +55,21 @@ pub(super) fn spool(
 /// `[gate]`.
 pub(super) fn gate(
     root: &mut Section<'_>,
-    role: Role,
-    with_file: bool,
+    (role, with_file): (Role, bool),
+    properties: &Properties,
     document: &mut Document<'_>,
 ) -> GateConfig {
     let mut section = root.section("gate", document);
     let host = if with_file { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+    let address = SocketAddr::new(IpAddr::V4(host), properties.gate_port.unwrap_or(GATE_PORT));
+    let enabled = properties.gate_enabled.unwrap_or(role == Role::Receiver);
+    let frame_bytes = properties.max_frame_bytes.map(Size);
+    let frame_bytes = frame_bytes.unwrap_or(Size(as_u64(FRAME_BYTES_MAX_DEFAULT)));
     let config = GateConfig {
-        enabled: section.take("enabled", role == Role::Receiver, document),
-        listen: listen(&mut section, SocketAddr::new(IpAddr::V4(host), GATE_PORT), document),
+        enabled: section.take("enabled", enabled, document),
+        listen: listen(&mut section, address, document),
         max_connections: section.take("max_connections", CONNECTIONS_MAX_DEFAULT, document),
-        max_frame_bytes: size(&mut section, "max_frame_bytes", FRAME_BYTES_MAX_DEFAULT, document),
+        max_frame_bytes: section.take("max_frame_bytes", frame_bytes, document).0,
         allow: section.take("allow", Vec::new(), document),
         local: section.take("local", Vec::new(), document),
         credentials: credentials(&mut section, document),
@@ -72,10 +77,6 @@ pub(super) fn gate(
     if section.optional::<String>("e_language", document).is_some_and(|mode| mode != "auto") {
         let message = "there is only \"auto\": both forms are recognised";
         section.reject("e_language", message, "leave it out", document);
-    }
-    if !config.local.is_empty() {
-        let message = "has no effect in this build: pipes send everything, whoever wrote it first";
-        section.remark("local", message, "leave it out", document);
     }
     if !(1..=CONNECTIONS_MAX).contains(&config.max_connections) {
         let message = format!("expected 1 to {CONNECTIONS_MAX}");
@@ -241,6 +242,23 @@ pub(super) fn log(root: &mut Section<'_>, document: &mut Document<'_>) -> log::L
     level
 }
 
+/// `[plugins]`.
+pub(super) fn plugins(
+    root: &mut Section<'_>,
+    properties: &Properties,
+    data_dir: &Path,
+    document: &mut Document<'_>,
+) -> PluginsConfig {
+    let mut section = root.section("plugins", document);
+    let dir = section.path("dir", document).or_else(|| properties.plugins_dir.clone());
+    let config = PluginsConfig {
+        allow: section.take("allow", false, document),
+        dir: dir.unwrap_or_else(|| data_dir.join("plugins")),
+    };
+    section.finish(document);
+    config
+}
+
 /// Sections of features that come later: what asks for them is a mistake, what does not is not.
 pub(super) fn not_in_this_build(root: &mut Section<'_>, document: &mut Document<'_>) {
     let mut session = root.section("session", document);
@@ -260,29 +278,22 @@ pub(super) fn not_in_this_build(root: &mut Section<'_>, document: &mut Document<
         session.remark_all(message, "remove the section", document);
     }
     session.finish(document);
+}
 
-    let mut plugins = root.section("plugins", document);
-    plugins.raw("dir");
-    if plugins.take("allow", false, document) {
-        plugins.reject("allow", "plug-ins are not in this build", "set it to false", document);
+/// `[compat]`.
+pub(super) fn compat(root: &mut Section<'_>, document: &mut Document<'_>) -> CompatConfig {
+    let mut section = root.section("compat", document);
+    let state = section.take("create_pipe_state", "running".to_owned(), document);
+    if !matches!(state.as_str(), "running" | "stopped") {
+        let message = format!("expected \"running\" or \"stopped\", found {state:?}");
+        section.reject("create_pipe_state", &message, "", document);
     }
-    plugins.finish(document);
-
-    let mut compat = root.section("compat", document);
-    let message = "has no effect: it is about statements, which come with a later version";
-    let state = compat.take("create_pipe_state", "running".to_owned(), document);
-    match state.as_str() {
-        "running" => {}
-        "stopped" => compat.remark("create_pipe_state", message, "", document),
-        _ => {
-            let message = format!("expected \"running\" or \"stopped\", found {state:?}");
-            compat.reject("create_pipe_state", &message, "", document);
-        }
-    }
-    if compat.take("create_checks_target", false, document) {
-        compat.remark("create_checks_target", message, "", document);
-    }
-    compat.finish(document);
+    let config = CompatConfig {
+        create_stopped: state == "stopped",
+        create_checks_target: section.take("create_checks_target", false, document),
+    };
+    section.finish(document);
+    config
 }
 
 impl Section<'_> {

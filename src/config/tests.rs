@@ -9,8 +9,15 @@ use crate::wire::compressed::Compressor;
 fn read_with(role: Role, text: Option<&str>, sets: &[&str]) -> (Config, Vec<String>) {
     let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
     let file = text.map(|text| (Path::new("/etc/penstock/p.toml"), text));
-    let input =
-        Input { role, file, sets: &sets, data_dir: None, state_directory: None, host_name: "box" };
+    let input = Input {
+        role,
+        file,
+        properties: None,
+        sets: &sets,
+        data_dir: None,
+        state_directory: None,
+        host_name: "box",
+    };
     let (config, findings) = read(input);
     let findings = findings.sorted().iter().map(ToString::to_string).collect();
     (config, findings)
@@ -95,6 +102,7 @@ fn data_dir_follows_argument_file_systemd_in_this_order() {
         let input = Input {
             role: Role::Sender,
             file: file.map(|text| (Path::new("p.toml"), text)),
+            properties: None,
             sets: &[],
             data_dir: argument.map(Path::new),
             state_directory: state,
@@ -150,7 +158,7 @@ fn mistakes_of_arguments_name_the_argument() {
         ("name.x=1", "--set name.x: error: name: invalid type: map, expected a string"),
         (
             "colour=red",
-            "--set colour: error: colour: unknown key (known here: name, cluster_id, timestamp_precision, data_dir, properties, pipe, landing, spool, gate, intake, inbox, quarantine, alarm, status, log, session, plugins, compat)",
+            "--set colour: error: colour: unknown key (known here: name, cluster_id, data_dir, properties, timestamp_precision, plugins, pipe, landing, spool, gate, intake, inbox, compat, quarantine, alarm, status, log, session)",
         ),
         (
             "gate.password=env:HUNTER",
@@ -242,16 +250,8 @@ fn every_mistake_names_line_key_and_remedy() {
             "1: warning: session: has no effect: the session service is not in this build (remove the section)",
         ),
         (
-            "[plugins]\nallow = true\n",
-            "2: error: plugins.allow: plug-ins are not in this build (set it to false)",
-        ),
-        (
-            "properties = \"a.properties\"\n",
-            "1: error: properties: IoTDB's properties file is not read by this build (write what it sets in this file)",
-        ),
-        (
-            "[compat]\ncreate_pipe_state = \"stopped\"\n",
-            "2: warning: compat.create_pipe_state: has no effect: it is about statements, which come with a later version",
+            "[compat]\ncreate_pipe_state = \"resting\"\n",
+            "2: error: compat.create_pipe_state: expected \"running\" or \"stopped\", found \"resting\"",
         ),
         (
             "[alarm]\ncommand = [\"alarm.sh\"]\n",
@@ -286,6 +286,26 @@ fn every_mistake_names_line_key_and_remedy() {
         expected.sort_unstable();
         assert_eq!(found, expected, "{text}");
     }
+}
+
+#[test]
+fn a_pipe_may_have_a_plugin_that_is_created_later_where_plugins_are_allowed() {
+    let stanza = |sink: &str| format!("[[pipe]]\nname = \"a\"\nsink = {{ sink = \"{sink}\" }}\n");
+    let allowed = |sink: &str| format!("[plugins]\nallow = true\n{}", stanza(sink));
+    let (config, findings) = read_with(Role::Sender, Some(&allowed("csv")), &[]);
+    assert_eq!(
+        findings,
+        [
+            "/etc/penstock/p.toml:5: warning: pipe[0].sink.\"sink\": csv is not built in: the pipe stands still until CREATE PIPEPLUGIN csv"
+        ]
+    );
+    assert_eq!((config.pipes.len(), config.pipes[0].sink.is_none()), (1, true));
+    let (config, findings) = read_with(Role::Sender, Some(&allowed("iotdb-air-gap-snik")), &[]);
+    assert!(findings[0].ends_with("(did you mean iotdb-air-gap-sink?)"), "{findings:?}");
+    assert_eq!(config.pipes.len(), 1);
+    let (config, findings) = read_with(Role::Sender, Some(&stanza("csv")), &[]);
+    assert!(findings[0].contains("error") && findings[0].contains("CSV has not been registered"));
+    assert_eq!(config.pipes, []);
 }
 
 #[test]
@@ -371,8 +391,8 @@ fn every_mistake_of_a_pipe_names_line_key_and_remedy() {
             "3: warning: pipe[0].sink.\"node-url\": unknown attribute (did you mean \"node-urls\"?)",
         ),
         (
-            format!("{}source = {{ realtime.mode = \"batch\" }}\n", pipe(TARGET)),
-            "4: error: pipe[0].source.\"realtime.mode\": this mode is not in this build: entries are sent as they come (leave it out)",
+            format!("{}source = {{ capture.tree = false }}\n", pipe(TARGET)),
+            "4: error: pipe[0].source.\"capture.tree\": tables are not told apart in this build: what belongs to them goes as a whole (leave it out)",
         ),
         (
             format!(
@@ -487,10 +507,40 @@ fn a_secret_in_an_argument_is_remarked_on_unless_it_only_says_where_it_lies() {
 }
 
 #[test]
-fn a_key_without_effect_is_remarked_on() {
-    let found = findings("[gate]\nlocal = [\"b8a9\"]\n");
-    let expected = "warning: gate.local: has no effect";
-    assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+fn what_iotdb_s_own_file_sets_applies_where_nothing_else_does() {
+    let set = "pipe_air_gap_receiver_enabled=true\npipe_air_gap_receiver_port=1\ntimestamp_precision=ns\n\
+               pipe_air_gap_receiver_max_payload_size_in_bytes=1048576\npipe_lib_dir=lib\n";
+    let read_with = |own: &str| {
+        let input = Input {
+            role: Role::Sender,
+            file: Some((Path::new("/etc/p.toml"), own)),
+            properties: Some((Path::new("/etc/common.properties"), set)),
+            sets: &[],
+            data_dir: Some(Path::new("/data")),
+            state_directory: None,
+            host_name: "box",
+        };
+        assert_eq!(properties_file(input).as_deref(), Some(Path::new("/etc/common.properties")));
+        let (config, findings) = read(input);
+        assert_eq!(findings.sorted(), []);
+        config
+    };
+    let own = "properties = \"common.properties\"\n";
+    let config = read_with(own);
+    assert!(config.gate.enabled);
+    assert_eq!(config.gate.listen.to_string(), "0.0.0.0:1");
+    assert_eq!(config.gate.max_frame_bytes, 1 << 20);
+    assert_eq!(config.timestamp_precision, Some(Precision::Ns));
+    assert_eq!(config.plugins.dir, Path::new("/data/lib"));
+    let config = read_with(&format!(
+        "{own}timestamp_precision = \"auto\"\n[gate]\nenabled = false\nlisten = \"127.0.0.1:2\"\n\
+         max_frame_bytes = \"2MiB\"\n[plugins]\ndir = \"own\"\n"
+    ));
+    assert!(!config.gate.enabled);
+    assert_eq!(config.gate.listen.to_string(), "127.0.0.1:2");
+    assert_eq!(config.gate.max_frame_bytes, 2 << 20);
+    assert_eq!(config.timestamp_precision, None);
+    assert_eq!(config.plugins.dir, Path::new("/etc/own"));
 }
 
 #[test]

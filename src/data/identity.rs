@@ -51,7 +51,7 @@ impl fmt::Display for Sequence {
 }
 
 /// A node's identity: 128 random bits, made at its first start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct OriginId(pub [u8; 16]);
 
 impl OriginId {

@@ -3,7 +3,7 @@
 //! ```text
 //!  part ------------------------------> append
 //!  cut, write, discard --> open files (partial, hash, last place)
-//!  seal ------------------> check ----> seal, or quarantine
+//!  seal ------------------> sealing --> seal, or quarantine
 //! ```
 //!
 //! It works for the spool thread, and for simulators that have no threads. Nothing is durable before
@@ -12,6 +12,7 @@
 use std::borrow::Cow;
 use std::io;
 
+use super::sealing::Sealed;
 use super::stage::PartHeader;
 use super::trim::Trimmed;
 use crate::data::{Identity, ReadAt};
@@ -21,10 +22,9 @@ use crate::spool::{
     AppendError, Arrival, Disk, Fatal, Full, LinkId, Misuse, NewEntry, NewFileEntry, PartialError,
     PartialId, RequestKey, SealedFile, Source, Spool,
 };
-use crate::tsfile::{TsFileError, tail};
 use crate::wire::bytes::Reader;
 use crate::wire::pairs::Pairs;
-use crate::wire::request::{Head, RequestType};
+use crate::wire::request::Head;
 use crate::wire::seal::{DATABASE_PREFIX, Seal};
 use crate::wire::split::{Scratch, Splitter};
 use crate::wire::trailer;
@@ -267,20 +267,21 @@ impl Keeper {
         Ok(Kept::Done(Outcome::Unwrapped { file: key, bytes: file.bytes, head }))
     }
 
-    /// Seals files: the last one first looked at, all of them then made an entry.
+    /// Seals files: makes an entry of them, or puts them aside if there is a flaw in the last one.
     ///
     /// # Errors
     /// The disk failed.
-    pub fn seal<D: Disk>(
+    pub(super) fn seal<D: Disk>(
         &mut self,
         spool: &mut Spool<D>,
-        from: Provenance,
+        sealed: &Sealed,
         payload: &[u8],
-        files: &[Option<FileKey>],
+        flaw: Option<&str>,
         arrival: Arrival,
     ) -> Result<Kept, Fatal> {
+        let Sealed { from, ref files } = *sealed;
         let Some(seal) = decode(payload) else { return Ok(Kept::Done(Outcome::Undecodable)) };
-        if let Some(flaw) = self.flaw(spool, &seal, files)? {
+        if let Some(flaw) = flaw {
             let why = format!("{}: {flaw}\n", Case::FlawedFile.name());
             let hit = |file: &OpenFile| files.contains(&Some(file.key));
             return self.put_aside(spool, hit, &why, Case::FlawedFile);
@@ -336,31 +337,6 @@ impl Keeper {
     /// Files that are open.
     pub const fn open_files(&self) -> usize {
         self.files.len()
-    }
-
-    /// What is wrong with the `TsFile` of a seal, as far as its two ends show.
-    fn flaw<D: Disk>(
-        &self,
-        spool: &Spool<D>,
-        seal: &Seal<'_>,
-        files: &[Option<FileKey>],
-    ) -> Result<Option<String>, Fatal> {
-        let is_ts_file =
-            matches!(seal.request_type, RequestType::TsFileSeal | RequestType::TsFileSealWithMod);
-        let last = files.last().copied().flatten().filter(|_| is_ts_file);
-        let Some(file) = last.and_then(|key| self.find(key)) else { return Ok(None) };
-        let reader = match spool.partial_reader(file.partial) {
-            Ok(reader) => reader,
-            Err(error) => return file_refused(error).map(|_| None),
-        };
-        match tail::check(&reader) {
-            Ok(_) => Ok(None),
-            Err(TsFileError::Read { source, .. }) => Err(unreadable(source)),
-            Err(flaw) => {
-                let name = seal.ts_file().and_then(|file| file.name).unwrap_or_default();
-                Ok(Some(format!("{name}: {flaw}")))
-            }
-        }
     }
 
     pub(super) fn find(&self, key: FileKey) -> Option<&OpenFile> {
@@ -449,7 +425,7 @@ fn plain_key(key: &str) -> Cow<'_, str> {
     }
 }
 
-fn decode(payload: &[u8]) -> Option<Seal<'_>> {
+pub(super) fn decode(payload: &[u8]) -> Option<Seal<'_>> {
     let mut reader = Reader::new(payload);
     let request_type = Head::read(&mut reader).ok()?.known().ok()?;
     Seal::read(request_type, &mut reader).ok()

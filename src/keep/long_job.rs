@@ -6,6 +6,7 @@
 //!  a plan in a file ------------------------------------> the file is that of one request
 //!           with a trailer --> cut back by it
 //!  a compressed request --> undone, step by step --> a file
+//!  a seal of a TsFile with a long last block --> looked at, step by step --> sealed
 //! ```
 //!
 //! A job runs in portions of a MiB. After each it pauses, and its host does what else there is to do;
@@ -17,6 +18,7 @@ use std::ops::Range;
 
 use super::inflate;
 use super::keeper::{Keeper, Kept, file_refused, hops, refused, source, unreadable};
+use super::sealing::Sealing;
 use super::stage::PartHeader;
 use super::trim;
 use crate::data::{Identity, ReadAt};
@@ -32,7 +34,7 @@ use crate::wire::request::{Head, RequestType};
 use crate::wire::split::{Content, Part, Scratch, Splitter};
 
 /// Work on a whole file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LongJob {
     /// Rows or a plan in a file.
     Request {
@@ -61,6 +63,8 @@ pub enum LongJob {
         /// to the end of this.
         into: FileKey,
     },
+    /// A seal, of a file that takes long to look at.
+    Seal(Sealing),
 }
 
 /// What a job says when it pauses.
@@ -94,7 +98,7 @@ pub trait Host<D: Disk> {
 }
 
 impl LongJob {
-    /// The long job of a job, if it is long.
+    /// The long job of a job, if it is long. Seals are not, or it is found out later.
     pub const fn of(job: &Job) -> Option<Self> {
         match *job {
             Job::RequestFile { from, file, next_part } => {
@@ -110,9 +114,12 @@ impl LongJob {
 
     /// The connection that waits for it.
     pub const fn link(&self) -> LinkId {
-        let (Self::Request { file, .. } | Self::Inflate { file, .. } | Self::Move { file, .. }) =
-            self;
-        file.link
+        match self {
+            Self::Request { file, .. } | Self::Inflate { file, .. } | Self::Move { file, .. } => {
+                file.link
+            }
+            Self::Seal(sealing) => sealing.sealed.from.link,
+        }
     }
 
     /// Runs it. `None`: it was left.
@@ -133,6 +140,7 @@ impl LongJob {
             }
             Self::Inflate { file, into } => inflate::run(host, *file, *into),
             Self::Move { file, offset, bytes, into } => copy(host, *file, offset, bytes, *into),
+            Self::Seal(sealing) => sealing.run(host, arrival),
         }
     }
 }

@@ -17,10 +17,12 @@
 //! | [`long_job`] | work on whole files, in portions |
 //! | `inflate` | of that: undoing compression |
 //! | `trim` | of that: taking trailers off |
+//! | [`sealing`] | files that are sealed, and of that, too: one that takes long to look at |
 
 mod inflate;
 pub mod keeper;
 pub mod long_job;
+pub mod sealing;
 mod shown;
 pub mod spool_handle;
 pub mod spool_thread;

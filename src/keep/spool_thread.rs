@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use super::keeper::{Keeper, Kept};
 use super::long_job::{Go, Host, LongJob, Pause};
+use super::sealing::{self, Sealed};
 use super::shown::Shown;
 use super::spool_handle::{Reply, Shared, SpoolHandle};
 use super::stage::{Batch, Record, Report};
@@ -325,7 +326,14 @@ impl<D: Disk> SpoolThread<D> {
             Record::Discard { file } => keeper.discard(spool, *file)?,
             Record::Job(Job::Seal { from, files }) => {
                 let _within = self.board.stamps.of(Loop::Spool).within(Operation::Seal);
-                keeper.seal(spool, *from, bytes, files, arrival)?
+                let sealed = Sealed { from: *from, files: files.clone() };
+                match sealing::seal(keeper, spool, &sealed, bytes, arrival)? {
+                    Ok(kept) => kept,
+                    Err(job) => {
+                        self.jobs.push_back(LongJob::Seal(job));
+                        return Ok(None);
+                    }
+                }
             }
             Record::Job(Job::Quarantine { file, case }) => {
                 keeper.quarantine(spool, *file, *case, bytes)?

@@ -2,11 +2,15 @@
 
 use super::keeper::{Keeper, Kept};
 use super::long_job::{self, Go, Host, LongJob, Pause};
+use super::sealing::{self, Sealed};
 use super::stage::PartHeader;
 use super::trim;
 use crate::data::{Identity, OriginId, Precision, ReadAt, Sequence};
-use crate::link::receiver::{FileKey, Outcome, Provenance, request_hash};
+use crate::link::receiver::{Case, FileKey, Outcome, Provenance, request_hash};
 use crate::spool::{Arrival, Fatal, FileList, Kind, LinkId, Settings, SimDisk, Spool};
+use crate::tsfile::tail;
+use crate::wire::bytes::Writer;
+use crate::wire::seal;
 use crate::wire::split::{Content, Scratch, Splitter};
 use crate::wire::trailer;
 
@@ -128,6 +132,21 @@ impl Node {
         let file = FileKey { link: from.link, number: 1 };
         self.keeper.write(&mut self.spool, file, payload).unwrap();
         LongJob::Request { from, file, next_part: 0 }.run(self, ARRIVAL).unwrap()
+    }
+
+    /// Takes the only file of a seal in; what came of it, and whether that took a job.
+    fn seal(&mut self, name: &str, file: &[u8]) -> (Option<Kept>, bool) {
+        let from = self.link();
+        let key = FileKey { link: from.link, number: 1 };
+        self.keeper.write(&mut self.spool, key, file).unwrap();
+        let mut payload = vec![1, 0, 5];
+        seal::write_v1(&mut Writer::append(&mut payload, 100), name, file.len() as u64);
+        let sealed = Sealed { from, files: [Some(key)].into_iter().collect() };
+        let (keeper, spool) = (&mut self.keeper, &mut self.spool);
+        match sealing::seal(keeper, spool, &sealed, &payload, ARRIVAL).unwrap() {
+            Ok(kept) => (Some(kept), false),
+            Err(job) => (LongJob::Seal(job).run(self, ARRIVAL).unwrap(), true),
+        }
     }
 
     fn last_identity(&self) -> Identity {
@@ -394,4 +413,28 @@ fn a_row_for_which_there_is_never_room_is_told_before_it_is_written() {
     let kept = node.by_file(from, &row(5 << 20));
     assert!(matches!(kept, Some(Kept::Done(Outcome::NeverFits { .. }))), "{kept:?}");
     assert_eq!((node.turns, node.keeper.open_files()), (0, 1));
+}
+
+#[test]
+fn others_have_their_turns_while_the_long_index_of_a_file_is_looked_at() {
+    let mut node = Node::new(90);
+    let small = include_bytes!("../../tests/samples/v3_tiny.tsfile");
+    let (kept, by_job) = node.seal("a.tsfile", small);
+    assert!(matches!(kept, Some(Kept::Durable(Outcome::Stored))), "{kept:?}");
+    assert_eq!((by_job, node.turns), (false, 0));
+    let mut long = tail::with_long_block();
+    let (kept, by_job) = node.seal("b.tsfile", &long);
+    assert!(matches!(kept, Some(Kept::Durable(Outcome::Stored))), "{kept:?}");
+    assert_eq!((by_job, node.turns), (true, 3), "one for each MiB that was not the last");
+    assert_eq!((node.keeper.open_files(), node.spool.next_sequence()), (0, Sequence(3)));
+    // The kind of the root, behind some MiB.
+    let end = long.len() - 22;
+    long[end] = 9;
+    let (kept, by_job) = node.seal("c.tsfile", &long);
+    let put_aside = Kept::Done(Outcome::Quarantined(Case::FlawedFile));
+    assert!(matches!(kept, Some(kept) if format!("{kept:?}") == format!("{put_aside:?}")));
+    assert_eq!((by_job, node.keeper.open_files()), (true, 0));
+    let why = node.disk.contents(std::path::Path::new("quarantine/000001.why")).unwrap();
+    let why = String::from_utf8(why).unwrap();
+    assert!(why.contains("c.tsfile: index node type"), "{why}");
 }

@@ -7,6 +7,7 @@
 //!                 holds an eighth of a second
 //! ```
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Part of a second that a bucket holds, so that a limit is kept over short times too.
@@ -82,6 +83,61 @@ impl RateLimit {
     }
 }
 
+/// A limit that several share: whoever asks first is granted first.
+#[derive(Debug, Clone)]
+pub struct SharedRate(Arc<Mutex<RateLimit>>);
+
+impl SharedRate {
+    /// Whoever has a clone shares it.
+    pub fn new(limit: RateLimit) -> Self {
+        Self(Arc::new(Mutex::new(limit)))
+    }
+
+    fn limit(&self) -> MutexGuard<'_, RateLimit> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The limits that somebody keeps: his own, and one that he shares.
+#[derive(Debug, Clone, Default)]
+pub struct Rates {
+    /// His own.
+    pub own: Option<RateLimit>,
+    /// That of all.
+    pub shared: Option<SharedRate>,
+}
+
+impl Rates {
+    /// Books what both grant.
+    pub fn grant(&mut self, now: Instant, wanted: usize) -> Grant {
+        let granted = match self.own.as_mut().map(|own| own.grant(now, wanted)) {
+            None => wanted,
+            Some(Grant::Now(granted)) => granted,
+            Some(later @ Grant::Until(_)) => return later,
+        };
+        let Some(shared) = &self.shared else { return Grant::Now(granted) };
+        let both = shared.limit().grant(now, granted);
+        let unused = match both {
+            Grant::Now(both) => granted.saturating_sub(both),
+            Grant::Until(_) => granted,
+        };
+        if let Some(own) = &mut self.own {
+            own.give_back(unused);
+        }
+        both
+    }
+
+    /// Gives back what was booked and did not leave.
+    pub fn give_back(&mut self, bytes: usize) {
+        if let Some(own) = &mut self.own {
+            own.give_back(bytes);
+        }
+        if let Some(shared) = &self.shared {
+            shared.limit().give_back(bytes);
+        }
+    }
+}
+
 fn count(bytes: usize) -> f64 {
     // A frame is far below 4 GiB; more than that is granted in several turns.
     f64::from(u32::try_from(bytes).unwrap_or(u32::MAX))
@@ -152,6 +208,27 @@ mod tests {
         assert!(matches!(limit.grant(now, 1), Grant::Until(_)));
         limit.give_back(10);
         assert_eq!(limit.grant(now, 100), Grant::Now(10));
+    }
+
+    #[test]
+    fn two_that_share_a_limit_keep_it_together_and_each_its_own() {
+        let shared = SharedRate::new(RateLimit::new(1_000_000.0).unwrap());
+        let with = |own: f64| Rates { own: RateLimit::new(own), shared: Some(shared.clone()) };
+        // One has no limit of its own, the other a low one.
+        let (mut all, mut sent) = ([with(0.0), with(100_000.0)], [0; 2]);
+        let start = origin();
+        for (millis, index) in (0..10_000).flat_map(|millis| [(millis, 0), (millis, 1)]) {
+            let now = start + Duration::from_millis(millis);
+            if let Grant::Now(granted) = all[index].grant(now, 65_536) {
+                // A socket takes less than it is offered.
+                let left = granted / 2;
+                all[index].give_back(granted - left);
+                sent[index] += left;
+            }
+        }
+        let [first, second] = sent;
+        assert!((9_800_000..10_200_000).contains(&(first + second)), "{sent:?}");
+        assert!((100_000..1_020_000).contains(&second), "{sent:?}");
     }
 
     #[test]

@@ -22,8 +22,6 @@ use crate::ops::signals::{Signal, Signals};
 use crate::ops::stamp::{Loop, Operation};
 use crate::ops::status::{self, Command, Listener, Service};
 use crate::ops::{alarm, clock, code, systemd, watch as watching};
-use crate::sink::air_gap::Scratch;
-use crate::sink::cuts::Desk;
 use crate::spool::Disk;
 
 /// Longest wait for what lies before each pipe, at the start.
@@ -72,17 +70,9 @@ pub(super) async fn serve<D: Disk>(
     task::spawn_local(remember_precision(disk.clone(), precision.clone(), Arc::clone(board)));
     task::spawn_local(remember_seen(disk.clone(), Arc::clone(board)));
 
-    let desk = Desk::default();
-    let around = Surroundings {
-        disk: disk.clone(),
-        spool: spool.clone(),
-        board: Arc::clone(board),
-        cluster_id,
-        precision,
-        scratch: Scratch::default(),
-        desk: desk.clone(),
-        base: config.base.clone(),
-    };
+    let node = (origin, cluster_id);
+    let around = Surroundings::new(&config, disk.clone(), spool.clone(), board, node, precision);
+    let desk = around.desk.clone();
     let pipes = Pipes::start(around, built.book, built.places);
     // Whoever asks as soon as the node is ready is not told that nothing waits, unless the disk keeps the answer.
     let (waiting, shared) = (FIRST_COUNT_MAX, pipes.shared());

@@ -21,6 +21,8 @@ mod worker;
 
 pub use error::NodeError;
 pub use parts::spool_settings;
+#[cfg(feature = "simulation")]
+pub use pipes::{Act, Leave, Played};
 pub use pipes::{Released, release_stopped};
 
 use std::process::ExitCode;

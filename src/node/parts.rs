@@ -12,7 +12,7 @@ use crate::keep::spool_handle::SpoolHandle;
 use crate::keep::spool_thread::{self, SpoolThread};
 use crate::limits;
 use crate::link::receiver::{Login, PlanPolicy, Plans, Policy};
-use crate::node::pipes::{self, Book, Place};
+use crate::node::pipes::{self, Book, Place, Terms};
 use crate::node::{NodeError, remembered};
 use crate::ops::board::{Board, Report, TroubleKind};
 use crate::ops::{clock, secret};
@@ -120,7 +120,7 @@ fn build_parts<D: Disk>(
 }
 
 /// Applies the stanzas, makes up for what was dropped when the last run ended, and finds the places of the others.
-fn places<D: Disk>(
+pub(super) fn places<D: Disk>(
     spool: &mut Spool<D>,
     book: &mut Book<D>,
     config: &Config,
@@ -129,8 +129,10 @@ fn places<D: Disk>(
     let birth = Birth { now_ms: clock::wall().0, next: spool.next_sequence() };
     book.settle(&config.pipes, birth, board)?;
     book.bury_all(spool)?;
+    let (base, plugins) = (config.base.as_path(), book.plugins());
+    let terms = Terms { base, plugins, seal_timeout: config.seal_timeout };
     let place = |pipe: &Pipe| {
-        let place = Place::take(spool, pipe, &config.base)?;
+        let place = Place::take(spool, pipe, terms)?;
         Ok((pipe.clone(), place))
     };
     book.registry().live().map(place).collect()

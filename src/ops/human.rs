@@ -14,6 +14,40 @@ pub struct Rate(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Age(pub u64);
 
+/// So many things of a kind: `1 device`, `2 devices`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count(pub u64, pub &'static str);
+
+/// A text from outside, for one line of a terminal: control characters are escaped, so that none ends the line or
+/// moves the cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line<'t>(pub &'t str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, what) = self;
+        let ending = if *count == 1 { "" } else { "s" };
+        out.pad(&format!("{count} {what}{ending}"))
+    }
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.0.contains(char::is_control) {
+            return out.pad(self.0);
+        }
+        let mut text = String::new();
+        for char in self.0.chars() {
+            if char.is_control() {
+                text.extend(char.escape_default());
+            } else {
+                text.push(char);
+            }
+        }
+        out.pad(&text)
+    }
+}
+
 impl fmt::Display for Bytes {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [("KiB", 1_u64 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
@@ -87,5 +121,18 @@ mod tests {
         ] {
             assert_eq!(Age(seconds).to_string(), text);
         }
+    }
+
+    #[test]
+    fn one_thing_is_no_several() {
+        let text = [0, 1, 2].map(|count| Count(count, "chunk").to_string()).join(", ");
+        assert_eq!(text, "0 chunks, 1 chunk, 2 chunks");
+    }
+
+    #[test]
+    fn no_text_from_outside_commands_a_terminal() {
+        assert_eq!(Line("t\u{e4}glich").to_string(), "t\u{e4}glich");
+        assert_eq!(Line("a\n\u{1b}[2J\u{9b}b").to_string(), "a\\n\\u{1b}[2J\\u{9b}b");
+        assert_eq!(format!("{:<4}|{:<4}|", Line("a"), Line("\t")), "a   |\\t  |");
     }
 }

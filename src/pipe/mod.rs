@@ -22,6 +22,7 @@
 //! | `registry.rs` | the verbs: what each statement makes of the pipes |
 //! | `reconcile.rs` | the same for the stanzas of the configuration file |
 //! | `sampling/` | which points of each series a pipe sends |
+//! | `plugin.rs` | the plug-ins that people have created |
 //! | `replay.rs` | what a pipe was told to send once more |
 //! | `answer.rs` | what a statement is answered with |
 //! | `source` | what of the spool a pipe sends |
@@ -30,23 +31,29 @@
 //! [`Registry`] is told. What was answered is on the disk.
 
 mod answer;
+mod plugin;
 mod reconcile;
 mod record;
 mod registry;
 mod replay;
 mod sampling;
+mod slip;
 pub mod source;
 mod store;
 #[cfg(test)]
 mod tests;
+mod unit;
 
 pub use answer::{Answer, Table};
+pub use plugin::{Kept, Plugin, PluginFault, PluginStore};
 pub use reconcile::{Stanza, Step};
 pub use record::RecordError;
 pub use registry::{Birth, Refusal, Registry};
-pub use replay::{Replay, ReplayError, ReplayFile};
+pub use replay::{Replay, ReplayFile};
 pub use sampling::{Sampled, Sampler};
+pub use slip::SlipError;
 pub use store::{Damaged, Opened, Store};
+pub use unit::{SentUnit, UnitFile, UnitRecord};
 
 use crate::data::Sequence;
 use crate::statement::{Definition, PipeName};

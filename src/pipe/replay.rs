@@ -10,13 +10,12 @@
 //! Its own file, since it changes with each entry that crosses, and whoever sends is not who keeps the records.
 
 use std::fmt;
-use std::io::{self, IoSlice};
-use std::path::{Path, PathBuf};
+use std::io;
 
 use super::RecordError;
-use super::store::DIR;
+use super::slip::{Slip, SlipError};
 use crate::data::Sequence;
-use crate::spool::{Disk, DiskFile, OpenMode, escape, read_full_at, write_all_at};
+use crate::spool::Disk;
 
 /// The entries that a pipe sends once more; both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,37 +29,15 @@ pub struct Replay {
 /// Where the replay of one pipe is kept.
 #[derive(Debug, Clone)]
 pub struct ReplayFile<D: Disk> {
-    disk: D,
-    path: PathBuf,
-    new: PathBuf,
-}
-
-/// Why the replay of a pipe is not known.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    /// The disk failed.
-    #[error(transparent)]
-    Disk(#[from] io::Error),
-    /// The file is not what was written.
-    #[error(transparent)]
-    Record(#[from] RecordError),
+    slip: Slip<D>,
 }
 
 impl Replay {
-    fn encode(self) -> String {
-        let line = format!("from {} to {}\n", self.next, self.last);
-        format!("{MAGIC}{:08x}\n{line}", crc32fast::hash(line.as_bytes()))
+    fn line(self) -> String {
+        format!("from {} to {}\n", self.next, self.last)
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let text = std::str::from_utf8(bytes).map_err(|_| RecordError::Checksum)?;
-        let (sum, line) = text
-            .strip_prefix(MAGIC)
-            .and_then(|after| after.split_once('\n'))
-            .ok_or(RecordError::Version)?;
-        if sum != format!("{:08x}", crc32fast::hash(line.as_bytes())) {
-            return Err(RecordError::Checksum);
-        }
+    fn parse(line: &str) -> Result<Self, RecordError> {
         let range = line.strip_prefix("from ").and_then(|rest| rest.trim_end().split_once(" to "));
         let (next, last) = range.ok_or(RecordError::Line("from"))?;
         let number = |digits: &str| digits.parse().map_err(|_| RecordError::Line("from"));
@@ -78,22 +55,16 @@ impl fmt::Display for Replay {
 impl<D: Disk> ReplayFile<D> {
     /// That of a pipe with this name.
     pub fn new(disk: D, pipe: &str) -> Self {
-        let stem = Path::new(DIR).join(escape(pipe));
-        Self { disk, path: stem.with_extension("replay"), new: stem.with_extension("replay-new") }
+        Self { slip: Slip::new(disk, pipe, "replay", MAGIC) }
     }
 
     /// What is left of it; none if nothing is to be sent once more.
     ///
     /// # Errors
-    /// [`ReplayError`].
-    pub fn read(&self) -> Result<Option<Replay>, ReplayError> {
-        let file = match self.disk.open(&self.path, OpenMode::Read) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened?,
-        };
-        let mut bytes = [0; RECORD_BYTES_MAX];
-        let count = read_full_at(&file, 0, &mut bytes)?;
-        Ok(Some(Replay::decode(bytes.get(..count).unwrap_or_default())?))
+    /// [`SlipError`].
+    pub fn read(&self) -> Result<Option<Replay>, SlipError> {
+        let line = self.slip.read()?;
+        Ok(line.map(|line| Replay::parse(&line)).transpose()?)
     }
 
     /// Keeps what is left of it; durable on return.
@@ -101,11 +72,7 @@ impl<D: Disk> ReplayFile<D> {
     /// # Errors
     /// What the disk says. Either state may be there then, and each is whole.
     pub fn keep(&self, replay: Replay) -> io::Result<()> {
-        let file = self.disk.open(&self.new, OpenMode::Create)?;
-        write_all_at(&file, 0, &mut [IoSlice::new(replay.encode().as_bytes())])?;
-        file.sync_data()?;
-        self.disk.rename(&self.new, &self.path)?;
-        self.disk.sync_dir(Path::new(DIR))
+        self.slip.keep(&replay.line())
     }
 
     /// Nothing is left of it; durable on return.
@@ -113,20 +80,18 @@ impl<D: Disk> ReplayFile<D> {
     /// # Errors
     /// What the disk says.
     pub fn forget(&self) -> io::Result<()> {
-        match self.disk.remove(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-            Ok(()) => self.disk.sync_dir(Path::new(DIR)),
-        }
+        self.slip.forget()
     }
 }
 
 const MAGIC: &str = "penstock-replay 1 ";
-/// Two numbers of 20 digits, and the words around them.
-const RECORD_BYTES_MAX: usize = 128;
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::super::slip;
+    use super::super::store::DIR;
     use super::*;
     use crate::spool::{Fault, SimDisk};
 
@@ -169,14 +134,15 @@ mod tests {
 
     #[test]
     fn each_flipped_bit_is_seen() {
-        let bytes = FIRST.encode().into_bytes();
-        assert_eq!(Replay::decode(&bytes), Ok(FIRST));
+        let decode = |bytes: &[u8]| slip::decode(MAGIC, bytes).and_then(Replay::parse);
+        let bytes = slip::encode(MAGIC, &FIRST.line()).into_bytes();
+        assert_eq!(decode(&bytes), Ok(FIRST));
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             // Hexadecimal digits may change their case and mean the same.
-            assert_ne!(Replay::decode(&flipped), Ok(SECOND), "bit {bit}");
-            assert!(Replay::decode(&flipped).is_err(), "bit {bit}");
+            assert_ne!(decode(&flipped), Ok(SECOND), "bit {bit}");
+            assert!(decode(&flipped).is_err(), "bit {bit}");
         }
     }
 }

@@ -5,12 +5,14 @@
 //!    to%5fzone.pipe    the record of a pipe; only the owner may read it, since it has secrets
 //!    new               a record that is being written: never read
 //!    to%5fzone.replay  what the pipe was told to send once more (replay.rs)
+//!    to%5fzone.unit    in which unit it sends, and how far it has surely come (unit.rs)
 //! ```
 
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 
-use super::{Pipe, RecordError, ReplayFile, record};
+use super::{Pipe, RecordError, ReplayFile, UnitFile, record};
+use crate::data::OriginId;
 use crate::limits::{DEFINITION_BYTES_MAX, PIPES_MAX};
 use crate::spool::{Disk, DiskFile, OpenMode, escape, read_full_at, unescape, write_all_at};
 use crate::statement::PipeName;
@@ -118,6 +120,11 @@ impl<D: Disk> Store<D> {
     /// What a pipe was told to send once more.
     pub fn replay(&self, name: &PipeName) -> ReplayFile<D> {
         ReplayFile::new(self.disk.clone(), name.as_str())
+    }
+
+    /// In which unit a pipe sends, over the spool of this origin.
+    pub fn unit(&self, name: &PipeName, origin: OriginId) -> UnitFile<D> {
+        UnitFile::new(self.disk.clone(), name.as_str(), origin)
     }
 
     /// Removes the file of a pipe that is gone for good; durable on return.

@@ -51,43 +51,47 @@ impl Cursor {
             || self.finished.iter().any(|(first, last)| (*first..=*last).contains(&sequence))
     }
 
-    /// Marks one entry as finished; the position moves on over everything that is finished then. Returns false, and
-    /// changes nothing, if that needs a range more than there is room for: finish an earlier one first.
-    #[must_use]
-    pub fn finish(&mut self, sequence: Sequence) -> bool {
-        if self.is_finished(sequence) {
-            return true;
+    /// Where what is finished ends, if this entry is.
+    pub fn finished_until(&self, sequence: Sequence) -> Option<Sequence> {
+        if sequence < self.position {
+            return Some(self.position);
         }
-        let at = self.finished.iter().take_while(|(first, _)| *first < sequence).count();
-        let before = at.checked_sub(1).filter(|&left| {
-            self.finished.get(left).is_some_and(|(_, last)| last.next() == sequence)
-        });
-        let after = self.finished.get(at).is_some_and(|(first, _)| sequence.next() == *first);
-        match (before, after) {
-            (Some(left), true) => {
-                let (_, end) = self.finished.remove(at);
-                self.grow(left, end);
-            }
-            (Some(left), false) => self.grow(left, sequence),
-            (None, true) => {
-                if let Some(range) = self.finished.get_mut(at) {
-                    range.0 = sequence;
-                }
-            }
-            (None, false) if sequence == self.position => {
-                self.position = sequence.next();
-                return true;
-            }
-            (None, false) => return self.finished.insert(at, (sequence, sequence)).is_ok(),
-        }
-        self.settle();
-        true
+        let is_in = |(first, last): &&(Sequence, Sequence)| (*first..=*last).contains(&sequence);
+        self.finished.iter().find(is_in).map(|(_, last)| last.next())
     }
 
-    fn grow(&mut self, index: usize, last: Sequence) {
-        if let Some(range) = self.finished.get_mut(index) {
-            range.1 = last;
+    /// Marks one entry as finished; see [`Cursor::finish_all`].
+    #[must_use]
+    pub fn finish(&mut self, sequence: Sequence) -> bool {
+        self.finish_all(sequence, sequence)
+    }
+
+    /// Marks entries as finished, both ends included; the position moves on over everything that is finished then. Returns
+    /// false, and changes nothing, if that needs a range more than there is room for: finish an earlier one first.
+    #[must_use]
+    pub fn finish_all(&mut self, first: Sequence, last: Sequence) -> bool {
+        let (mut first, mut last) = (first, last);
+        let (mut others, mut before) = (heapless::Vec::new(), 0);
+        for (from, to) in self.finished.iter().copied() {
+            if to.next() >= first && from <= last.next() {
+                (first, last) = (first.min(from), last.max(to));
+                continue;
+            }
+            before += usize::from(to < first);
+            if others.push((from, to)).is_err() {
+                return false;
+            }
         }
+        if first > self.position {
+            if others.insert(before, (first, last)).is_err() {
+                return false;
+            }
+            self.finished = others;
+        } else if last >= self.position {
+            (self.position, self.finished) = (last.next(), others);
+            self.settle();
+        }
+        true
     }
 
     /// Moves the position over ranges that it has reached.
@@ -377,14 +381,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn finishing_in_any_order_is_a_set(order in prop::collection::vec(1_u64..40, 0..60)) {
+        fn finishing_in_any_order_is_a_set(
+            order in prop::collection::vec((1_u64..40, 0_u64..6), 0..40),
+        ) {
             let mut cursor = Cursor::at(Sequence(1));
             let mut model = BTreeSet::new();
-            for sequence in order {
-                prop_assert!(cursor.finish(Sequence(sequence)));
-                model.insert(sequence);
-                for probe in 1..42 {
+            for (first, more) in order {
+                let last = first + more;
+                prop_assert!(cursor.finish_all(Sequence(first), Sequence(last)));
+                model.extend(first..=last);
+                for probe in 1..48 {
                     prop_assert_eq!(cursor.is_finished(Sequence(probe)), model.contains(&probe));
+                    let end = (probe..100).find(|next| !model.contains(next)).unwrap();
+                    let until = cursor.finished_until(Sequence(probe));
+                    prop_assert_eq!(until, (end > probe).then_some(Sequence(end)));
                 }
                 let position = (1..100).find(|next| !model.contains(next)).unwrap();
                 prop_assert_eq!(cursor.position, Sequence(position));

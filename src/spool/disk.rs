@@ -17,6 +17,8 @@ pub enum OpenMode {
     Write,
     /// For reading and writing; made, or emptied if it exists.
     Create,
+    /// The same for what is run: owner and group may.
+    CreateProgram,
     /// The same for what has secrets: nobody but the owner may open it.
     CreatePrivate,
 }
@@ -24,7 +26,7 @@ pub enum OpenMode {
 impl OpenMode {
     /// Whether the file is made, or emptied if it exists.
     pub const fn creates(self) -> bool {
-        matches!(self, Self::Create | Self::CreatePrivate)
+        matches!(self, Self::Create | Self::CreateProgram | Self::CreatePrivate)
     }
 }
 
@@ -76,6 +78,15 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.rename(from, to),
             found => found.and_then(|_| Err(io::ErrorKind::AlreadyExists.into())),
         }
+    }
+
+    /// Gives a file one more name, under which no file may be; its bytes are there once. Whoever asks can do without: not
+    /// every medium has such names.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if a file has the name, `Unsupported` or `CrossesDevices` if the medium cannot; else what it says.
+    fn link(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Removes a file.

@@ -23,6 +23,7 @@
 //!      partial/<id>                files and requests that are still arriving
 //!      partial/<id>-<name>         taken over from the inbox, not yet sealed; survives a restart
 //!      partial/made-<n>            made of entries for a pipe (made.rs), with its scratches `.twin-<name>`
+//!      runs/                       where files of runs are made
 //!      cursors/<consumer>          two slots (slots.rs, cursor.rs)
 //!      state                       two slots: starts, uptime, counters (state.rs)
 //!      snapshot-0, snapshot-1      what de-duplication knows, written at each new segment (snapshot.rs)
@@ -99,7 +100,6 @@
 //!   [`trailer`](crate::wire::trailer), with which the CRC goes on.
 //! - **Payload of a file entry**: [`FileList`]; the bytes lie in `files/`.
 //! - **Void** stands for sequences that a crash or a flaw took; readers step over it in silence.
-//! - Twins of a segment will lie beside it as `<first sequence>.twin-<n>`; a reader of this version ignores them.
 //!
 //! # Durability
 //!
@@ -134,6 +134,7 @@ mod quota;
 mod reader;
 mod real_disk;
 mod recovery;
+mod remaining;
 mod sealing;
 mod segment;
 mod settings;

@@ -107,7 +107,10 @@ impl<D: Disk> Spool<D> {
         };
         let (partials, removed_partials) = match mode {
             OpenMode::Write => Partials::open(&disk)?,
-            OpenMode::Read | OpenMode::Create | OpenMode::CreatePrivate => (Partials::new(), 0),
+            OpenMode::Read
+            | OpenMode::Create
+            | OpenMode::CreateProgram
+            | OpenMode::CreatePrivate => (Partials::new(), 0),
         };
         let last = survey.last.take();
         let is_failing = recovery.failing.is_some();

@@ -1,7 +1,7 @@
 //! Reading the spool from other threads, or from another process.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::data::{ReadAt, Sequence};
@@ -322,14 +322,20 @@ impl<D: Disk> Reader<D> {
     ) -> Result<FileReader<D::File>, ReadError> {
         let sequence = entry.header.sequence;
         let missing = || ReadError::File { sequence, index };
-        let file = list.files().nth(index).ok_or_else(missing)?;
-        let name = file.name.ok_or_else(missing)?;
-        let path = file_path(sequence.0, index, file.adopted.then_some(name));
-        match open_whole(&self.disk, &path, file.bytes) {
+        let bytes = list.files().nth(index).ok_or_else(missing)?.bytes;
+        let path = Self::path_of_file(entry, list, index).ok_or_else(missing)?;
+        match open_whole(&self.disk, &path, bytes) {
             Ok(Some(file)) => Ok(file),
             Ok(None) => Err(missing()),
             Err(source) => Err(ReadError::Disk { operation: "open", path, source }),
         }
+    }
+
+    /// Where the `index`-th file of a file entry lies, if the list has it.
+    pub fn path_of_file(entry: &Entry, list: &FileList<'_>, index: usize) -> Option<PathBuf> {
+        let file = list.files().nth(index)?;
+        let name = file.name?;
+        Some(file_path(entry.header.sequence.0, index, file.adopted.then_some(name)))
     }
 
     /// Makes the walk stand in the position's segment, before or at the position. Returns the sequence at which this

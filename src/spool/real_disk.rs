@@ -20,6 +20,8 @@ const MACHINE_ID: &str = "/etc/machine-id";
 const FILE_MODE: u32 = 0o640;
 /// But for those with secrets.
 const PRIVATE_MODE: u32 = 0o600;
+/// What is run may be by both.
+const PROGRAM_MODE: u32 = 0o750;
 /// So are directories.
 const DIR_MODE: u32 = 0o750;
 
@@ -51,6 +53,9 @@ impl Disk for RealDisk {
             OpenMode::Read => &mut options,
             OpenMode::Write => options.write(true),
             OpenMode::Create => options.write(true).create(true).truncate(true),
+            OpenMode::CreateProgram => {
+                options.mode(PROGRAM_MODE).write(true).create(true).truncate(true)
+            }
             OpenMode::CreatePrivate => {
                 options.mode(PRIVATE_MODE).write(true).create(true).truncate(true)
             }
@@ -101,6 +106,10 @@ impl Disk for RealDisk {
             }
             renamed => Ok(renamed?),
         }
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::hard_link(self.full(from), self.full(to))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

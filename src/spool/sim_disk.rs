@@ -183,19 +183,19 @@ impl Disk for SimDisk {
         let found = state.names.get(&path).copied();
         match (found, mode) {
             (None, OpenMode::Read | OpenMode::Write) => Err(io::ErrorKind::NotFound.into()),
-            (None, OpenMode::Create | OpenMode::CreatePrivate) => {
+            (None, _) => {
                 let inode = state.new_inode();
                 state.rename_to(NameChange::new(inode, None, Some(path)));
                 Ok(self.file(&state, inode))
             }
-            (Some(number), OpenMode::Create | OpenMode::CreatePrivate) => {
+            (Some(number), OpenMode::Read | OpenMode::Write) => Ok(self.file(&state, number)),
+            (Some(number), _) => {
                 if let Some(inode) = state.inodes.get_mut(&number) {
                     inode.current.clear();
                     inode.pending.push(Change::Size(0));
                 }
                 Ok(self.file(&state, number))
             }
-            (Some(number), OpenMode::Read | OpenMode::Write) => Ok(self.file(&state, number)),
         }
     }
 
@@ -222,6 +222,23 @@ impl Disk for SimDisk {
             return Err(io::ErrorKind::CrossesDevices.into());
         }
         state.rename_to(NameChange::new(inode, Some(from), Some(to)));
+        Ok(())
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.lock_state();
+        state.plain_call()?;
+        let (from, to) = (normal(from), normal(to));
+        let Some(inode) = state.names.get(&from).copied() else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        if state.are_apart(&from, &to) {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        }
+        if state.names.contains_key(&to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.rename_to(NameChange::new(inode, None, Some(to)));
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use super::name::PluginName;
 use super::nearest;
 use super::pattern;
 use super::remark::{Remark, Weight};
+use super::settings::Externals;
 use crate::data::Pattern;
 use crate::data::compressor::Compressor;
 use crate::limits::{PATTERNS_MAX, WRAPPERS_MAX};
@@ -25,7 +26,7 @@ pub(super) struct Part<'a> {
 
 impl<'a> Part<'a> {
     /// Checks every attribute by itself.
-    pub(super) fn read(side: Side, attributes: &'a Attributes, externals: &[PluginName]) -> Self {
+    pub(super) fn read(side: Side, attributes: &'a Attributes, externals: Externals<'_>) -> Self {
         let mut part = Self { side, plugin: None, attributes, remarks: Vec::new() };
         part.plugin = part.select(externals);
         part.check_spellings();
@@ -39,7 +40,7 @@ impl<'a> Part<'a> {
     pub(super) fn read_change(
         side: Side,
         attributes: &'a Attributes,
-        externals: &[PluginName],
+        externals: Externals<'_>,
     ) -> Self {
         let mut part = Self { side, plugin: None, attributes, remarks: Vec::new() };
         part.check_spellings();
@@ -57,7 +58,7 @@ impl<'a> Part<'a> {
         part
     }
 
-    fn select(&mut self, externals: &[PluginName]) -> Option<Plugin> {
+    fn select(&mut self, externals: Externals<'_>) -> Option<Plugin> {
         let Some(selector) = self.find(self.side.name()) else {
             return Some(self.found(Plugin::default_of(self.side), None));
         };
@@ -65,9 +66,24 @@ impl<'a> Part<'a> {
         if let Some(plugin) = known::plugin(self.side, name) {
             return Some(self.found(plugin, Some(selector)));
         }
-        let is_external = externals.contains(&PluginName::new(name));
+        let is_external = match externals {
+            Externals::Created(names) => names.contains(&PluginName::new(name)),
+            Externals::Any => self.side == Side::Sink,
+        };
+        let side = self.side;
+        let meant = || {
+            let meant = nearest(name, known::names(side));
+            meant.map_or(String::new(), |meant| format!("did you mean {meant}?"))
+        };
         if is_external && self.side == Side::Sink {
-            return Some(self.found(Plugin::ExternalSink, Some(selector)));
+            if matches!(externals, Externals::Any) {
+                let message = format!(
+                    "{name} is not built in: the pipe stands still until CREATE PIPEPLUGIN {name}"
+                );
+                let hint = meant();
+                self.warn(Some(selector), message, hint);
+            }
+            return Some(Plugin::ExternalSink);
         }
         let message = format!(
             "Failed to reflect PipePlugin instance, because PipePlugin {} has not been registered.",
@@ -76,8 +92,7 @@ impl<'a> Part<'a> {
         let hint = if is_external {
             format!("a plug-in of your own can be a sink, not a {}", self.side.name())
         } else {
-            let names = known::names(self.side);
-            nearest(name, names).map_or(String::new(), |meant| format!("did you mean {meant}?"))
+            meant()
         };
         self.error(Some(selector), message, hint);
         None

@@ -65,8 +65,8 @@ pub use print::{Cell, Revealed};
 pub use remark::{Remark, Weight};
 pub use secret::Secret;
 pub use settings::{
-    AirGapSink, Batch, Checked, DeadBand, GateOrder, LoadStrategy, Loose, PipeSettings, Processor,
-    RealtimeMode, Sink, Source, Surroundings, ThriftSink, TrustStore,
+    AirGapSink, Batch, Checked, DeadBand, Externals, GateOrder, LoadStrategy, Loose, PipeSettings,
+    Processor, RealtimeFirst, RealtimeMode, Sink, Source, Surroundings, ThriftSink, TrustStore,
 };
 
 #[cfg(test)]
@@ -236,6 +236,12 @@ impl Definition {
             Side::Processor => &self.processor,
             Side::Sink => &self.sink,
         }
+    }
+
+    /// The plug-in that its sink names, if it names one.
+    pub fn sink_plugin(&self) -> Option<PluginName> {
+        let named = self.sink.find(Side::Sink, Side::Sink.name())?;
+        Some(PluginName::new(named.value.reveal()))
     }
 
     /// What the pipe does after `alter`.

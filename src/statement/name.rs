@@ -101,7 +101,7 @@ impl fmt::Display for PipeName {
 /// As it stands in a statement.
 impl fmt::Display for PluginName {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_name(&self.upper, out)
+        write_name(&self.spelled, out)
     }
 }
 
@@ -194,7 +194,7 @@ mod tests {
         ] {
             assert_eq!(PipeName::new(name).to_string(), written);
         }
-        assert_eq!(PluginName::new("my-sink").to_string(), "`MY-SINK`");
+        assert_eq!(PluginName::new("my-sink").to_string(), "`my-sink`");
     }
 
     #[test]

@@ -23,7 +23,16 @@ pub struct Surroundings<'a> {
     /// What relative paths are relative to: the directory of the configuration file.
     pub base: &'a Path,
     /// Plug-ins that were created by statement.
-    pub externals: &'a [PluginName],
+    pub externals: Externals<'a>,
+}
+
+/// Which sinks are plug-ins of somebody's own.
+#[derive(Debug, Clone, Copy)]
+pub enum Externals<'a> {
+    /// These.
+    Created(&'a [PluginName]),
+    /// Each that is not built in: they may be created later.
+    Any,
 }
 
 /// A definition that was held against the table.
@@ -68,6 +77,8 @@ pub struct Source {
     pub history_range: Bounds,
     /// In which form it sends.
     pub mode: RealtimeMode,
+    /// Whether it says so itself.
+    pub names_mode: bool,
     /// Whether it takes what came by a pipe itself.
     pub forwarding: bool,
     /// Whether deletions go along with their `TsFiles`.
@@ -94,6 +105,7 @@ impl Source {
             range: Bounds::default(),
             history_range: Bounds::default(),
             mode: RealtimeMode::Stream,
+            names_mode: true,
             forwarding: true,
             mods: false,
             is_one_shot: false,
@@ -106,12 +118,20 @@ impl Source {
 /// In which form a pipe sends (`realtime.mode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RealtimeMode {
-    /// As tablets, or as files while there is much to send.
-    Hybrid,
+    /// As tablets, or as files while there is more to send than this; as tablets again at a quarter of it.
+    Hybrid {
+        /// Bytes of entries.
+        lag_bytes: u64,
+        /// Age of the oldest entry that waits.
+        lag_seconds: u64,
+    },
     /// As tablets.
     Stream,
     /// As files.
-    Batch,
+    Batch {
+        /// How long tablets wait for others to be in one file with them.
+        max_delay_seconds: u64,
+    },
 }
 
 /// Which filters files need not be cut for.
@@ -210,6 +230,17 @@ pub struct AirGapSink {
     pub skip_if_no_privileges: bool,
     /// After this long a refused entry is put aside as a dead letter; none for never.
     pub give_up_after: Option<Duration>,
+    /// Whether fresh entries overtake a backlog.
+    pub realtime_first: Option<RealtimeFirst>,
+}
+
+/// How fresh entries overtake a backlog (`realtime-first`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RealtimeFirst {
+    /// Of 100 bytes so many are theirs while both wait: 1 to 99.
+    pub share_percent: u8,
+    /// What comes once something has waited for so long is fresh.
+    pub after: Duration,
 }
 
 /// The thrift sinks: what the user guide promises of them.
@@ -281,6 +312,7 @@ impl Definition {
             processor: processor::read(&through),
             sink: sink::read(&mut to, surroundings.base),
         };
+        sink::check_between(&settings, &mut to);
         let mut remarks = from.remarks;
         remarks.extend(through.remarks);
         remarks.extend(to.remarks);
@@ -292,7 +324,7 @@ impl Definition {
 impl AlterPipe {
     /// Holds the changes by themselves against the table, as far as they can be; what comes of them is a matter of
     /// [`Definition::altered`] and [`Definition::check`].
-    pub fn check(&self, externals: &[PluginName]) -> Vec<Remark> {
+    pub fn check(&self, externals: Externals<'_>) -> Vec<Remark> {
         let changes = [
             (Side::Source, &self.source),
             (Side::Processor, &self.processor),

@@ -4,12 +4,16 @@ use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
 
+use super::changes::Changes;
 use super::check::{Part, compressors};
 use super::known::Plugin;
 use super::name::PluginName;
 use super::node_urls::{NodeUrl, NodeUrlError, NodeUrls};
 use super::secret::Secret;
-use super::settings::{AirGapSink, Batch, GateOrder, LoadStrategy, Sink, ThriftSink, TrustStore};
+use super::settings::{
+    AirGapSink, Batch, GateOrder, LoadStrategy, PipeSettings, Processor, RealtimeFirst, Sink,
+    ThriftSink, TrustStore,
+};
 use crate::limits::PIECE_BYTES_DEFAULT;
 
 pub(super) fn read(part: &mut Part<'_>, base: &Path) -> Sink {
@@ -44,6 +48,7 @@ fn air_gap(part: &mut Part<'_>, base: &Path) -> AirGapSink {
         load_validation: part.flag("load-tsfile-validation"),
         skip_if_no_privileges: part.text("skipif").eq_ignore_ascii_case("no-privileges"),
         give_up_after: give_up_after(part),
+        realtime_first: realtime_first(part),
     }
 }
 
@@ -139,6 +144,32 @@ fn mark(part: &mut Part<'_>) -> bool {
 fn give_up_after(part: &Part<'_>) -> Option<Duration> {
     let seconds = part.whole("exception.conflict.retry-max-time-seconds");
     u64::try_from(seconds).ok().map(Duration::from_secs)
+}
+
+fn realtime_first(part: &Part<'_>) -> Option<RealtimeFirst> {
+    part.flag("realtime-first").then(|| RealtimeFirst {
+        share_percent: u8::try_from(part.whole("realtime-first.share-percent")).unwrap_or(1),
+        after: Duration::from_secs(
+            u64::try_from(part.whole("realtime-first.after-seconds")).unwrap_or(1),
+        ),
+    })
+}
+
+/// What the sink says must go with what the other parts say.
+pub(super) fn check_between(settings: &PipeSettings, part: &mut Part<'_>) {
+    let is_meant = matches!(&settings.sink, Sink::AirGap(sink) if sink.realtime_first.is_some());
+    if !is_meant {
+        return;
+    }
+    let at = part.find("realtime-first");
+    if settings.source.changes != Some(Changes::INSERTS) {
+        let message = "a deletion that comes late would also delete what has overtaken it";
+        part.error(at, message, "add 'inclusion'='data.insert' to the source");
+    }
+    if settings.processor != Processor::DoNothing {
+        let message = "this processor needs the points of a series in the order of their arrival";
+        part.error(at, message, "leave one of them out");
+    }
 }
 
 fn batch(part: &mut Part<'_>) -> Option<Batch> {

@@ -24,6 +24,7 @@ pub(super) fn read(part: &mut Part<'_>) -> Source {
         range,
         history_range,
         mode: read_mode(part),
+        names_mode: ["realtime.mode", "mode.streaming"].iter().any(|key| part.find(key).is_some()),
         forwarding: read_forwarding(part),
         mods: part.flag("mods.enable"),
         is_one_shot: read_one_shot(part),
@@ -136,17 +137,20 @@ fn order_message(first: &str, second: &str, part: &str, (start, end): (i64, i64)
 
 /// `mode.streaming` wins over `realtime.mode` (2.0).
 fn read_mode(part: &Part<'_>) -> RealtimeMode {
+    let number = |key| u64::try_from(part.whole(key)).unwrap_or_default();
+    let hybrid = || RealtimeMode::Hybrid {
+        lag_bytes: number("realtime.hybrid.lag-bytes"),
+        lag_seconds: number("realtime.hybrid.lag-seconds"),
+    };
+    let batch =
+        || RealtimeMode::Batch { max_delay_seconds: number("realtime.batch.max-delay-seconds") };
     if part.find("mode.streaming").is_some() {
-        return if part.flag("mode.streaming") {
-            RealtimeMode::Hybrid
-        } else {
-            RealtimeMode::Batch
-        };
+        return if part.flag("mode.streaming") { hybrid() } else { batch() };
     }
     match part.text("realtime.mode").trim().to_ascii_lowercase().as_str() {
-        "batch" | "file" => RealtimeMode::Batch,
+        "batch" | "file" => batch(),
         "stream" | "log" | "forced-log" => RealtimeMode::Stream,
-        _ => RealtimeMode::Hybrid,
+        _ => hybrid(),
     }
 }
 

@@ -23,18 +23,35 @@ pub(super) fn file_path(dir: &Path, number: usize) -> PathBuf {
 }
 
 /// Removes what earlier runs left in a directory.
-pub(super) fn clean<D: Disk>(disk: &D, dir: &Path) -> Result<(), TwinError> {
-    let mut left = Vec::new();
+///
+/// # Errors
+/// If the disk fails.
+pub fn clean<D: Disk>(disk: &D, dir: &Path) -> Result<(), TwinError> {
+    list(disk, dir)?.iter().try_for_each(|path| remove(disk, path))
+}
+
+/// Bytes of the files and scratches of the run in hand.
+pub(super) fn bytes_in<D: Disk>(disk: &D, dir: &Path) -> Result<u64, TwinError> {
+    list(disk, dir)?.iter().try_fold(0_u64, |sum, path| {
+        let bytes = disk.file_bytes(path).map_err(TwinError::disk("look at", path))?;
+        Ok(sum.saturating_add(bytes))
+    })
+}
+
+/// All our files in a directory, a few.
+fn list<D: Disk>(disk: &D, dir: &Path) -> Result<Vec<PathBuf>, TwinError> {
+    let mut found = Vec::new();
     let listed = disk.list(dir, &mut |name| {
         if name.starts_with(PREFIX) {
-            left.push(dir.join(name));
+            found.push(dir.join(name));
         }
     });
     match listed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        listed => listed.map_err(TwinError::disk("list", dir))?,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(TwinError::disk("list", dir)(error))
+        }
+        _ => Ok(found),
     }
-    left.iter().try_for_each(|path| remove(disk, path))
 }
 
 /// Removes a file, if it is there.

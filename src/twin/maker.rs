@@ -2,7 +2,7 @@
 
 use super::arena::Arena;
 use super::budget::Budget;
-use super::files::{Scratch, clean};
+use super::files::{Scratch, bytes_in, clean};
 use super::index::Groups;
 use super::long::Lying;
 use super::output::EndingFile;
@@ -158,6 +158,14 @@ impl<D: Disk, S: Source> Maker<D, S> {
     pub fn abandon(&mut self) -> Result<(), TwinError> {
         self.release();
         clean(&self.parts.disk, &self.parts.settings.dir)
+    }
+
+    /// Bytes that lie on the disk for the run in hand: its files so far, and scratches.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn bytes_on_disk(&self) -> Result<u64, TwinError> {
+        bytes_in(&self.parts.disk, &self.parts.settings.dir)
     }
 
     /// Gives all memory back.

@@ -63,7 +63,7 @@ use crate::data::{DataType, OriginId, Precision, Sequence, TimeRange};
 use crate::limits::{KIB, TWIN_PAGE_BYTES};
 use crate::tsfile::write;
 pub use error::{TwinError, Unfit};
-pub use files::{Output, Scratch};
+pub use files::{Output, Scratch, clean};
 pub use maker::Maker;
 pub use source::{Found, Run, Source};
 
@@ -159,4 +159,18 @@ pub struct Conflict {
     pub series: String,
     /// The types.
     pub types: [DataType; 2],
+}
+
+/// Tells of series that came with two types, in the log: the first of them, and how many there are. `name` is of what they
+/// were made into files.
+pub fn tell_conflicts(conflicts: &[Conflict], count: u64, name: &str) {
+    for Conflict { device, series, types: [first, second] } in conflicts {
+        log::warn!(
+            "event=types_differ device={device:?} series={series:?} types={first:?},{second:?} name={name:?}"
+        );
+    }
+    let untold = count.saturating_sub(conflicts.len() as u64);
+    if untold > 0 {
+        log::warn!("event=types_differ more_series={untold} name={name:?}");
+    }
 }

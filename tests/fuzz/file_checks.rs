@@ -1,8 +1,8 @@
 //! What holds for any bytes taken for a `TsFile`, or for a column of one: shared as `checks.rs` is.
 
-use penstock::data::DataType;
+use penstock::data::{DataType, TimeRange};
 use penstock::tsfile::check::{Depth, check};
-use penstock::tsfile::cut::{Plan, Selection, cut};
+use penstock::tsfile::cut::{Cutting, Plan, Selection, cut};
 use penstock::tsfile::encoding::{Encoding, Values, decode, decode_times, encode};
 use penstock::tsfile::read::{Deletions, Points, TsFile};
 use penstock::tsfile::write::{MemoryScratch, Settings, Version, Writer};
@@ -33,9 +33,59 @@ pub(crate) fn ts_file(bytes: &[u8]) {
     }
 }
 
+/// A cut in steps, of a file with modifications, is the one that is made in one go, to the byte; of a sound file it is
+/// sound, and has as many points as a reader sees that knows the modifications. In front of the file lie: whether they are
+/// records and how long the steps are, a byte; the first time that is kept, and the length of the modifications, two
+/// bytes each; and those themselves.
+pub(crate) fn cut_in_steps(bytes: &[u8]) {
+    let [choice, time @ .., _, _] = bytes.first_chunk::<5>().unwrap_or(&[0; 5]);
+    let length = bytes.get(3..5).map_or(0, |pair| usize::from(pair[0]) << 8 | usize::from(pair[1]));
+    let Some((mods, bytes)) = bytes.get(5..).and_then(|rest| rest.split_at_checked(length)) else {
+        return;
+    };
+    let is_text = choice % 2 == 0;
+    let read = if is_text { Deletions::from_lines(mods) } else { Deletions::from_records(mods) };
+    let (Ok(deletions), Ok(file)) = (read, TsFile::open(bytes)) else { return };
+    let first = i64::from(u16::from_be_bytes(*time));
+    let times = TimeRange { min: if first == 0 { i64::MIN } else { first }, max: i64::MAX };
+    let selection = Selection { series: None, times };
+    let unlimited = Plan::unlimited(&deletions, &selection);
+    let at_once = made(&file, &unlimited, u64::MAX);
+    let step = u64::from(choice / 2) * 8;
+    assert!(at_once == made(&file, &unlimited, step), "in steps of {step}");
+    // Where the memory ends it ends with an error, or in the same.
+    let limited = made(&file, &Plan { columns_max: 4, rows_max: 16, ..unlimited }, step);
+    assert!(limited.is_none() || limited == at_once);
+    let mut flaws = 0;
+    check(&bytes, Depth::Pages, &mut |_| flaws += 1).expect("memory does not fail");
+    if let Some((made, points)) = at_once.filter(|_| flaws == 0) {
+        let mut seen = Points::new(&file, Some(&deletions));
+        seen.within(times);
+        assert_eq!(count(&file, seen), Some(points));
+        let again = check(&&made[..], Depth::Pages, &mut |flaw| assert_eq!(flaw.to_string(), ""));
+        assert_eq!(again.expect("memory").points, points);
+    }
+}
+
+/// What is cut out of a file in steps of so many bytes, with the number of its points; `None` if it is flawed.
+fn made(file: &TsFile<&[u8]>, plan: &Plan<'_>, step: u64) -> Option<(Vec<u8>, u64)> {
+    let version = if file.summary().version == 3 { Version::V3 } else { Version::V4 };
+    let settings =
+        Settings { version, both_orders: false, chunk_points: usize::MAX, ..Settings::default() };
+    let scratches: [MemoryScratch; 2] = Default::default();
+    let mut writer = Writer::new(Vec::new(), scratches, settings).expect("memory");
+    let mut cutting = Cutting::new(file, &mut writer).ok()?;
+    while cutting.step(*file.file(), plan, &mut writer, step.max(1)).ok()? {}
+    let (made, written) = writer.finish().expect("memory");
+    Some((made, written.points))
+}
+
 /// Points of all devices; `None` if some cannot be read.
 fn points_of(file: &TsFile<&[u8]>) -> Option<u64> {
-    let mut points = Points::new(file, None);
+    count(file, Points::new(file, None))
+}
+
+fn count(file: &TsFile<&[u8]>, mut points: Points<'_, &[u8]>) -> Option<u64> {
     let mut devices = file.devices().ok()?;
     let mut count = 0;
     while let Some(device) = devices.next().ok()? {

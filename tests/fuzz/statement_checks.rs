@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use penstock::statement::{
-    Cell, Definition, Parsed, Revealed, Statement, Surroundings, Weight, parse,
+    Cell, Definition, Externals, Parsed, Revealed, Statement, Surroundings, Weight, parse,
 };
 
 /// A text is refused at a place that it has, or means something that is printed and read again.
@@ -29,7 +29,7 @@ fn understood(parsed: &Parsed) {
     match statement {
         Statement::CreatePipe(create) => check(&create.definition),
         Statement::AlterPipe(alter) => {
-            let _remarks = alter.check(&[]);
+            let _remarks = alter.check(Externals::Any);
             check(&Definition::default().altered(alter));
         }
         _ => {}
@@ -38,7 +38,8 @@ fn understood(parsed: &Parsed) {
 
 /// Settings come of a definition without errors, and only of one.
 fn check(definition: &Definition) {
-    let checked = definition.check(Surroundings { base: Path::new("/"), externals: &[] });
+    let checked =
+        definition.check(Surroundings { base: Path::new("/"), externals: Externals::Any });
     let is_right = checked.remarks.iter().all(|remark| remark.weight != Weight::Error);
     assert_eq!(checked.settings.is_some(), is_right);
     assert!(Cell(&definition.sink).to_string().starts_with('{'));

@@ -2,32 +2,36 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use penstock::config::NodeUrls;
+use penstock::config::{NodeUrls, Role};
 use penstock::data::{OriginId, Precision, Sequence};
 use penstock::intake::inbox::Step;
-use penstock::link::sender::{Command, Event, Sender};
-use penstock::ops::clock::EpochMillis;
-use penstock::sink::air_gap::{AirGapSettings, DeadLetters, Done, Load, Orders, SpoolFeed};
+use penstock::link::sender::Event;
+use penstock::ops::board::Board;
+use penstock::ops::clock::{self, EpochMillis};
+use penstock::sink::air_gap::{
+    AirGapSettings, DeadLetters, Done, LanePlan, Load, Orders, SpoolFeed,
+};
 use penstock::spool::{
     Arrival, ConsumerId, Cursor, EntryHeader, Kind, NewEntry, Outcome, Reader, Settings, SimDisk,
     Source, Spool, Start, WhenFull,
 };
 use tokio::sync::watch;
 
+use crate::answered::Answered;
 use crate::dropped::Dropped;
 use crate::held;
 use crate::inbox::{Inbox, Running, Shared};
-use crate::line::{End, Line};
+use crate::line::Line;
 use crate::outer::Outer;
 use crate::plug::Plug;
 use crate::random::Random;
 use crate::record::{Seen, look};
 use crate::units::{Content, Unit, without_tail};
+use crate::voice::{Did, Voice};
 
 /// The node and its disk.
 pub(crate) struct Inner {
@@ -44,8 +48,10 @@ pub(crate) struct Inner {
     gone_below: u64,
     /// Those that a crash took: their owner brings them again.
     pub(crate) lost: Vec<u64>,
-    /// By pipe: everything below was answered.
-    answered: Vec<u64>,
+    /// By pipe.
+    answered: Vec<Answered>,
+    /// The share of the link in percent of fresh entries, if they may overtake a backlog.
+    pub(crate) fresh_share: Option<u8>,
     settings: Settings,
     sink: AirGapSettings,
 }
@@ -63,20 +69,7 @@ pub(crate) struct Pipe {
     pub(crate) consumer: ConsumerId,
     /// As far as the sink has said to have come.
     pub(crate) cursor: Arc<Mutex<Cursor>>,
-    pub(crate) load: Load<SpoolFeed<SimDisk>>,
-    pub(crate) sender: Sender,
-    pub(crate) line: Option<usize>,
-    /// Bytes of the frame that have not left.
-    rest: Vec<u8>,
-}
-
-/// What came of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Did {
-    Nothing,
-    Something,
-    /// It dials.
-    Connect,
+    pub(crate) voice: Voice<SpoolFeed<SimDisk>>,
 }
 
 impl Inner {
@@ -98,7 +91,10 @@ impl Inner {
             dropped: Dropped::default(),
             gone_below: 0,
             lost: Vec::new(),
-            answered: vec![0; pipes],
+            answered: vec![Answered::default(); pipes],
+            fresh_share: random
+                .once_in(8)
+                .then(|| u8::try_from(random.between(1, 99)).unwrap_or(50)),
             settings,
             sink,
         }
@@ -123,13 +119,14 @@ impl Inner {
 
     /// The pipe whose connection this line is.
     pub(crate) fn pipe_on(&self, line: usize) -> Option<usize> {
-        self.node.as_ref()?.pipes.iter().position(|pipe| pipe.line == Some(line))
+        self.node.as_ref()?.pipes.iter().position(|pipe| pipe.voice.line == Some(line))
     }
 
     /// A 0x00 that nobody owes can be told from an answer now.
     pub(crate) fn can_tell_unasked(&self, pipe: usize) -> bool {
         let Some(pipe) = self.pipe(pipe) else { return false };
-        pipe.sender.is_writing() || (pipe.sender.is_connected() && pipe.sender.is_free())
+        let sender = &pipe.voice.sender;
+        sender.is_writing() || (sender.is_connected() && sender.is_free())
     }
 
     /// Starts the node. Without a fault of the disk it has to start.
@@ -159,11 +156,20 @@ impl Inner {
         let mut pipes = Vec::new();
         for index in 0..self.pipes() {
             let seed = seed ^ index as u64;
-            pipes.push(Pipe::open(&mut spool, (&self.plug.disk, &self.sink), index, seed)?);
+            pipes.push(self.open_pipe(&mut spool, index, seed)?);
         }
         let observer = spool.reader(Sequence(1));
         let spool = Rc::new(RefCell::new(spool));
         Ok(Node { observer, inbox: Running::start(&spool, wall), spool, pipes })
+    }
+
+    fn open_pipe(
+        &self,
+        spool: &mut Spool<SimDisk>,
+        index: usize,
+        seed: u64,
+    ) -> Result<Pipe, String> {
+        Pipe::open(spool, (&self.plug.disk, &self.sink), (index, self.fresh_share), seed)
     }
 
     fn check_again(&mut self) {
@@ -174,12 +180,14 @@ impl Inner {
         self.origin = Some(now);
         self.dropped.read(&self.plug.disk);
         let mut position = u64::MAX;
-        for (pipe, answered) in node.pipes.iter().zip(&self.answered) {
-            let own = pipe.position();
-            let mut passed = (*answered).max(1)..own;
-            let was_given_up = passed.all(|sequence| self.dropped.has(sequence));
-            assert!(was_given_up, "the cursor has passed what was not answered");
-            position = position.min(own);
+        for (pipe, answered) in node.pipes.iter().zip(&mut self.answered) {
+            answered.start();
+            let cursor = pipe.cursor.lock().unwrap().clone();
+            let is_done = |sequence: &u64| answered.has(*sequence) || self.dropped.has(*sequence);
+            let mut passed =
+                self.durable.keys().filter(|sequence| cursor.is_finished(Sequence(**sequence)));
+            assert!(passed.all(is_done), "the cursor has passed what was not answered");
+            position = position.min(cursor.position.0);
         }
         let oldest = node.spool.borrow().stats().first_sequence.0;
         let mut found = BTreeMap::new();
@@ -206,14 +214,17 @@ impl Inner {
     fn check_dropped(&mut self) {
         let Some(node) = &self.node else { return };
         let stats = node.spool.borrow().stats();
-        let first = self.gone_below.max(self.answered.iter().copied().min().unwrap_or(0));
-        self.gone_below = stats.first_sequence.0;
+        let first = std::mem::replace(&mut self.gone_below, stats.first_sequence.0);
+        let answered = &self.answered;
+        let is_left = |sequence: &&u64| answered.iter().any(|answered| !answered.has(**sequence));
+        let mut gone = self.durable.range(first..self.gone_below.max(first));
+        let mut gone =
+            std::iter::from_fn(|| gone.next().map(|(sequence, _)| sequence)).filter(is_left);
         if self.settings.when_full == WhenFull::Block {
-            let missing = self.durable.range(first..self.gone_below.max(first)).next();
-            return assert_eq!(missing, None, "an entry is gone that was not answered");
+            return assert_eq!(gone.next(), None, "an entry is gone that was not answered");
         }
         self.dropped.read(&self.plug.disk);
-        for (sequence, _) in self.durable.range(first..self.gone_below.max(first)) {
+        for sequence in gone {
             self.dropped.check(*sequence, &stats, self.plug.has_refused_room());
         }
     }
@@ -314,7 +325,7 @@ impl Inner {
 
     pub(crate) fn crash(&mut self, lines: &mut [Line], random: &mut Random) {
         let pipes = self.node.take().map(|node| node.pipes).unwrap_or_default();
-        for line in pipes.into_iter().filter_map(|pipe| pipe.line) {
+        for line in pipes.into_iter().filter_map(|pipe| pipe.voice.line) {
             if let Some(line) = lines.get_mut(line) {
                 line.drop_sender(random);
             }
@@ -325,19 +336,19 @@ impl Inner {
     /// The dialled connection stands.
     pub(crate) fn connected(&mut self, pipe: usize, line: usize, now: Instant) {
         if let Some(pipe) = self.pipe_mut(pipe) {
-            pipe.dialled(Some(line), now);
+            pipe.voice.dialled(Some(line), now);
         }
     }
 
     pub(crate) fn refused(&mut self, pipe: usize, now: Instant) {
         if let Some(pipe) = self.pipe_mut(pipe) {
-            pipe.dialled(None, now);
+            pipe.voice.dialled(None, now);
         }
     }
 
     pub(crate) fn timeout(&self) -> Option<Instant> {
         let node = self.node.as_ref()?;
-        let pipes = node.pipes.iter().filter_map(|pipe| pipe.sender.poll_timeout());
+        let pipes = node.pipes.iter().filter_map(|pipe| pipe.voice.sender.poll_timeout());
         pipes.chain(node.inbox.timeout()).min()
     }
 
@@ -353,7 +364,7 @@ impl Inner {
     /// The machines, for people.
     pub(crate) fn show(&self) -> String {
         let pipes = self.node.iter().flat_map(|node| &node.pipes);
-        pipes.fold(String::new(), |shown, pipe| format!("{shown}{:?} ", pipe.sender))
+        pipes.fold(String::new(), |shown, pipe| format!("{shown}{:?} ", pipe.voice.sender))
     }
 
     /// One step of a pipe.
@@ -366,10 +377,11 @@ impl Inner {
         outer: &Outer,
     ) -> Did {
         let Some(pipe) = self.pipe_mut(index) else { return Did::Nothing };
-        let did = pipe.step(now, lines, random);
-        while let Some(event) = pipe.sender.poll_event() {
+        let voice = &mut pipe.voice;
+        let did = voice.step(now, lines, random);
+        while let Some(event) = voice.sender.poll_event() {
             if event == Event::Delivered {
-                let header = pipe.load.delivered().expect("something was carried");
+                let header = voice.load.delivered().expect("something was carried");
                 self.delivered(index, &header, outer);
                 break;
             }
@@ -389,11 +401,10 @@ impl Inner {
             Some(header.identity),
             "unit {unit} was answered, and is not durable over there"
         );
-        self.answered[index] = self.answered[index].max(sequence + 1);
         let Some(Node { spool, pipes, .. }) = &mut self.node else { return };
         let pipe = &pipes[index];
         let cursor = pipe.cursor.lock().unwrap().clone();
-        assert_eq!(cursor.position, header.sequence.next());
+        self.answered[index].note(sequence, &cursor, self.fresh_share.is_some());
         spool.borrow_mut().advance(pipe.consumer, &cursor).expect("the cursor moves on");
     }
 }
@@ -403,11 +414,20 @@ fn entries_of(durable: &BTreeMap<u64, Seen>, unit: u64) -> usize {
     durable.values().filter(|seen| seen.unit == unit).count()
 }
 
+/// Whatever waits is backlog at once.
+fn lane_plan(pipe: String, share_percent: u8) -> LanePlan {
+    let board = Board::new(Role::Sender, "", clock::now());
+    let row = board.pipes.row("p", "", EpochMillis(0)).expect("a row");
+    // The clock of the machine does not decide.
+    let fresh_for = if share_percent.is_multiple_of(2) { Duration::ZERO } else { Duration::MAX };
+    LanePlan { pipe, share_percent, after: Duration::ZERO, fresh_for, row }
+}
+
 impl Pipe {
     pub(crate) fn open(
         spool: &mut Spool<SimDisk>,
         (disk, sink): (&SimDisk, &AirGapSettings),
-        index: usize,
+        (index, fresh_share): (usize, Option<u8>),
         seed: u64,
     ) -> Result<Self, String> {
         let name = format!("pipe {index}");
@@ -426,99 +446,15 @@ impl Pipe {
         // Nobody waits here: the world asks whenever it likes.
         let synced = watch::channel(spool.synced()).1;
         let feed = SpoolFeed::new(reader, start, synced, orders, DeadLetters::new(disk, &name));
-        let load = Load::new(sink.clone(), feed);
-        let sender = Sender::new(load.sender_settings(), seed);
-        Ok(Self { consumer, cursor, load, sender, line: None, rest: Vec::new() })
-    }
-
-    /// The connection that it dialled stands, or nobody was there.
-    pub(crate) fn dialled(&mut self, line: Option<usize>, now: Instant) {
-        self.line = line;
-        match line {
-            Some(_) => self.sender.handle_connected(now),
-            None => self.sender.handle_lost(now, ErrorKind::ConnectionRefused),
-        }
+        let feed = match fresh_share {
+            Some(share) => feed.in_lanes(lane_plan(name, share)),
+            None => feed,
+        };
+        let voice = Voice::new(Load::new(sink.clone(), feed), seed);
+        Ok(Self { consumer, cursor, voice })
     }
 
     pub(crate) fn position(&self) -> u64 {
         self.cursor.lock().unwrap().position.0
-    }
-
-    pub(crate) fn step(&mut self, now: Instant, lines: &mut [Line], random: &mut Random) -> Did {
-        if self.sender.poll_timeout().is_some_and(|at| at <= now) {
-            self.sender.handle_timeout(now);
-        }
-        if self.sender.is_free() {
-            // What the disk cannot read now it reads later.
-            if let Ok(Some((_, delivery))) = self.load.entry() {
-                self.sender.deliver(now, delivery);
-            }
-        }
-        match self.sender.poll(now) {
-            Some(Command::Connect { .. }) => Did::Connect,
-            Some(Command::Look) => {
-                self.look(now, lines);
-                Did::Something
-            }
-            Some(Command::Send(frame)) => {
-                match self.load.frame(frame) {
-                    Ok(bytes) => self.rest = bytes,
-                    Err(_) => self.sender.abandon(),
-                }
-                Did::Something
-            }
-            Some(Command::Close) => {
-                if let Some(line) = self.line.take().and_then(|line| lines.get_mut(line)) {
-                    line.drop_sender(random);
-                }
-                self.rest.clear();
-                Did::Something
-            }
-            None if self.talk(now, lines, random) => Did::Something,
-            None => Did::Nothing,
-        }
-    }
-
-    fn look(&mut self, now: Instant, lines: &mut [Line]) {
-        let Some(line) = self.line.and_then(|line| lines.get_mut(line)) else { return };
-        match (line.take_answer(), line.sender) {
-            (Some(answer), _) => self.sender.handle_answer(now, answer),
-            (None, End::Open) => self.sender.handle_clear(now),
-            (None, End::Reset | End::Gone) => self.sender.handle_closed(now),
-        }
-    }
-
-    /// Reads, or writes on.
-    fn talk(&mut self, now: Instant, lines: &mut [Line], random: &mut Random) -> bool {
-        let Some(line) = self.line.and_then(|line| lines.get_mut(line)) else { return false };
-        if let Some(answer) = line.take_answer() {
-            self.sender.handle_answer(now, answer);
-            return true;
-        }
-        if line.sender == End::Reset {
-            line.drop_sender(random);
-            if random.once_in(2) {
-                self.sender.handle_closed(now);
-            } else {
-                self.sender.handle_lost(now, ErrorKind::ConnectionReset);
-            }
-            return true;
-        }
-        if self.rest.is_empty() || !self.sender.is_writing() || line.stalled {
-            return false;
-        }
-        let most = self.rest.len();
-        let count = if random.once_in(4) {
-            usize::try_from(random.between(1, most as u64)).unwrap_or(most)
-        } else {
-            most
-        };
-        let part: Vec<u8> = self.rest.drain(..count).collect();
-        line.send(&part);
-        self.sender.handle_progress(now);
-        if self.rest.is_empty() {
-            self.sender.handle_written(now);
-        }
-        true
     }
 }

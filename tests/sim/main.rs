@@ -7,8 +7,10 @@
 //!
 //! What must never happen panics where it is seen, and is reported with the seed:
 //! an entry that was answered or durable is missing, or has changed; one is there twice, or out of its
-//! order; a node does not start, or holds more than a limit allows; something has not arrived a while after the
+//! order (that of its lane, where fresh entries may overtake a backlog); a node does not start, or holds more than a limit allows; something has not arrived a while after the
 //! faults have stopped. Where a spool drops the oldest, what is missing has to be listed and counted.
+//!
+//! In one schedule of four people create, stop, start, alter and drop pipes of a node (`pipes`).
 //!
 //! In one schedule of eight two nodes send to each other, and everything has to be at both, once, and to come to rest
 //! (`ring.rs`).
@@ -29,6 +31,7 @@
     reason = "what fails here fails the test"
 )]
 
+mod answered;
 mod dropped;
 mod held;
 mod inbox;
@@ -36,6 +39,7 @@ mod inner;
 mod line;
 mod long;
 mod outer;
+mod pipes;
 mod plug;
 mod random;
 mod record;
@@ -43,6 +47,7 @@ mod ring;
 mod stock;
 mod time;
 mod units;
+mod voice;
 mod world;
 
 use std::cell::RefCell;
@@ -54,6 +59,7 @@ use std::time::{Duration, Instant};
 
 use penstock::ops::clock;
 use penstock::spool::Fault;
+use pipes::Plant;
 use ring::Ring;
 use world::{FailingCall, Side, World};
 
@@ -65,6 +71,8 @@ const NAME: &str = "sim::schedules";
 const INDEX_SEED: u64 = 7;
 /// One schedule of so many is of two nodes that send to each other.
 const RING_ONE_IN: u64 = 8;
+/// One schedule of so many, those behind the former, is of pipes under statements.
+const PLANT_ONE_IN: u64 = 4;
 /// Failing seeds that are printed; the others are counted.
 const SHOWN: usize = 10;
 
@@ -175,6 +183,9 @@ fn in_parallel(count: u64, task: impl Fn(u64) -> Result<(), String> + Sync) -> V
 fn play(seed: u64, start: Instant, trace: bool) -> Result<(), String> {
     if seed.is_multiple_of(RING_ONE_IN) {
         return caught(|| Ring::new(seed, start, trace).play());
+    }
+    if seed % PLANT_ONE_IN == 1 {
+        return caught(|| Plant::new(seed, start, trace).play());
     }
     caught(|| World::new(seed, start, trace).play())
 }

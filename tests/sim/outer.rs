@@ -28,12 +28,13 @@ use penstock::tsfile::read::{Device, TsFile};
 use tokio::sync::watch;
 
 use crate::held;
-use crate::inner::{Did, Pipe};
+use crate::inner::Pipe;
 use crate::line::{End, Line};
 use crate::plug::Plug;
 use crate::random::Random;
 use crate::record::Record;
 use crate::units::{Content, Unit, number_in, number_of};
+use crate::voice::Did;
 
 /// Connections in the table; the one that was silent longest makes room.
 const CONNECTIONS: usize = 6;
@@ -120,10 +121,11 @@ impl Outer {
         let Some(Node { pipe: Some(pipe), handle, .. }) = &mut self.node else {
             return Did::Nothing;
         };
-        let did = pipe.step(now, lines, random);
-        while let Some(event) = pipe.sender.poll_event() {
+        let voice = &mut pipe.voice;
+        let did = voice.step(now, lines, random);
+        while let Some(event) = voice.sender.poll_event() {
             if event == Event::Delivered {
-                let header = pipe.load.delivered().expect("something was carried");
+                let header = voice.load.delivered().expect("something was carried");
                 let sent = &self.record.entries[&header.sequence.0];
                 let there = far.record.by_unit.get(&sent.unit);
                 let there = there.and_then(|local| far.record.entries.get(local));
@@ -195,8 +197,9 @@ impl Outer {
         let landing = Landing::open(disk.clone(), settings, source, cursor)
             .map_err(|error| error.to_string())?;
         let observer = spool.reader(Sequence(1));
-        let open =
-            |sink| Pipe::open(&mut spool, (&disk, sink), 0, self.seed ^ wall.0.unsigned_abs());
+        let open = |sink| {
+            Pipe::open(&mut spool, (&disk, sink), (0, None), self.seed ^ wall.0.unsigned_abs())
+        };
         let pipe = self.sink.as_ref().map(open).transpose()?;
         let boot = spool.boot();
         let board = Arc::new(Board::new(Role::Receiver, "outer", now));
@@ -226,7 +229,7 @@ impl Outer {
             for connection in &node.connections {
                 lines[connection.line].drop_receiver(random);
             }
-            if let Some(line) = node.pipe.and_then(|pipe| pipe.line) {
+            if let Some(line) = node.pipe.and_then(|pipe| pipe.voice.line) {
                 lines[line].drop_sender(random);
             }
         }
@@ -314,7 +317,7 @@ impl Outer {
     /// When the next wait of a connection ends.
     pub(crate) fn timeout(&self) -> Option<Instant> {
         let node = self.node.as_ref()?;
-        let of_pipe = node.pipe.as_ref().and_then(|pipe| pipe.sender.poll_timeout());
+        let of_pipe = node.pipe.as_ref().and_then(|pipe| pipe.voice.sender.poll_timeout());
         let connections = node.connections.iter();
         let of_gate = connections.filter_map(|connection| connection.machine.poll_timeout());
         of_gate.chain(of_pipe).min()

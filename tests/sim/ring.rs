@@ -16,7 +16,6 @@ use penstock::ops::clock::EpochMillis;
 use penstock::sink::air_gap::AirGapSettings;
 use penstock::spool::Fault;
 
-use crate::inner::Did;
 use crate::line::Line;
 use crate::outer::{Outer, small_spool};
 use crate::random::Random;
@@ -24,6 +23,7 @@ use crate::record::LANE_UNITS;
 use crate::stock::Lane;
 use crate::time::Time;
 use crate::units::{Content, Unit};
+use crate::voice::Did;
 
 /// Steps in which anything may happen.
 const WILD_STEPS: u64 = 400;
@@ -174,7 +174,7 @@ impl Ring {
             let is_refused = self.random.once_in(8);
             let line = if is_refused { None } else { self.dial(1 - node) };
             if let Some(pipe) = self.nodes[node].pipe_mut() {
-                pipe.dialled(line, self.now);
+                pipe.voice.dialled(line, self.now);
             }
         }
         did != Did::Nothing

@@ -7,7 +7,7 @@ use penstock::ops::clock::EpochMillis;
 use penstock::spool::{Fault, Settings, WhenFull};
 
 use crate::inbox::has_worked;
-use crate::inner::{Did, Inner};
+use crate::inner::Inner;
 use crate::line::{End, Line};
 use crate::outer::{Outer, large_spool, small_spool};
 use crate::plug::Plug;
@@ -16,6 +16,7 @@ use crate::record::LANE_UNITS;
 use crate::stock::Lane;
 use crate::time::Time;
 use crate::units::Unit;
+use crate::voice::Did;
 
 /// Steps in which anything may happen.
 const WILD_STEPS: u64 = 300;
@@ -117,9 +118,12 @@ impl World {
         let units = supply.iter().chain(lanes.iter().flatten());
         let units = units.map(|unit| (unit.number, unit.clone())).collect();
         supply.reverse();
+        let inner = Inner::new(seed ^ 1, tight(&small_spool(), &mut random), &mut random);
+        let mut outer = Outer::new(seed ^ 2, outer_spool);
+        outer.record.overtakes = inner.fresh_share.is_some();
         Self {
-            inner: Inner::new(seed ^ 1, tight(&small_spool(), &mut random), &mut random),
-            outer: Outer::new(seed ^ 2, outer_spool),
+            inner,
+            outer,
             lanes: lanes.iter().map(|units| Lane::new(units, start, &mut random)).collect(),
             lines: Vec::new(),
             random,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::super::{CliError, Ending};
 use super::open::{Bytewise, flawed};
 use super::progress::Output;
+use crate::ops::human::Count;
 use crate::tsfile::check::{self, Depth, Flaw};
 
 /// Flaws of one file that are printed; the others are counted.
@@ -60,10 +61,8 @@ fn check_one(path: &Path, depth: Depth, out: &mut impl Write) -> Result<Ending, 
         return Ok(Ending::Found);
     }
     let check::Checked { version, devices, series, points, .. } = checked;
-    writeln!(
-        out,
-        "{}: sound, version {version}, {devices} devices, {series} series, {points} points",
-        path.display()
-    )?;
+    let (devices, points) = (Count(devices, "device"), Count(points, "point"));
+    let path = path.display();
+    writeln!(out, "{path}: sound, version {version}, {devices}, {series} series, {points}")?;
     Ok(Ending::Done)
 }

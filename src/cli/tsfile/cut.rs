@@ -11,7 +11,7 @@ use super::open::{deletions, open};
 use super::progress::Output;
 use crate::data::ReadAt;
 use crate::limits::MIB;
-use crate::ops::human::Bytes;
+use crate::ops::human::{Bytes, Count};
 use crate::spool::DiskFile;
 use crate::tsfile::cut::{self, Plan, Selection};
 use crate::tsfile::write::{Scratch, Settings, Version, Writer};
@@ -55,12 +55,12 @@ pub(super) fn cut(arguments: &CutArguments, out: &mut impl Write) -> Result<Endi
         Ok(written) => {
             writeln!(
                 out,
-                "{}: {}, {} devices, {} series, {} points",
+                "{}: {}, {}, {} series, {}",
                 output.display(),
                 Bytes(written.bytes),
-                written.devices,
+                Count(written.devices, "device"),
                 written.series,
-                written.points
+                Count(written.points, "point")
             )?;
             if written.points == 0 {
                 writeln!(out, "no point matches; `tsfile ls` lists the series and their times")?;

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use super::super::{CliError, Ending};
 use super::open::{Bytewise, flawed, open};
 use super::progress::Output;
+use super::times::Unit;
 use crate::data::TimeRange;
-use crate::ops::human::Bytes;
+use crate::ops::human::{Bytes, Count, Line};
 use crate::tsfile::TsFileError;
 use crate::tsfile::read::{Device, Series, Tally, TsFile};
 
-pub(super) fn ls(files: &[PathBuf], out: &mut impl Write) -> Result<Ending, CliError> {
+pub(super) fn ls(files: &[PathBuf], unit: Unit, out: &mut impl Write) -> Result<Ending, CliError> {
     for path in files {
         let file = open(path, Output::Stream)?;
         let (version, bytes) = (file.summary().version, Bytes(file.bytes()));
@@ -20,11 +21,14 @@ pub(super) fn ls(files: &[PathBuf], out: &mut impl Write) -> Result<Ending, CliE
         let mut sums = Tally::EMPTY;
         list(path, &file, &mut sums, out)?;
         let Tally { devices, series, points, times } = sums;
-        write!(out, "  {devices} devices, {series} series, {points} points")?;
+        let (devices, points) = (Count(devices, "device"), Count(points, "point"));
+        write!(out, "  {devices}, {series} series, {points}")?;
         if times.is_empty() {
             writeln!(out)?;
         } else {
-            writeln!(out, ", times {} to {}", times.min, times.max)?;
+            let dates = [times.min, times.max].map(|time| unit.date(time));
+            let [first, last] = dates;
+            writeln!(out, ", times {} to {} ({first} to {last})", times.min, times.max)?;
         }
     }
     Ok(Ending::Done)
@@ -78,12 +82,14 @@ fn line_of(
         .map_or_else(|| "TIME".to_owned(), |data_type| format!("{data_type:?}").to_uppercase());
     let (first, last, points) = (statistics.start, statistics.end, statistics.count);
     sums.add(series, points, TimeRange { min: first, max: last });
-    let aligned = if is_aligned { " aligned" } else { "" };
+    let data_type = if is_aligned { data_type + " aligned" } else { data_type };
     let times = if points > 0 { format!("{first} to {last}") } else { "no points".to_owned() };
+    // Wide enough for most; what is longer moves the rest of its line.
+    let (path, forms) = (format!("{}.{name}", device.id), forms.join(" "));
+    let (path, points, chunks) =
+        (Line(&path), Count(points.into(), "point"), Count(count, "chunk"));
+    let bytes = Bytes(bytes);
     Ok(format!(
-        "{}.{name}  {data_type}{aligned}  {points} points  {times}  {}  {count} chunks  {}",
-        device.id,
-        forms.join(" "),
-        Bytes(bytes)
+        "{path:<40}  {data_type:<17}  {points:>13}  {times:<30}  {forms:<20}  {chunks:>9}  {bytes:>8}"
     ))
 }

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use self::times::TimeArguments;
+use self::times::{TimeArguments, Unit};
 use super::{CliError, Ending};
 use crate::tsfile::cut::Selection;
 
@@ -35,6 +35,8 @@ pub(super) enum TsFileCommand {
         /// The files
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        #[command(flatten)]
+        unit: Unit,
     },
     /// Prints points
     Show(ShowArguments),
@@ -165,7 +167,7 @@ pub(super) fn tsfile(command: &TsFileCommand, out: &mut impl Write) -> Result<En
 
 fn perform(command: &TsFileCommand, out: &mut impl Write) -> Result<Ending, CliError> {
     match command {
-        TsFileCommand::Ls { files } => ls::ls(files, out),
+        TsFileCommand::Ls { files, unit } => ls::ls(files, *unit, out),
         TsFileCommand::Show(arguments) => show::show(arguments, out),
         TsFileCommand::Check { files, quick } => check::check(files, *quick, out),
         TsFileCommand::Cut(arguments) => cut::cut(arguments, out),

@@ -15,7 +15,9 @@ use super::super::{CliError, Ending};
 use super::PlotArguments;
 use super::open::{Bytewise, deletions, flawed, open};
 use super::progress::Output;
+use super::times::Unit;
 use crate::data::{Series, TimeRange};
+use crate::ops::human::Line as OnLine;
 use crate::tsfile::TsFileError;
 use crate::tsfile::cut::Selection;
 use crate::tsfile::encoding::Values;
@@ -37,6 +39,22 @@ struct Line {
     path: String,
     /// Smallest and largest value of each column.
     columns: Vec<Option<(f64, f64)>>,
+}
+
+impl Line {
+    /// Its name, and between which values it lies.
+    fn legend(&self) -> String {
+        let path = OnLine(&self.path);
+        match ends(self.columns.iter().flatten()) {
+            Some((min, max)) => format!("{path}  {min} to {max}"),
+            None => format!("{path}  no numbers"),
+        }
+    }
+}
+
+/// The smallest and the largest of all.
+fn ends<'c>(columns: impl Iterator<Item = &'c (f64, f64)>) -> Option<(f64, f64)> {
+    columns.copied().reduce(|(min, max), (low, high)| (min.min(low), max.max(high)))
 }
 
 pub(super) fn plot(arguments: &PlotArguments, out: &mut impl Write) -> Result<Ending, CliError> {
@@ -73,11 +91,11 @@ pub(super) fn plot(arguments: &PlotArguments, out: &mut impl Write) -> Result<En
         return Err(nothing_matches(path, "numbers"));
     };
     if let Some(svg) = &arguments.svg {
-        let picture = svg_picture(&lines, times, values);
+        let picture = svg_picture(&lines, (times, arguments.times.unit), values);
         fs::write(svg, picture).map_err(|cause| CliError::NoFile { path: svg.clone(), cause })?;
         writeln!(out, "{}: {} series", svg.display(), lines.len())?;
     } else {
-        draw(&lines, times, values, out)?;
+        draw(&lines, (times, arguments.times.unit), values, out)?;
     }
     Ok(Ending::Done)
 }
@@ -123,7 +141,9 @@ fn add_piece(
     let known = lines.iter().position(|line| line.path == path);
     let index = known.unwrap_or(lines.len());
     if index >= LINES_MAX {
-        return Err(CliError::Usage(format!("more than {LINES_MAX} series match: name fewer")));
+        return Err(CliError::Usage(format!(
+            "more than {LINES_MAX} series match, which a picture cannot tell apart: name fewer"
+        )));
     }
     if known.is_none() {
         lines.push(Line { path, columns: vec![None; width] });
@@ -165,9 +185,7 @@ fn number(values: &Values, place: usize) -> Option<f64> {
 }
 
 fn value_range(lines: &[Line]) -> Option<(f64, f64)> {
-    let all = lines.iter().flat_map(|line| line.columns.iter().flatten());
-    let (min, max) =
-        all.copied().reduce(|(min, max), (low, high)| (min.min(low), max.max(high)))?;
+    let (min, max) = ends(lines.iter().flat_map(|line| line.columns.iter().flatten()))?;
     // A constant gets room above and below.
     Some(if min < max { (min, max) } else { (min - 1.0, max + 1.0) })
 }
@@ -187,7 +205,7 @@ fn row_of(value: f64, (min, max): (f64, f64), rows: usize) -> usize {
 
 fn draw(
     lines: &[Line],
-    times: TimeRange,
+    (times, unit): (TimeRange, Unit),
     values: (f64, f64),
     out: &mut impl Write,
 ) -> io::Result<()> {
@@ -206,10 +224,13 @@ fn draw(
             row.iter().filter_map(|dots| char::from_u32(BRAILLE + u32::from(*dots))).collect();
         writeln!(out, "{label:>16} |{}", row.trim_end_matches('\u{2800}'))?;
     }
-    let gap = WIDTH.saturating_sub(times.min.to_string().len());
-    writeln!(out, "{:>16}  {}{:>gap$}", "", times.min, times.max)?;
+    let [first, last] = [times.min, times.max].map(|time| unit.date(time).to_string());
+    for (left, right) in [(first, last), (times.min.to_string(), times.max.to_string())] {
+        let gap = WIDTH.saturating_sub(left.len());
+        writeln!(out, "{:>16}  {left}{right:>gap$}", "")?;
+    }
     for line in lines {
-        writeln!(out, "{:>16}  {}", "", line.path)?;
+        writeln!(out, "{:>16}  {}", "", line.legend())?;
     }
     Ok(())
 }
@@ -236,7 +257,7 @@ fn draw_line(line: &Line, values: (f64, f64), dots: &mut [u8]) {
 const BRAILLE: u32 = 0x2800;
 const DOTS: [u8; 8] = [0x01, 0x08, 0x02, 0x10, 0x04, 0x20, 0x40, 0x80];
 
-fn svg_picture(lines: &[Line], times: TimeRange, values: (f64, f64)) -> String {
+fn svg_picture(lines: &[Line], (times, unit): (TimeRange, Unit), values: (f64, f64)) -> String {
     use std::fmt::Write as _;
     let (width, height) = (SVG_WIDTH + 40, SVG_HEIGHT + 60 + lines.len() * 16);
     let (min, max) = values;
@@ -248,10 +269,10 @@ fn svg_picture(lines: &[Line], times: TimeRange, values: (f64, f64)) -> String {
          <text x=\"20\" y=\"{}\">{}</text>\n<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n",
         SVG_HEIGHT + 34,
         SVG_HEIGHT + 50,
-        times.min,
+        unit.date(times.min),
         SVG_WIDTH + 20,
         SVG_HEIGHT + 50,
-        times.max
+        unit.date(times.max)
     );
     for (number, (line, color)) in lines.iter().zip(SVG_COLORS).enumerate() {
         let mut points = String::new();
@@ -263,7 +284,7 @@ fn svg_picture(lines: &[Line], times: TimeRange, values: (f64, f64)) -> String {
                 let _written = write!(points, "{},{y} ", x + 20);
             }
         }
-        let name = line.path.replace('&', "&amp;").replace('<', "&lt;");
+        let name = line.legend().replace('&', "&amp;").replace('<', "&lt;");
         let y = SVG_HEIGHT + 66 + number * 16;
         let _written = writeln!(
             text,
@@ -293,12 +314,23 @@ mod tests {
         let lines = [Line { path: "root.a.b.c".to_owned(), columns }];
         let mut out = Vec::new();
         let range = value_range(&lines).expect("numbers");
-        draw(&lines, TimeRange { min: 0, max: 100 }, range, &mut out).expect("memory");
+        let times = (TimeRange { min: 0, max: 100 }, Unit::default());
+        draw(&lines, times, range, &mut out).expect("memory");
         let text = String::from_utf8(out).expect("text");
         let rows: Vec<usize> = text.lines().take(HEIGHT).map(|row| row.chars().count()).collect();
         assert!(rows.is_sorted_by(|a, b| a > b), "{text}");
-        assert!(text.ends_with("root.a.b.c\n"));
-        let svg = svg_picture(&lines, TimeRange { min: 0, max: 100 }, range);
+        assert!(text.ends_with("root.a.b.c  0 to 143\n"), "{text}");
+        assert!(text.contains(" 1970-01-01T00:00:00.000Z ") && text.contains(" 0  "), "{text}");
+        let svg = svg_picture(&lines, times, range);
         assert_eq!(svg.matches("<polyline").count(), 1);
+        assert!(svg.contains(">1970-01-01T00:00:00.100Z<"), "{svg}");
+    }
+
+    #[test]
+    fn a_name_from_outside_is_no_markup() {
+        let lines = [Line { path: "a<b>&\u{1b}".to_owned(), columns: vec![Some((1.0, 1.0)); 2] }];
+        let times = (TimeRange { min: 0, max: 1 }, Unit::default());
+        let svg = svg_picture(&lines, times, (0.0, 2.0));
+        assert!(svg.contains(">a&lt;b>&amp;\\u{1b}  1 to 1<"), "{svg}");
     }
 }

@@ -5,9 +5,11 @@ use std::io::Write;
 use super::super::{CliError, Ending};
 use super::open::{deletions, flawed, open};
 use super::progress::Output;
+use super::times::Unit;
 use super::{Format, ShowArguments};
 use crate::data::DataType;
 use crate::data::Series;
+use crate::ops::human::Line;
 use crate::tsfile::encoding::Values;
 use crate::tsfile::read::{Piece, Points};
 
@@ -19,7 +21,12 @@ pub(super) fn show(arguments: &ShowArguments, out: &mut impl Write) -> Result<En
     let selection = arguments.points.selection();
     let mut points = Points::new(&file, Some(&deletions));
     points.within(selection.times);
-    let mut printer = Printer { format: arguments.format, limit: arguments.limit, printed: 0 };
+    let mut printer = Printer {
+        format: arguments.format,
+        unit: arguments.points.times.unit,
+        limit: arguments.limit,
+        printed: 0,
+    };
     printer.head(out)?;
     let mut devices = file.devices().map_err(wrong)?;
     while let Some(device) = devices.next().map_err(wrong)? {
@@ -40,6 +47,7 @@ pub(super) fn show(arguments: &ShowArguments, out: &mut impl Write) -> Result<En
 
 struct Printer {
     format: Format,
+    unit: Unit,
     limit: u64,
     printed: u64,
 }
@@ -47,7 +55,9 @@ struct Printer {
 impl Printer {
     fn head(&self, out: &mut impl Write) -> Result<(), CliError> {
         match self.format {
-            Format::Table => writeln!(out, "{:<20}  {:<40}  value", "time", "series")?,
+            Format::Table => {
+                writeln!(out, "{:<19}  {:<24}  {:<40}  value", "time", "date", "series")?;
+            }
             Format::Csv => writeln!(out, "time,device,series,value")?,
             Format::Json => {}
         }
@@ -71,7 +81,11 @@ impl Printer {
             self.printed += 1;
             let is_text = write_value(piece.data_type, piece.values, place, &mut value);
             match self.format {
-                Format::Table => writeln!(out, "{time:<20}  {path:<40}  {value}")?,
+                Format::Table => {
+                    // It pads only what is one text.
+                    let (date, path) = (self.unit.date(*time).to_string(), Line(&path));
+                    writeln!(out, "{time:<19}  {date:<24}  {path:<40}  {}", Line(&value))?;
+                }
                 Format::Csv => {
                     writeln!(out, "{time},{},{},{}", csv(device), csv(series), csv(&value))?;
                 }

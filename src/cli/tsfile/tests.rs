@@ -34,14 +34,17 @@ fn printed(arguments: &[&str]) -> String {
 fn series_are_listed() {
     let path = sample("v3_aligned.tsfile");
     let text = printed(&["ls", path.to_str().expect("text")]);
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        text.contains(
-            "root.sg.d1.a  INT64 aligned  5 points  1 to 256  PLAIN/UNCOMPRESSED  1 chunks"
-        ),
+        words.contains("root.sg.d1.a INT64 aligned 5 points 1 to 256 PLAIN/UNCOMPRESSED 1 chunk "),
         "{text}"
     );
-    assert!(text.contains("root.sg.d1.c  BOOLEAN aligned  0 points  no points"), "{text}");
-    assert!(text.ends_with("  1 devices, 3 series, 6 points, times 1 to 256\n"), "{text}");
+    assert!(words.contains("root.sg.d1.c BOOLEAN aligned 0 points no points "), "{text}");
+    let dates = "(1970-01-01T00:00:00.001Z to 1970-01-01T00:00:00.256Z)";
+    let last = format!("  1 device, 3 series, 6 points, times 1 to 256 {dates}\n");
+    assert!(text.ends_with(&last), "{text}");
+    let nanos = printed(&["ls", "--unit", "ns", path.to_str().expect("text")]);
+    assert!(nanos.contains("(1970-01-01T00:00:00.000Z to 1970-01-01T00:00:00.000Z)"), "{nanos}");
 }
 
 #[test]
@@ -55,6 +58,10 @@ fn points_are_shown_in_each_format() {
     let dated = ["--from", "1970-01-01T08:00:02+08:00", "--to", "1970-01-01T00:00:02.5Z"];
     let two = printed(&[&["show", path, "--format", "csv"], &dated[..]].concat());
     assert_eq!(two, "time,device,series,value\n2000,root.sg.d1,s1,-20\n");
+    let table = printed(&["show", path, "--limit", "1"]);
+    let row = table.lines().nth(1).expect("a row");
+    let row: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(row, ["1000", "1970-01-01T00:00:01.000Z", "root.sg.d1.s1", "10"]);
     let none = printed(&["show", path, "--device", "root.other.*"]);
     assert_eq!(none.lines().count(), 1, "the head");
 }
@@ -107,7 +114,7 @@ fn a_cut_honours_the_deletions_beside_the_file() {
     let to = folder.path().join("b.tsfile");
     let (from, to) = (from.to_str().expect("text"), to.to_str().expect("text"));
     let text = printed(&["cut", from, "-o", to, "--to", "2500"]);
-    assert!(text.ends_with("1 devices, 1 series, 1 points\n"), "{text}");
+    assert!(text.ends_with("1 device, 1 series, 1 point\n"), "{text}");
     assert!(printed(&["check", to]).contains("sound"));
     assert!(printed(&["show", to]).contains("-20"));
     let taken = run(&["cut", from, "-o", to]).1.expect_err("nothing is overwritten");
@@ -120,7 +127,7 @@ fn series_are_drawn() {
     let path = sample("v3_tiny.tsfile");
     let path = path.to_str().expect("text");
     let text = printed(&["plot", path, "--series", "root.sg.d1.s1"]);
-    assert!(text.contains("30.000000 |") && text.ends_with("root.sg.d1.s1\n"), "{text}");
+    assert!(text.contains("30.000000 |") && text.ends_with("root.sg.d1.s1  -20 to 30\n"), "{text}");
     assert_eq!(printed(&["plot", path, "--series", "s1"]), text, "of all devices");
     let folder = tempfile::tempdir().expect("folder");
     let svg = folder.path().join("x.svg");

@@ -12,6 +12,7 @@
 use clap::Args;
 
 use crate::data::{Precision, TimeRange};
+use crate::ops::clock::EpochMillis;
 
 const SECONDS_OF_DAY: i128 = 86_400;
 const NANOS: i128 = 1_000_000_000;
@@ -27,6 +28,13 @@ pub(super) struct TimeArguments {
     /// The last time, likewise; it is included
     #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = moment)]
     to: Option<Moment>,
+    #[command(flatten)]
+    pub(super) unit: Unit,
+}
+
+/// What a time of the file is in dates.
+#[derive(Debug, Args, Clone, Copy, Default)]
+pub(in crate::cli) struct Unit {
     /// Unit of the times in the file, for dates: ms, us or ns
     #[arg(long, value_name = "UNIT", default_value = "ms", value_parser = unit)]
     unit: Precision,
@@ -53,14 +61,25 @@ impl TimeArguments {
 
     /// What lies between two times of the file belongs to neither: the range shrinks.
     fn in_unit(self, nanos: i128, is_last: bool) -> i64 {
-        let step = match self.unit {
-            Precision::Ms => 1_000_000,
-            Precision::Us => 1000,
-            Precision::Ns => 1,
-        };
+        let step = i128::from(self.unit.nanos());
         let round = if is_last { 0 } else { step - 1 };
         let otherwise = if nanos < 0 { i64::MIN } else { i64::MAX };
         i64::try_from((nanos + round).div_euclid(step)).unwrap_or(otherwise)
+    }
+}
+
+impl Unit {
+    const fn nanos(self) -> i64 {
+        match self.unit {
+            Precision::Ms => 1_000_000,
+            Precision::Us => 1000,
+            Precision::Ns => 1,
+        }
+    }
+
+    /// A time of the file as a date, to the millisecond.
+    pub(super) const fn date(self, time: i64) -> EpochMillis {
+        EpochMillis(time.div_euclid(1_000_000 / self.nanos()))
     }
 }
 
@@ -207,14 +226,30 @@ mod tests {
     #[test]
     fn what_lies_between_two_times_shrinks_the_range() {
         let between = Some(Moment::Date(1_500_000));
-        let range = |unit| TimeArguments { from: between, to: between, unit }.range();
+        let range =
+            |unit| TimeArguments { from: between, to: between, unit: Unit { unit } }.range();
         assert_eq!(range(Precision::Ms), TimeRange { min: 2, max: 1 });
         assert_eq!(range(Precision::Us), TimeRange { min: 1500, max: 1500 });
         assert_eq!(range(Precision::Ns), TimeRange { min: 1_500_000, max: 1_500_000 });
         let far = Some(Moment::Date(i128::from(i64::MAX) * 10));
         assert_eq!(
-            TimeArguments { from: None, to: far, unit: Precision::Ns }.range(),
+            TimeArguments { from: None, to: far, unit: Unit { unit: Precision::Ns } }.range(),
             TimeRange::ALL
         );
+    }
+
+    #[test]
+    fn times_are_dates() {
+        for (unit, time) in [
+            (Precision::Ms, 1_700_000_000_250),
+            (Precision::Us, 1_700_000_000_250_999),
+            (Precision::Ns, 1_700_000_000_250_999_999),
+        ] {
+            assert_eq!(Unit { unit }.date(time).to_string(), "2023-11-14T22:13:20.250Z");
+        }
+        // The ends of what a file can hold are no reason to stop.
+        for time in [i64::MIN, i64::MAX] {
+            assert!(Unit { unit: Precision::Ms }.date(time).to_string().ends_with('Z'));
+        }
     }
 }

@@ -17,8 +17,8 @@ use toml::de::DeValue;
 use super::document::{Document, Section, into_table};
 use crate::limits::PIPES_MAX;
 use crate::statement::{
-    AirGapSink, CreatePipe, Definition, Parsed, PipeName, Side, Sink, Statement, Surroundings,
-    parse,
+    AirGapSink, CreatePipe, Definition, Externals, Parsed, PipeName, Side, Sink, Statement,
+    Surroundings, parse,
 };
 use clause::Clause;
 
@@ -34,7 +34,14 @@ pub struct PipeConfig {
 }
 
 /// Reads all `[[pipe]]` of `root`; those with mistakes are left out.
-pub(super) fn read_all(root: &mut Section<'_>, document: &mut Document<'_>) -> Vec<PipeConfig> {
+///
+/// With `plugins` a sink that is not built in is a plug-in, which is created by statement: before or after.
+pub(super) fn read_all(
+    root: &mut Section<'_>,
+    plugins: bool,
+    document: &mut Document<'_>,
+) -> Vec<PipeConfig> {
+    let externals = if plugins { Externals::Any } else { Externals::Created(&[]) };
     let Some(value) = root.raw("pipe") else { return Vec::new() };
     let span = value.span();
     let DeValue::Array(stanzas) = value.into_inner() else {
@@ -48,7 +55,7 @@ pub(super) fn read_all(root: &mut Section<'_>, document: &mut Document<'_>) -> V
             document.error(Some(stanza.span()), "pipe", &message, "use further nodes");
             break;
         }
-        pipes.extend(read_stanza(index, stanza, &pipes, document));
+        pipes.extend(read_stanza(index, stanza, (&pipes, externals), document));
     }
     pipes
 }
@@ -56,7 +63,7 @@ pub(super) fn read_all(root: &mut Section<'_>, document: &mut Document<'_>) -> V
 fn read_stanza(
     index: usize,
     stanza: Spanned<DeValue<'_>>,
-    others: &[PipeConfig],
+    (others, externals): (&[PipeConfig], Externals<'_>),
     document: &mut Document<'_>,
 ) -> Option<PipeConfig> {
     let (span, path) = (stanza.span(), format!("pipe[{index}]"));
@@ -72,7 +79,7 @@ fn read_stanza(
         let create = read_statement(&statement?, &section, document);
         let path = section.full("statement");
         section.finish(document);
-        return from_statement(&create?, &path, &at, others, document);
+        return from_statement(&create?, &path, &at, (others, externals), document);
     }
     let name = read_name(&mut section, others, document);
     let source = Clause::read(&mut section, Side::Source, document);
@@ -86,7 +93,7 @@ fn read_stanza(
     if ![&source, &processor, &sink].iter().all(|clause| clause.is_whole) {
         return None;
     }
-    let read = read_parts(&[source, processor, sink], document);
+    let read = read_parts(&[source, processor, sink], externals, document);
     let (name, (definition, sink)) = (name?, read?);
     Some(PipeConfig { name, definition, sink })
 }
@@ -122,7 +129,7 @@ fn from_statement(
     create: &CreatePipe,
     path: &str,
     at: &Range<usize>,
-    others: &[PipeConfig],
+    (others, externals): (&[PipeConfig], Externals<'_>),
     document: &mut Document<'_>,
 ) -> Option<PipeConfig> {
     let name = create.name.as_str().to_owned();
@@ -135,13 +142,14 @@ fn from_statement(
         let path = format!("{path}.{}", side.name());
         Clause::of_statement(side, create.definition.side(side), path, at.clone())
     });
-    let (definition, sink) = read_parts(&clauses, document)?;
+    let (definition, sink) = read_parts(&clauses, externals, document)?;
     Some(PipeConfig { name, definition, sink })
 }
 
 /// Checks the parts together; none if the pipe cannot run in this build, which is noted.
 fn read_parts(
     clauses: &[Clause; 3],
+    externals: Externals<'_>,
     document: &mut Document<'_>,
 ) -> Option<(Definition, Option<AirGapSink>)> {
     let [source, processor, sink] = clauses;
@@ -150,7 +158,7 @@ fn read_parts(
         processor: processor.attributes.clone(),
         sink: sink.attributes.clone(),
     };
-    let surroundings = Surroundings { base: document.base(), externals: &[] };
+    let surroundings = Surroundings { base: document.base(), externals };
     let checked = definition.check(surroundings);
     for clause in clauses {
         clause.note(&checked.remarks, document);
@@ -158,8 +166,8 @@ fn read_parts(
     }
     match checked.settings?.sink {
         Sink::AirGap(sink) => Some((definition, Some(*sink))),
-        Sink::DoNothing => Some((definition, None)),
-        Sink::Thrift(_) | Sink::External(_) => None,
+        Sink::DoNothing | Sink::External(_) => Some((definition, None)),
+        Sink::Thrift(_) => None,
     }
 }
 

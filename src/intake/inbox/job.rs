@@ -10,6 +10,7 @@ use super::store::AdoptedFile;
 use crate::data::{ReadAt, Sequence};
 use crate::limits;
 use crate::spool::{Disk, DiskFile, OpenMode, PartialId, Stamp};
+use crate::tsfile::tail::Check;
 
 /// Bytes hashed in one read.
 const CHUNK_BYTES: usize = 64 * limits::KIB;
@@ -47,8 +48,8 @@ pub(super) struct Part {
 
 #[derive(Debug)]
 pub(super) enum Stage {
-    /// Its tail is to be checked.
-    Check,
+    /// Its ends are checked.
+    Check(Option<Box<Check>>),
     /// Its parts are hashed.
     Hash(Option<Hashing>),
     /// Its parts are copied.
@@ -61,7 +62,7 @@ pub(super) enum Stage {
 
 impl Job {
     pub(super) const fn new(name: String, parts: Vec<Part>, by_copy: bool) -> Self {
-        Self { name, parts, by_copy, flaw: None, stage: Stage::Check }
+        Self { name, parts, by_copy, flaw: None, stage: Stage::Check(None) }
     }
 
     /// A flawed file whose original is gone: what the run before did not bring into quarantine.
@@ -98,7 +99,7 @@ impl Job {
 
     /// Only its bytes are looked at: it can be left as it is.
     pub(super) const fn is_read(&self) -> bool {
-        matches!(self.stage, Stage::Check | Stage::Hash(_))
+        matches!(self.stage, Stage::Check(_) | Stage::Hash(_))
     }
 
     /// Its entry is durable.

@@ -6,12 +6,23 @@ use super::away::PutAway;
 use super::job::{Hashing, Job, Part, Stage};
 use super::journal::{Original, Taking};
 use super::{Inbox, Step, Stop, Store, StoreError, TakenFile, away, disk, journal};
+use crate::data::ReadAt;
 use crate::spool::{Disk, PartialError, PartialId};
-use crate::tsfile::{TsFileError, tail};
+use crate::tsfile::TsFileError;
+use crate::tsfile::tail::Check;
 use crate::wire::piece::check_file_name;
 
 /// Bytes around name and flaw in a reason.
 const REASON_BYTES: usize = 16;
+
+/// What is known of a file's ends. It may change meanwhile, and is opened anew for each step; that its bytes are those
+/// that were looked at is seen when they are hashed.
+enum Checked {
+    Sound,
+    Flawed(String),
+    /// There is more to be looked at.
+    Part(Box<Check>),
+}
 
 impl<D: Disk, S: Store> Inbox<D, S>
 where
@@ -20,7 +31,7 @@ where
     /// Carries a job on by one part; returns a step when it is done with.
     pub(super) fn advance(&mut self, job: &mut Job, now: Instant) -> Result<Option<Step>, Stop> {
         match &mut job.stage {
-            Stage::Check => self.check(job, now),
+            Stage::Check(_) => self.check(job, now),
             Stage::Hash(_) => self.hash(job).map(|()| None),
             Stage::Copy(_) => self.copy(job).map(|()| None),
             Stage::Enter => self.enter(job),
@@ -31,9 +42,16 @@ where
     /// Judges name, companions and tail. What is not complete may still be written to; it goes to
     /// quarantine when it has been the same for long enough.
     fn check(&mut self, job: &mut Job, now: Instant) -> Result<Option<Step>, Stop> {
-        let Some(flaw) = self.flaw(job)? else {
-            job.stage = Stage::Hash(None);
-            return Ok(None);
+        let flaw = match self.flaw(job)? {
+            Checked::Sound => {
+                job.stage = Stage::Hash(None);
+                return Ok(None);
+            }
+            Checked::Part(check) => {
+                job.stage = Stage::Check(Some(check));
+                return Ok(None);
+            }
+            Checked::Flawed(flaw) => flaw,
         };
         let quiet = self.watch.file(&job.name).map(|file| file.quiet(now));
         let left = quiet.and_then(|quiet| self.settings.flawed_after.checked_sub(quiet));
@@ -47,26 +65,27 @@ where
         Ok(None)
     }
 
-    fn flaw(&mut self, job: &Job) -> Result<Option<String>, Stop> {
+    fn flaw(&mut self, job: &mut Job) -> Result<Checked, Stop> {
         let Some(file) = job.parts.last() else { return Err(Stop::Again) };
         if let Some(error) = job.parts.iter().find_map(|part| check_file_name(&part.name).err()) {
-            return Ok(Some(error.to_string()));
+            return Ok(Checked::Flawed(error.to_string()));
         }
         if job.parts.len() > 2 {
-            return Ok(Some("has both .mods and .mods2".to_owned()));
+            return Ok(Checked::Flawed("has both .mods and .mods2".to_owned()));
         }
+        let begun = if let Stage::Check(begun) = &mut job.stage { begun.take() } else { None };
         let outcome = if let Some(partial) = file.partial {
-            tail::check(&self.store.open(partial)?)
+            look(&self.store.open(partial)?, begun)
         } else {
             let opened = file.open_original(&self.disk);
-            tail::check(&opened.map_err(Stop::of_original("open", &*file.name))?)
+            look(&opened.map_err(Stop::of_original("open", &*file.name))?, begun)
         };
         match outcome {
-            Ok(_) => Ok(None),
+            Ok(checked) => Ok(checked),
             Err(TsFileError::Read { source, .. }) => {
                 Err(Stop::of_original("read", &*file.name)(source))
             }
-            Err(flaw) => Ok(Some(flaw.to_string())),
+            Err(flaw) => Ok(Checked::Flawed(flaw.to_string())),
         }
     }
 
@@ -247,6 +266,15 @@ where
         journal::remove(disk_).map_err(failed("remove journal of"))?;
         Ok(true)
     }
+}
+
+/// Looks at some more of a file's ends.
+fn look(file: &impl ReadAt, begun: Option<Box<Check>>) -> Result<Checked, TsFileError> {
+    let mut check = begun.map_or_else(|| Check::new(file).map(Box::new), Ok)?;
+    Ok(match check.step(file)? {
+        Some(_) => Checked::Sound,
+        None => Checked::Part(check),
+    })
 }
 
 fn taken(job: &Job) -> Vec<TakenFile> {

@@ -70,6 +70,10 @@ fn reason(kind: ErrorKind) -> &'static str {
         (ErrorKind::TimedOut, "no answer from the network"),
         (ErrorKind::HostUnreachable, "no route to it"),
         (ErrorKind::NetworkUnreachable, "no route to its network"),
+        // Of a program of somebody's own.
+        (ErrorKind::InvalidData, "it is not what was kept: DROP PIPEPLUGIN, and create it again"),
+        (ErrorKind::InvalidInput, "its interpreter is not there"),
+        (ErrorKind::PermissionDenied, "the system does not let it run"),
     ];
     let known = reasons.into_iter().find(|(each, _)| *each == kind);
     known.map_or("the connect failed", |(_, reason)| reason)

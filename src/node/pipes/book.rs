@@ -1,22 +1,30 @@
 //! What is desired: the registry in memory, and behind it the files.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use tokio::task;
 
 use super::leave;
 use crate::config::PipeConfig;
+use crate::data::OriginId;
+use crate::limits::PLUGINS_MAX;
 use crate::node::NodeError;
 use crate::ops::board::{Board, Report, TroubleKind};
 use crate::ops::clock;
-use crate::pipe::{Birth, Opened, Pipe, Registry, Stanza, Step, Store};
+use crate::pipe::{
+    Birth, Opened, Pipe, Plugin, PluginFault, PluginStore, Registry, Stanza, Step, Store,
+};
 use crate::spool::{Disk, Spool};
-use crate::statement::PipeName;
+use crate::statement::{CreatePlugin, PipeName, PluginName};
 
 /// The pipes as people want them. What it says has been kept.
 #[derive(Debug)]
 pub(in crate::node) struct Book<D: Disk> {
     registry: Registry,
     store: Store<D>,
+    plugins: Vec<Plugin>,
+    kept: PluginStore<D>,
 }
 
 impl<D: Disk> Book<D> {
@@ -29,6 +37,8 @@ impl<D: Disk> Book<D> {
         is_failing: bool,
         board: &Board,
     ) -> Result<Self, NodeError> {
+        let kept = PluginStore::new(disk.clone());
+        let plugins = read_plugins(&kept, is_failing, board);
         let opened = if is_failing {
             // A node that only tells does so without its pipes, too.
             let opened = Store::look(&disk).unwrap_or_else(|error| {
@@ -49,11 +59,55 @@ impl<D: Disk> Book<D> {
                 clock::wall(),
             );
         }
-        Ok(Self { registry: Registry::new(pipes), store })
+        Ok(Self { registry: Registry::new(pipes), store, plugins, kept })
     }
 
     pub(in crate::node) fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The plug-ins that people have created, by name.
+    pub(in crate::node) fn plugins(&self) -> &[Plugin] {
+        &self.plugins
+    }
+
+    /// One of them.
+    pub(super) fn plugin(&self, name: &PluginName) -> Option<&Plugin> {
+        self.plugins.iter().find(|plugin| plugin.name == *name)
+    }
+
+    /// Keeps a plug-in; durable on return. Its program is read and written on a thread of its own.
+    ///
+    /// # Errors
+    /// [`PluginFault`].
+    pub(super) async fn keep_plugin(
+        &mut self,
+        create: &CreatePlugin,
+        source: PathBuf,
+    ) -> Result<(), PluginFault> {
+        if self.plugins.len() >= PLUGINS_MAX {
+            return Err(PluginFault::TooMany);
+        }
+        let (kept, create, path) = (self.kept.clone(), create.clone(), source.clone());
+        let keeping = task::spawn_blocking(move || kept.keep(&create, &source));
+        let ended = |error| PluginFault::Disk { path, source: io::Error::other(error) };
+        let plugin = keeping.await.map_err(ended)??;
+        let after = |other: &Plugin| other.name.as_str() < plugin.name.as_str();
+        let at = self.plugins.partition_point(after);
+        self.plugins.insert(at, plugin);
+        Ok(())
+    }
+
+    /// Removes a plug-in; durable on return.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(super) fn forget_plugin(&mut self, name: &PluginName) -> Result<(), PluginFault> {
+        if let Some(plugin) = self.plugin(name) {
+            self.kept.forget(plugin)?;
+            self.plugins.retain(|plugin| plugin.name != *name);
+        }
+        Ok(())
     }
 
     /// Names of all pipes that there are.
@@ -79,6 +133,8 @@ impl<D: Disk> Book<D> {
     /// What the disk says.
     pub(in crate::node) fn bury(&mut self, name: &PipeName) -> Result<(), NodeError> {
         self.store.replay(name).forget().map_err(not_kept)?;
+        // Whose spool it is of does not matter.
+        self.store.unit(name, OriginId::default()).forget().map_err(not_kept)?;
         let is_done = |pipe: &Pipe| pipe.name == *name && pipe.stanza.is_none();
         if self.registry.dropped().any(is_done) {
             self.store.forget(name).map_err(not_kept)?;
@@ -135,6 +191,29 @@ impl<D: Disk> Book<D> {
         }
         Ok(changed)
     }
+}
+
+/// The plug-ins, and trouble for each that is none any more. What is left of others goes, unless the disk `is_failing`.
+fn read_plugins<D: Disk>(store: &PluginStore<D>, is_failing: bool, board: &Board) -> Vec<Plugin> {
+    let kept = match store.read() {
+        Ok(kept) => kept,
+        Err(fault) => {
+            log::error!("event=plugins_not_read error=\"{fault}\"");
+            let what = format!("the plug-ins cannot be read: {fault}");
+            board.raise(Report::new(TroubleKind::PipeError, what), clock::wall());
+            return Vec::new();
+        }
+    };
+    for fault in &kept.damaged {
+        log::error!("event=plugin_damaged error=\"{fault}\"");
+        let what = format!("the record of a plug-in is damaged: {fault}");
+        let report = Report::new(TroubleKind::PipeError, what).about(fault.to_string());
+        board.raise(report.remedy("create the plug-in again"), clock::wall());
+    }
+    if !is_failing && let Err(fault) = store.sweep(&kept) {
+        log::warn!("event=plugins_not_swept error=\"{fault}\"");
+    }
+    kept.plugins
 }
 
 pub(super) fn not_kept(source: io::Error) -> NodeError {

@@ -8,11 +8,10 @@
 //! ```
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{self, JoinHandle};
-use tokio::time;
+use tokio::time::{self, Instant};
 
 use super::live::Pipes;
 use super::released;
@@ -90,7 +89,7 @@ async fn run<D: Disk>(
 
 async fn due(at: Option<Instant>) {
     match at {
-        Some(at) => time::sleep_until(at.into()).await,
+        Some(at) => time::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

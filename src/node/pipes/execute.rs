@@ -4,17 +4,20 @@ use std::io;
 
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::live::Pipes;
+use super::plan::{self, Drain, Plan, Run};
 use super::show;
+use crate::config::NodeUrl;
 use crate::data::Sequence;
 use crate::node::NodeError;
-use crate::pipe::{Answer, Pipe, Refusal, Replay};
-use crate::sink::air_gap::SkipError;
+use crate::pipe::{Answer, Desired, Pipe, Refusal, Replay};
+use crate::sink::air_gap::{self, SkipError};
 use crate::spool::Disk;
 use crate::statement::{
-    AlterPipe, CreatePipe, Definition, Parsed, PipeName, PluginError, PluginName, Remark,
-    Statement, StatementError, StatusCode, Surroundings, Weight, parse,
+    AlterPipe, CreatePipe, Definition, Externals, Parsed, PipeName, PluginError, Remark, Statement,
+    StatementError, StatusCode, Surroundings, Weight, parse,
 };
 
 /// Why a statement was not carried out.
@@ -27,15 +30,22 @@ pub(super) enum Failure {
     /// The first mistake in the attributes.
     #[error("{0}")]
     Definition(Remark),
+    /// Nothing was changed.
+    #[error("Failed to create pipe {pipe}, the one that was dropped is not gone yet: {why}")]
+    Place { pipe: String, why: NodeError },
+    /// No target takes connections.
+    #[error("All target servers [{0}] are not available.")]
+    Away(String),
     #[error("Failed to skip entry {entry} of pipe {pipe}: {why}")]
     Skip { pipe: String, entry: Sequence, why: SkipError },
     #[error("Failed to replay {replay} of pipe {pipe}: {why}")]
     Replay { pipe: String, replay: Replay, why: String },
-    /// Which part of the statement this build lacks.
-    #[error("{0} is not in this build")]
-    NotInBuild(&'static str),
-    #[error("there is no plug-in {0}")]
+    #[error("Failed to create PipePlugin [{name}], {why}")]
+    CreatePlugin { name: String, why: String },
+    #[error("Failed to drop PipePlugin [{0}], the PipePlugin does not exist")]
     NoPlugin(String),
+    #[error("Failed to drop PipePlugin [{name}], the PipePlugin is the sink of pipe {pipe}")]
+    PluginInUse { name: String, pipe: String },
     #[error("the node's disk fails: it only tells, and carries nothing out")]
     Failing,
     #[error("the node is stopping")]
@@ -53,11 +63,13 @@ impl Failure {
         match self {
             Self::Refused(refusal) => refusal.code(),
             Self::Plugin(error) => error.code(),
-            Self::NoPlugin(_) => StatusCode::DropPlugin,
+            Self::CreatePlugin { .. } => StatusCode::CreatePlugin,
+            Self::NoPlugin(_) | Self::PluginInUse { .. } => StatusCode::DropPlugin,
             Self::Definition(_)
+            | Self::Place { .. }
+            | Self::Away(_)
             | Self::Skip { .. }
             | Self::Replay { .. }
-            | Self::NotInBuild(_)
             | Self::Failing
             | Self::Stopping
             | Self::Keep(_)
@@ -146,21 +158,27 @@ impl<D: Disk> Pipes<D> {
             Statement::Replay { name, first, last } => {
                 self.replay(name, Replay { next: *first, last: *last }).await
             }
-            Statement::CreatePlugin(create) => {
-                create.check()?;
-                Err(Failure::NotInBuild("CREATE PIPEPLUGIN"))
-            }
-            Statement::DropPlugin { name, if_exists } => drop_plugin(name, *if_exists),
-            Statement::ShowPlugins => Ok(Answer::shown(show::plugins())),
+            Statement::CreatePlugin(create) => self.create_plugin(create).await,
+            Statement::DropPlugin { name, if_exists } => self.drop_plugin(name, *if_exists),
+            Statement::ShowPlugins => Ok(Answer::shown(show::plugins(self.book.plugins()))),
         }
     }
 
     async fn create(&mut self, create: &CreatePipe) -> Result<Answer, Failure> {
         let birth = self.birth().await?;
-        let Some(pipe) = self.book.registry().create(create, birth)? else {
+        let Some(mut pipe) = self.book.registry().create(create, birth)? else {
             return Ok(Answer::success());
         };
         let warnings = self.check(&pipe.definition)?;
+        if self.around.said.compat.create_checks_target {
+            self.check_target(&pipe.definition).await?;
+        }
+        if self.around.said.compat.create_stopped {
+            pipe.desired = Desired::Stopped;
+        }
+        if let Err(why) = self.leave_first(&pipe.name).await {
+            return Err(Failure::Place { pipe: pipe.name.as_str().to_owned(), why });
+        }
         let answer = self.change(pipe).await?;
         Ok(Answer { warnings, ..answer })
     }
@@ -175,9 +193,27 @@ impl<D: Disk> Pipes<D> {
         Ok(Answer { warnings, ..answer })
     }
 
+    /// Whether one of the targets takes connections, as stock finds out at CREATE. What is behind the gate is not asked.
+    async fn check_target(&self, definition: &Definition) -> Result<(), Failure> {
+        let terms = self.terms();
+        let Ok(Run { drain: Drain::AirGap(sink), .. }) = Plan::of(definition, terms).run else {
+            return Ok(());
+        };
+        for target in sink.targets.iter() {
+            let reached = timeout(sink.handshake_timeout, air_gap::dial(target)).await;
+            if matches!(reached, Ok(Ok(_))) {
+                return Ok(());
+            }
+        }
+        let end = |target: &NodeUrl| format!("TEndPoint(ip:{}, port:{})", target.host, target.port);
+        Err(Failure::Away(sink.targets.iter().map(end).collect::<Vec<_>>().join(", ")))
+    }
+
     /// What there is to say about a definition that can be kept.
     fn check(&self, definition: &Definition) -> Result<Vec<String>, Failure> {
-        let surroundings = Surroundings { base: &self.around.base, externals: &[] };
+        let names = plan::names(self.book.plugins());
+        let externals = Externals::Created(&names);
+        let surroundings = Surroundings { base: &self.around.said.base, externals };
         let mut remarks = definition.check(surroundings).remarks;
         if let Some(error) = remarks.iter().position(|remark| remark.weight == Weight::Error) {
             return Err(Failure::Definition(remarks.swap_remove(error)));
@@ -207,14 +243,6 @@ fn is_only_showing(statement: &Statement) -> bool {
             | Statement::ShowCreatePipe { .. }
             | Statement::ShowPlugins
     )
-}
-
-fn drop_plugin(name: &PluginName, if_exists: bool) -> Result<Answer, Failure> {
-    name.check_drop()?;
-    if if_exists {
-        return Ok(Answer::success());
-    }
-    Err(Failure::NoPlugin(name.spelled().to_owned()))
 }
 
 pub(super) fn missing(verb: &'static str, name: &PipeName) -> Refusal {

@@ -1,9 +1,8 @@
 //! Pipes that could not be brought in line with what is desired of them, and when each is tried again.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use crate::link::backoff::Backoff;
-use crate::ops::clock;
 use crate::statement::PipeName;
 
 /// At most one for each pipe.
@@ -16,12 +15,17 @@ impl Late {
     /// This one is tried again when `backoff` says so.
     pub(super) fn add(&mut self, name: &PipeName, mut backoff: Backoff) {
         self.remove(name);
-        let at = clock::now() + backoff.next_wait();
+        let at = Instant::now() + backoff.next_wait();
         self.list.push((name.clone(), at, backoff));
     }
 
     pub(super) fn remove(&mut self, name: &PipeName) {
         self.list.retain(|(late, ..)| late != name);
+    }
+
+    /// Whether this one waits.
+    pub(super) fn has(&self, name: &PipeName) -> bool {
+        self.list.iter().any(|(late, ..)| late == name)
     }
 
     /// When the first one is due.

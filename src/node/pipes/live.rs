@@ -15,15 +15,15 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time;
+use tokio::time::{self, Instant};
 
 use super::book::not_kept;
 use super::late::Late;
-use super::plan::{Plan, Run};
-use super::{Book, Place, Running, Surroundings, leave, seed, show_orphans, start};
+use super::plan::{Plan, Run, Terms};
+use super::{Book, Place, Running, Said, Surroundings, Through, leave, show_orphans, start};
 use crate::config::PipeConfig;
 use crate::keep::spool_handle::Ended;
 use crate::limits::{PIPE_RETRY_FIRST, PIPE_RETRY_MAX, PIPE_STOP_MAX, PIPES_MAX, STOP_ANSWER_MAX};
@@ -35,6 +35,7 @@ use crate::ops::stamp::{Loop, Operation};
 use crate::ops::zone::offset_seconds;
 use crate::pipe::source::{Birthplace, Filter};
 use crate::pipe::{Birth, Desired, Pipe};
+use crate::sink::air_gap::end_leftovers;
 use crate::spool::{ConsumerId, Disk};
 use crate::statement::{Definition, PipeName};
 
@@ -96,10 +97,16 @@ impl<D: Disk> Pipes<D> {
         book: Book<D>,
         places: Vec<(Pipe, Place<D>)>,
     ) -> Self {
+        {
+            let stamp = around.board.stamps.of(Loop::Main);
+            let _within = stamp.within(Operation::Scan);
+            end_leftovers(&around.said.data_dir);
+        }
         let (late, shared, over) = (Late::default(), Shared::default(), mpsc::channel(PIPES_MAX));
         let mut pipes = Self { around, book, list: Vec::new(), late, shared, over };
         for (pipe, place) in places {
-            pipes.stand(&pipe, place, new_backoff());
+            let backoff = pipes.new_backoff();
+            pipes.stand(&pipe, place, backoff);
         }
         pipes.share();
         pipes
@@ -150,12 +157,21 @@ impl<D: Disk> Pipes<D> {
         self.book.keep(pipe)
     }
 
+    /// A dropped pipe that has its place still gives it up now: who comes under its name begins anew.
+    ///
+    /// # Errors
+    /// If it cannot; it is tried again after a pause.
+    pub(super) async fn leave_first(&mut self, name: &PipeName) -> Result<(), NodeError> {
+        let is_dropped = self.book.registry().find(name).is_none();
+        if is_dropped && self.late.has(name) { self.bring(name).await } else { Ok(()) }
+    }
+
     /// Brings one pipe in line with what is desired of it. One that an error has stopped is tried again.
     ///
     /// # Errors
     /// If its place cannot be had, or not be given up: it is stopped then, and tried again after a pause.
     pub(super) async fn bring(&mut self, name: &PipeName) -> Result<(), NodeError> {
-        let brought = self.bring_with(name, new_backoff()).await;
+        let brought = self.bring_with(name, self.new_backoff()).await;
         self.share();
         brought
     }
@@ -208,9 +224,20 @@ impl<D: Disk> Pipes<D> {
         Some((one.consumer, was_running))
     }
 
+    /// What definitions leave to this node.
+    pub(super) fn terms(&self) -> Terms<'_> {
+        let Said { base, seal_timeout, .. } = &self.around.said;
+        Terms { base, plugins: self.book.plugins(), seal_timeout: *seal_timeout }
+    }
+
     async fn place(&self, pipe: &Pipe) -> Result<Place<D>, NodeError> {
-        let (pipe, base) = (pipe.clone(), self.around.base.clone());
-        let place = self.around.spool.call(move |spool| Place::take(spool, &pipe, &base));
+        let (pipe, base) = (pipe.clone(), self.around.said.base.clone());
+        let plugins = self.book.plugins().to_vec();
+        let seal_timeout = self.around.said.seal_timeout;
+        let place = self.around.spool.call(move |spool| {
+            let terms = Terms { base: &base, plugins: &plugins, seal_timeout };
+            Place::take(spool, &pipe, terms)
+        });
         place.await.map_err(|Ended| NodeError::ThreadEnded("spool"))?
     }
 
@@ -233,7 +260,7 @@ impl<D: Disk> Pipes<D> {
     /// Lets a pipe do what is desired of it, from its place on.
     fn stand(&mut self, pipe: &Pipe, place: Place<D>, backoff: Backoff) {
         let (board, name) = (Arc::clone(&self.around.board), pipe.name.as_str());
-        let plan = Plan::of(&pipe.definition, &self.around.base);
+        let plan = Plan::of(&pipe.definition, self.terms());
         let wall = clock::wall();
         let row = match board.pipes.row(name, &plan.target, wall) {
             Ok(row) => row,
@@ -255,7 +282,8 @@ impl<D: Disk> Pipes<D> {
         let trouble = match (pipe.desired, plan.run) {
             (Desired::Running, Ok(Run { source, processor, drain })) => {
                 let filter = Filter::new(&source, birthplace(pipe));
-                let through = (filter, processor, &drain);
+                let (mode, border) = (drain.mode(&source), pipe.border);
+                let through = Through { filter, processor, drain: &drain, mode, border };
                 let over = self.over.0.clone();
                 match start(name, through, place, (Arc::clone(&row), over), &self.around) {
                     Ok(running) => {
@@ -263,7 +291,7 @@ impl<D: Disk> Pipes<D> {
                         None
                     }
                     Err(error) => {
-                        one.retry = Some(clock::now() + one.backoff.next_wait());
+                        one.retry = Some(Instant::now() + one.backoff.next_wait());
                         Some((TroubleKind::PipeError, error.to_string(), error.to_string()))
                     }
                 }
@@ -333,7 +361,7 @@ impl<D: Disk> Pipes<D> {
 
     /// Tries pipes again whose pause is over.
     pub(super) async fn retry(&mut self) {
-        let now = clock::now();
+        let now = Instant::now();
         let is_due = |one: &&One| one.retry.is_some_and(|at| at <= now);
         let due: Vec<_> = self
             .list
@@ -356,6 +384,10 @@ impl<D: Disk> Pipes<D> {
     /// Whether the disk fails, so that the node only tells.
     pub(super) fn is_failing(&self) -> bool {
         self.around.board.spool.state() == SpoolState::Failing
+    }
+
+    fn new_backoff(&self) -> Backoff {
+        Backoff::new(PIPE_RETRY_FIRST, PIPE_RETRY_MAX, self.around.seed())
     }
 
     /// The row of a pipe.
@@ -389,7 +421,7 @@ async fn stop_all(pipes: impl Iterator<Item = Running>, limit: Duration) {
     for pipe in &pipes {
         pipe.stop.send_replace(true);
     }
-    let deadline = time::Instant::now() + limit;
+    let deadline = Instant::now() + limit;
     for mut pipe in pipes {
         if time::timeout_at(deadline, &mut pipe.task).await.is_err() {
             pipe.task.abort();
@@ -406,10 +438,6 @@ fn birthplace(pipe: &Pipe) -> Birthplace {
         created_ms: pipe.created_ms,
         offset_seconds: i32::try_from(offset).unwrap_or_default(),
     }
-}
-
-fn new_backoff() -> Backoff {
-    Backoff::new(PIPE_RETRY_FIRST, PIPE_RETRY_MAX, seed())
 }
 
 /// Trouble that goes with its pipe. Dead letters stay where they are, and so does theirs.

@@ -15,11 +15,15 @@ mod execute;
 mod late;
 mod live;
 mod plan;
+#[cfg(feature = "simulation")]
+mod played;
+mod plugins;
 mod released;
 mod resend;
 mod show;
+mod way;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,25 +34,31 @@ use tokio::time::{self, MissedTickBehavior};
 pub(super) use book::Book;
 pub(super) use control::Handle;
 pub(super) use live::{Pipes, Shared};
+pub(super) use plan::Terms;
 use plan::{Drain, Plan};
+#[cfg(feature = "simulation")]
+pub use played::{Act, Leave, Played};
 pub use released::{Released, release_stopped};
+use way::{Way, in_lanes, run_plan};
 
-use crate::data::{Precision, Sequence};
+use crate::config::{CompatConfig, Config, PluginsConfig};
+use crate::data::{OriginId, Precision, Sequence};
 use crate::keep::spool_handle::{Ended, SpoolHandle};
+use crate::link::rate::SharedRate;
 use crate::node::NodeError;
 use crate::ops::board::{Board, PipeRow, PipeState, Report, TroubleKind};
 use crate::ops::stamp::{Loop, Operation};
 use crate::ops::{clock, secret};
 use crate::pipe::source::Filter;
-use crate::pipe::{Pipe, ReplayFile, Sampler};
+use crate::pipe::{Pipe, Plugin, PluginFault, PluginStore, ReplayFile, Sampler};
 use crate::sink::air_gap::{
     AirGapSettings, AirGapSink, Cutters, DeadLetters, Done, Feed, Filtered, Named, Orders, Parts,
-    Sampling, Scratch, SpoolFeed,
+    Program, Runs, Sampling, Scratch, SpoolFeed, Verify, rate_limit,
 };
 use crate::sink::cuts::Desk;
 use crate::sink::nothing::DoNothingSink;
 use crate::spool::{ConsumerId, Cursor, Disk, Reader, Spool, Start};
-use crate::statement::Processor;
+use crate::statement::{Processor, RealtimeMode};
 
 /// What consumers of pipes are called, before the pipe's name; that of the landing directory has no dot.
 const CONSUMER_PREFIX: &str = "pipe.";
@@ -63,20 +73,86 @@ pub(super) struct Surroundings<D: Disk> {
     pub(super) spool: SpoolHandle<D>,
     pub(super) board: Arc<Board>,
     pub(super) cluster_id: String,
+    /// The node's identity.
+    pub(super) origin: OriginId,
     /// Unit of times, once it is known.
     pub(super) precision: watch::Receiver<Option<Precision>>,
     /// What the filters of all pipes look with.
     pub(super) scratch: Scratch,
     /// Where filters have files cut.
     pub(super) desk: Desk,
+    pub(super) said: Said,
+    /// Where a simulator plays the sinks.
+    #[cfg(feature = "simulation")]
+    stage: Option<played::Stage<D>>,
+}
+
+/// What the configuration says about statements and pipes.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
     /// What relative paths of statements are relative to.
-    pub(super) base: PathBuf,
+    base: PathBuf,
+    plugins: PluginsConfig,
+    compat: CompatConfig,
+    /// How long the answer to a seal is waited for at first, unless the sink says so.
+    seal_timeout: Duration,
+    /// What all sinks together keep.
+    rate: Option<SharedRate>,
+    /// Where all state lies.
+    data_dir: PathBuf,
+}
+
+impl Said {
+    pub(super) fn of(config: &Config) -> Self {
+        Self {
+            base: config.base.clone(),
+            plugins: config.plugins.clone(),
+            compat: config.compat,
+            seal_timeout: config.seal_timeout,
+            rate: config.rate_limit.and_then(|rate| rate_limit(rate.get())).map(SharedRate::new),
+            data_dir: config.data_dir.clone(),
+        }
+    }
 }
 
 impl<D: Disk> Surroundings<D> {
+    /// Those of a node with this identity and this cluster id.
+    pub(super) fn new(
+        config: &Config,
+        disk: D,
+        spool: SpoolHandle<D>,
+        board: &Arc<Board>,
+        (origin, cluster_id): (OriginId, String),
+        precision: watch::Receiver<Option<Precision>>,
+    ) -> Self {
+        Self {
+            disk,
+            spool,
+            board: Arc::clone(board),
+            cluster_id,
+            origin,
+            precision,
+            scratch: Scratch::default(),
+            desk: Desk::default(),
+            said: Said::of(config),
+            #[cfg(feature = "simulation")]
+            stage: None,
+        }
+    }
+
     /// Unit of times, as far as it is known now.
     fn precision(&self) -> Precision {
         self.precision.borrow().unwrap_or_default()
+    }
+
+    /// Differs from box to box and from start to start, so that nodes that lost their gate at one time do
+    /// not all come back at one time.
+    fn seed(&self) -> u64 {
+        #[cfg(feature = "simulation")]
+        if let Some(stage) = &self.stage {
+            return stage.seed();
+        }
+        u64::from(std::process::id()) << 40 ^ clock::wall().0.unsigned_abs()
     }
 }
 
@@ -93,9 +169,13 @@ impl<D: Disk> Place<D> {
     ///
     /// # Errors
     /// If there are too many consumers, or the disk fails.
-    pub(super) fn take(spool: &mut Spool<D>, pipe: &Pipe, base: &Path) -> Result<Self, NodeError> {
+    pub(super) fn take(
+        spool: &mut Spool<D>,
+        pipe: &Pipe,
+        terms: Terms<'_>,
+    ) -> Result<Self, NodeError> {
         let name = consumer_name(pipe.name.as_str());
-        let plan = Plan::of(&pipe.definition, base);
+        let plan = Plan::of(&pipe.definition, terms);
         let start = if plan.has_history { Start::Oldest } else { Start::At(pipe.border) };
         let consumer = spool
             .create_consumer(&name, start)
@@ -121,6 +201,17 @@ fn leave<D: Disk>(spool: &mut Spool<D>, pipe: &str) -> Result<(), NodeError> {
     left.map_err(|source| NodeError::Consumer { name, source })
 }
 
+/// What a pipe's entries go through.
+struct Through<'a> {
+    filter: Filter,
+    processor: Processor,
+    drain: &'a Drain,
+    /// In which form tablets go.
+    mode: RealtimeMode,
+    /// First entry that is not its history.
+    border: Sequence,
+}
+
 /// A task that carries entries of a pipe.
 #[derive(Debug)]
 struct Running {
@@ -132,10 +223,10 @@ struct Running {
 /// so to `over`.
 ///
 /// # Errors
-/// If its password cannot be had.
+/// If its password cannot be had, or no program may be run.
 fn start<D: Disk>(
     name: &str,
-    (filter, processor, drain): (Filter, Processor, &Drain),
+    Through { filter, processor, drain, mode, border }: Through<'_>,
     place: Place<D>,
     (row, over): (Arc<PipeRow>, mpsc::Sender<String>),
     around: &Surroundings<D>,
@@ -143,24 +234,43 @@ fn start<D: Disk>(
     let board = Arc::clone(&around.board);
     let (stop, stopped) = watch::channel(false);
     let pipe = name.to_owned();
-    let task = match drain {
+    let settings = match drain {
         Drain::AirGap(sink) => {
             let password = secret::reveal(&sink.password).map_err(|error| NodeError::Pipe {
                 pipe: name.to_owned(),
                 why: format!("password: {error}"),
             })?;
             let (cluster_id, precision) = (around.cluster_id.clone(), around.precision());
-            let settings = AirGapSettings::from_config(sink, password, cluster_id, precision);
-            let parts = Parts { pipe, settings, board, row, seed: seed(), stop: stopped };
-            let sink = AirGapSink::new(parts, feed(name, (filter, processor), place, around));
-            let life = async move { sink.run().await.is_over() };
-            task::spawn_local(tell_if_over(life, name.to_owned(), over))
+            Some(AirGapSettings::from_config(sink, password, cluster_id, precision))
         }
-        Drain::Nothing => {
-            let feed = feed(name, (filter, processor), place, around);
-            let life = DoNothingSink { pipe, feed, board, row, stop: stopped }.run();
-            task::spawn_local(tell_if_over(life, name.to_owned(), over))
+        Drain::Program(plugin) => {
+            let program = program(name, plugin, around)?;
+            let (cluster_id, precision) = (around.cluster_id.clone(), around.precision());
+            Some(AirGapSettings::of_program(program, cluster_id, precision))
         }
+        Drain::Nothing => None,
+    };
+    let realtime_first = match drain {
+        Drain::AirGap(sink) => sink.realtime_first,
+        Drain::Program(_) | Drain::Nothing => None,
+    };
+    let way = Way { mode, border, realtime_first, row: Arc::clone(&row) };
+    let feed = feed(name, (filter, processor), &way, place, around);
+    let task = if let Some(mut settings) = settings {
+        settings.rates.shared.clone_from(&around.said.rate);
+        #[cfg(feature = "simulation")]
+        if let Some(stage) = around.stage.clone() {
+            let life = stage.play(pipe, settings, feed, stopped);
+            let task = task::spawn_local(tell_if_over(life, name.to_owned(), over));
+            return Ok(Running { task, stop });
+        }
+        let parts = Parts { pipe, settings, board, row, seed: around.seed(), stop: stopped };
+        let sink = AirGapSink::new(parts, feed);
+        let life = async move { sink.run().await.is_over() };
+        task::spawn_local(tell_if_over(life, name.to_owned(), over))
+    } else {
+        let life = DoNothingSink { pipe, feed, board, row, stop: stopped }.run();
+        task::spawn_local(tell_if_over(life, name.to_owned(), over))
     };
     Ok(Running { task, stop })
 }
@@ -173,14 +283,51 @@ async fn tell_if_over(life: impl Future<Output = bool>, pipe: String, over: mpsc
     }
 }
 
+/// The program of a plug-in, as it runs for a pipe.
+///
+/// # Errors
+/// If nothing external may be run here.
+fn program<D: Disk>(
+    pipe: &str,
+    plugin: &Plugin,
+    around: &Surroundings<D>,
+) -> Result<Program, NodeError> {
+    let failed = |why: String| NodeError::Pipe { pipe: pipe.to_owned(), why };
+    if !around.said.plugins.allow {
+        return Err(failed(plugins::OFF.to_owned()));
+    }
+    let (store, kept) = (PluginStore::new(around.disk.clone()), plugin.clone());
+    let verify = Verify(Arc::new(move || store.verify(&kept).map_err(PluginFault::into_io)));
+    // It runs in another directory than this process.
+    let data_dir = std::path::absolute(&around.said.data_dir);
+    let data_dir = data_dir.map_err(|error| failed(error.to_string()))?;
+    Ok(Program {
+        name: plugin.name.spelled().to_owned(),
+        path: data_dir.join(plugin.path()),
+        arguments: plugin.arguments().map(str::to_owned).collect(),
+        data_dir,
+        verify,
+        pipe: pipe.to_owned(),
+    })
+}
+
 /// What a pipe's sink takes its entries from.
+type PipeFeed<D> = Sampling<Filtered<Named<Runs<D>>>>;
+
+/// That of one pipe.
 fn feed<D: Disk>(
     name: &str,
     (filter, processor): (Filter, Processor),
+    way: &Way,
     place: Place<D>,
     around: &Surroundings<D>,
-) -> Sampling<Filtered<Named<SpoolFeed<D>>>> {
-    let feed = Named::new(spool_feed(name, place, around), Arc::clone(&around.board));
+) -> PipeFeed<D> {
+    // A processor is for tablets: in a file they would pass it by.
+    let is_plain = processor == Processor::DoNothing;
+    let runs = run_plan(name, if is_plain { way.mode } else { RealtimeMode::Stream }, way, around);
+    let feed = in_lanes(spool_feed(name, place, around), name, way);
+    let feed = Runs::new(feed, runs);
+    let feed = Named::new(feed, Arc::clone(&around.board));
     let (scratch, precision) = (around.scratch.clone(), around.precision.clone());
     let (desk, board) = (around.desk.clone(), Arc::clone(&around.board));
     let cutters = Cutters { desk, board, pipe: name.to_owned() };
@@ -197,15 +344,24 @@ fn spool_feed<D: Disk>(name: &str, place: Place<D>, around: &Surroundings<D>) ->
     let dead_letters = DeadLetters::new(disk.clone(), name);
     let synced = spool.synced();
     let feed = SpoolFeed::new(reader, cursor, synced, orders(spool, consumer), dead_letters);
-    with_replay(feed, ReplayFile::new(disk, name), name)
+    with_replay(feed, ReplayFile::new(disk, name), name, &around.board)
 }
 
 /// A feed that also does what `file` says.
-fn with_replay<D: Disk>(feed: SpoolFeed<D>, file: ReplayFile<D>, pipe: &str) -> SpoolFeed<D> {
+fn with_replay<D: Disk>(
+    feed: SpoolFeed<D>,
+    file: ReplayFile<D>,
+    pipe: &str,
+    board: &Board,
+) -> SpoolFeed<D> {
     match file.read() {
         Ok(Some(replay)) => {
             log::info!("event=replay pipe={pipe:?} entries=\"{replay}\"");
-            feed.replaying(replay, file)
+            let feed = feed.replaying(replay, file);
+            match board.pipes.find(pipe) {
+                Some(row) => feed.shown_by(row.work(&format!("replaying {replay}"))),
+                None => feed,
+            }
         }
         Ok(None) => feed,
         Err(error) => {
@@ -261,23 +417,19 @@ pub(super) async fn count_backlog<D: Disk>(
     spool: &SpoolHandle<D>,
     pipes: &Shared,
 ) -> Result<(), Ended> {
+    let synced = spool.synced();
     for (consumer, row) in pipes.shown() {
         let counted = spool.call(move |spool| {
-            let position = spool
-                .cursor(consumer)
-                .map_or_else(|| spool.next_sequence(), |cursor| cursor.position);
-            (position, spool.remaining(position))
+            let cursor = spool.cursor(consumer).cloned();
+            let cursor = cursor.unwrap_or_else(|| Cursor::at(spool.next_sequence()));
+            (cursor.position, spool.waiting(&cursor))
         });
         let (position, (entries, bytes)) = counted.await?;
         row.set_backlog(position.0, entries, bytes, clock::now());
+        // The feed says so, too, but not while its sink has an entry: what waits grows old in an outage.
+        row.note_lag(clock::now(), *synced.borrow(), position);
     }
     Ok(())
-}
-
-/// Differs from box to box and from start to start, so that nodes that lost their gate at one time do
-/// not all come back at one time.
-fn seed() -> u64 {
-    u64::from(std::process::id()) << 40 ^ clock::wall().0.unsigned_abs()
 }
 
 /// Pipes that have a place in the spool and no record, with their positions.

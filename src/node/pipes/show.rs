@@ -6,15 +6,18 @@
 //! | `RemainingBytes` | bytes of segments and files before it |
 //! | `LastAnswerAgeSeconds` | since the far side last answered anything; empty if it never did |
 //! | `OldestUnsentArrival` | when the oldest entry came that has not been sent; empty if nothing waits |
+//! | `Unit` | `tablets` or `files`: in which unit it sends tablets at the moment |
+//! | `BacklogRemainingSeconds`, `FreshRemainingSeconds` | of each lane, by its share of the present rate; empty while there is one lane |
 
 use super::live::Pipes;
+use crate::data::Sequence;
 use crate::keep::spool_handle::Ended;
 use crate::node::NodeError;
 use crate::ops::board::{PipeRow, PipeState};
 use crate::ops::clock::{self, EpochMillis};
 use crate::ops::stamp::{Loop, Operation};
 use crate::ops::zone::local_text;
-use crate::pipe::{Pipe, Table};
+use crate::pipe::{Pipe, Plugin, Table};
 use crate::spool::{ConsumerId, Disk, Reader};
 use crate::statement::{BUILT_IN_SHOWN, Cell, CreatePipe, PipeName, Statement};
 
@@ -22,6 +25,8 @@ use crate::statement::{BUILT_IN_SHOWN, Cell, CreatePipe, PipeName, Statement};
 struct Backlog<D: Disk> {
     entries: u64,
     bytes: u64,
+    /// Of these, entries and bytes that overtake the others.
+    fresh: Option<(u64, u64)>,
     reader: Reader<D>,
 }
 
@@ -49,26 +54,30 @@ async fn row<D: Disk>(pipes: &Pipes<D>, pipe: &Pipe) -> Result<Vec<String>, Node
     ];
     let Some((consumer, row)) = pipes.row(&pipe.name) else {
         cells.extend(
-            ["it has no place in the spool", "Unknown", "Unknown", "", "", ""].map(str::to_owned),
+            ["it has no place in the spool", "Unknown", "Unknown", "", "", "", "", "", ""]
+                .map(str::to_owned),
         );
         return Ok(cells);
     };
     if let Some(state) = cells.get_mut(STATE) {
         row.state().name().clone_into(state);
     }
-    let backlog = backlog(pipes, consumer).await?;
+    let backlog = backlog(pipes, consumer, row).await?;
     let now = clock::now();
     let age = row.last_answer.age(now).map_or_else(String::new, |age| age.as_secs().to_string());
     let oldest = backlog.as_ref().map_or_else(String::new, |backlog| oldest(pipes, backlog));
+    let lanes = backlog.as_ref().map_or_else(Default::default, |backlog| lanes(row, backlog));
     let (entries, bytes) = backlog.map_or((0, 0), |backlog| (backlog.entries, backlog.bytes));
     cells.extend([
         row.message(),
         entries.to_string(),
-        seconds_left(row, entries, bytes),
+        seconds_left(row, entries, bytes, 100),
         bytes.to_string(),
         age,
         oldest,
+        row.unit().name().to_owned(),
     ]);
+    cells.extend(lanes);
     Ok(cells)
 }
 
@@ -76,11 +85,14 @@ async fn row<D: Disk>(pipes: &Pipes<D>, pipe: &Pipe) -> Result<Vec<String>, Node
 async fn backlog<D: Disk>(
     pipes: &Pipes<D>,
     consumer: ConsumerId,
+    row: &PipeRow,
 ) -> Result<Option<Backlog<D>>, NodeError> {
+    let fresh = row.fresh();
     let counted = pipes.around.spool.call(move |spool| {
-        let position = spool.cursor(consumer)?.position;
-        let (entries, bytes) = spool.remaining(position);
-        Some(Backlog { entries, bytes, reader: spool.reader(position) })
+        let cursor = spool.cursor(consumer)?;
+        let (entries, bytes) = spool.waiting(cursor);
+        let fresh = fresh.map(|(next, _)| spool.remaining(Sequence(next)));
+        Some(Backlog { entries, bytes, fresh, reader: spool.reader(cursor.position) })
     });
     counted.await.map_err(|Ended| NodeError::ThreadEnded("spool"))
 }
@@ -98,8 +110,22 @@ fn oldest<D: Disk>(pipes: &Pipes<D>, backlog: &Backlog<D>) -> String {
     }
 }
 
-/// With two decimals; a year where nothing moves, as stock says it.
-fn seconds_left(row: &PipeRow, entries: u64, bytes: u64) -> String {
+/// How long each lane takes: the backlog's, and the fresh one's.
+fn lanes<D: Disk>(row: &PipeRow, backlog: &Backlog<D>) -> [String; 2] {
+    let Some(((_, percent), (entries, bytes))) = row.fresh().zip(backlog.fresh) else {
+        return Default::default();
+    };
+    let behind = (backlog.entries.saturating_sub(entries), backlog.bytes.saturating_sub(bytes));
+    // A lane that is alone has all of the link.
+    let share = |percent, others: u64| if others > 0 { percent } else { 100 };
+    [
+        seconds_left(row, behind.0, behind.1, share(100_u8.saturating_sub(percent), entries)),
+        seconds_left(row, entries, bytes, share(percent, behind.0)),
+    ]
+}
+
+/// At so many percent of the present rate, with two decimals; a year where nothing moves, as stock says it.
+fn seconds_left(row: &PipeRow, entries: u64, bytes: u64, percent: u8) -> String {
     if entries == 0 {
         return "0.00".to_owned();
     }
@@ -107,7 +133,8 @@ fn seconds_left(row: &PipeRow, entries: u64, bytes: u64) -> String {
     if rate == 0 || row.state() == PipeState::Stopped {
         return "31536000.00".to_owned();
     }
-    let hundredths = u128::from(bytes) * 100 / u128::from(rate);
+    let rate = u128::from(rate) * u128::from(percent.max(1));
+    let hundredths = u128::from(bytes) * 10_000 / rate;
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
@@ -123,12 +150,18 @@ pub(super) fn create(pipe: &Pipe) -> Table {
     table
 }
 
-/// `SHOW PIPEPLUGINS`: what is built in, with the place in this program instead of a class.
-pub(super) fn plugins() -> Table {
+/// `SHOW PIPEPLUGINS`: what is built in, with the place in this program instead of a class, and what people have
+/// created, with what is run.
+pub(super) fn plugins(external: &[Plugin]) -> Table {
     let mut table = table(&["PluginName", "PluginType", "ClassName", "PluginJar"]);
     for (name, place) in BUILT_IN_SHOWN.into_iter().zip(PLUGIN_PLACES) {
         table.rows.push([name, "Builtin", place, ""].map(str::to_owned).into());
     }
+    for plugin in external {
+        let (name, command) = (plugin.name.as_str().to_owned(), plugin.command.clone());
+        table.rows.push(vec![name, "External".to_owned(), command, plugin.file_name()]);
+    }
+    table.rows.sort_unstable();
     table
 }
 
@@ -136,7 +169,7 @@ fn table(columns: &[&str]) -> Table {
     Table { columns: columns.iter().map(|title| (*title).to_owned()).collect(), rows: Vec::new() }
 }
 
-const PIPE_COLUMNS: [&str; 12] = [
+const PIPE_COLUMNS: [&str; 15] = [
     "ID",
     "CreationTime",
     "State",
@@ -149,6 +182,9 @@ const PIPE_COLUMNS: [&str; 12] = [
     "RemainingBytes",
     "LastAnswerAgeSeconds",
     "OldestUnsentArrival",
+    "Unit",
+    "BacklogRemainingSeconds",
+    "FreshRemainingSeconds",
 ];
 const STATE: usize = 2;
 /// In the order of [`BUILT_IN_SHOWN`].

@@ -73,6 +73,7 @@ impl Bench {
         let (config, findings) = config::read(Input {
             role: Role::Receiver,
             file: None,
+            properties: None,
             sets: &sets,
             data_dir: Some(self.directory.path()),
             state_directory: None,

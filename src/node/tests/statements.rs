@@ -14,6 +14,15 @@ impl Running {
         serde_json::from_str(&runtime.block_on(asked).unwrap()).unwrap()
     }
 
+    /// The same; none if the node is not there to answer.
+    fn try_said(&self, text: &str) -> Option<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let asked = request(&self.control, "/sql", Some(text.to_owned()));
+        let said = runtime.block_on(asked).ok()?;
+        let answer = serde_json::from_str::<Vec<Answer>>(&said).ok()?.pop()?;
+        Some(format!("{} {}", answer.code, answer.message).trim_end().to_owned())
+    }
+
     /// Code and message of the last answer.
     fn said(&self, text: &str) -> String {
         let answer = self.sql(text).pop().unwrap();
@@ -159,6 +168,40 @@ fn a_pipe_that_found_no_room_for_its_place_gets_it_later() {
     }
     assert!(late > 0, "no fault met a place");
     node.stop();
+    far.stop();
+}
+
+#[test]
+fn a_pipe_in_the_place_of_one_that_could_not_leave_begins_anew() {
+    let far = Bench::with_seed(11, CAPACITY);
+    let far = far.start();
+    let create = format!("create pipe p with sink {}", to(far.gate));
+    let sent = |node: &Running| node.status().pipes.first().map_or(0, |row| row.sent_frames);
+    let (mut refused, mut created) = (0, 0);
+    for call in 1..=24 {
+        let bench = Bench::with_seed(12 + call, CAPACITY);
+        let node = bench.start();
+        node.take(1);
+        assert_eq!(node.said(&create), "200");
+        wait::until("all of the history", SOON, || sent(&node) == 1).unwrap();
+        bench.disk.schedule(call, Fault::Io, true);
+        let dropped = node.said("drop pipe p");
+        bench.disk.heal();
+        // The disk may have failed in a way that ends the node.
+        let again = node.try_said(&create).unwrap_or_default();
+        let is_late = dropped.contains("kept, but not carried out");
+        refused += u32::from(is_late && !again.starts_with("200"));
+        if is_late && again == "200" {
+            created += 1;
+            wait::until("all of the history again", SOON, || sent(&node) == 1).unwrap();
+        }
+        node.die(&bench);
+        let node = bench.start();
+        let rows = node.rows("show pipes");
+        assert!(!is_late || rows.is_empty() == (again != "200"), "{dropped}; {again}; {rows:?}");
+        node.stop();
+    }
+    assert!(refused > 0 && created > 0, "{refused} were refused and {created} were made");
     far.stop();
 }
 

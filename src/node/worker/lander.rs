@@ -19,7 +19,7 @@ use crate::sink::landing::{
     WhenFull, check_dir,
 };
 use crate::spool::{ConsumerId, Disk, Spool};
-use crate::twin::Conflict;
+use crate::twin::tell_conflicts;
 
 /// What trouble about files that could not be landed is about: no file's name.
 const UNFIT: &str = "files";
@@ -258,15 +258,7 @@ impl<D: Disk> Lander<D> {
         log::info!(
             "event=landed what={what} sequences={first}-{last} files={files} bytes={bytes} points={points} name={name:?}"
         );
-        for Conflict { device, series, types: [first, second] } in &landed.conflicts {
-            log::warn!(
-                "event=types_differ device={device:?} series={series:?} types={first:?},{second:?} name={name:?}"
-            );
-        }
-        let untold = landed.conflict_count.saturating_sub(landed.conflicts.len() as u64);
-        if untold > 0 {
-            log::warn!("event=types_differ more_series={untold} name={name:?}");
-        }
+        tell_conflicts(&landed.conflicts, landed.conflict_count, name);
         if let (What::Request, Some(why)) = (landed.what, &landed.why) {
             self.odd += 1;
             log::error!("event=no_tsfile sequence={first} name={name:?} why=\"{why}\"");

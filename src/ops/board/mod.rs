@@ -16,10 +16,13 @@
 
 mod crossing;
 mod gauge;
+mod history;
 mod kind;
+mod lag;
 mod meter;
 mod pipe;
 mod trouble;
+mod work;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -28,10 +31,12 @@ use std::time::{Duration, Instant};
 
 pub use crossing::{Crossing, CrossingView, Crossings};
 pub use gauge::{Gauge, Intake, IntakeKind, LandingGauges, Moment, SpoolGauges, SpoolState};
+pub use history::{HISTORY_HOURS, HISTORY_SLOTS, Sample};
 pub use kind::TroubleKind;
 pub use meter::Meter;
-pub use pipe::{PipeRow, PipeState, PipeTable, PipeTableFull};
+pub use pipe::{PipeRow, PipeState, PipeTable, PipeTableFull, Unit};
 pub use trouble::{Change, Event, PASSING_SHOWN, Report, Seen, Trouble, Troubles};
+pub use work::Work;
 
 use crate::config::Role;
 use crate::ops::clock::EpochMillis;

@@ -1,14 +1,18 @@
 //! One row a pipe: what its sink has sent, what is left, what the far side said last.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 use super::gauge::{Gauge, Moment};
+use super::history::{History, Sample};
+use super::lag::Lag;
 use super::meter::{Meter, time_left};
+use super::work::{Doing, Work};
 use super::{lock, shortened};
+use crate::data::Sequence;
 use crate::limits::PIPES_MAX;
 use crate::ops::clock::EpochMillis;
 
@@ -33,12 +37,35 @@ pub enum PipeState {
     Stopped,
 }
 
+/// In which unit a pipe sends tablets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// As they are.
+    Tablets,
+    /// Files are made of them.
+    Files,
+}
+
+impl Unit {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tablets => "tablets",
+            Self::Files => "files",
+        }
+    }
+}
+
 /// A pipe's row. Its sink writes, anyone reads.
 #[derive(Debug)]
 pub struct PipeRow {
     id: String,
     target: String,
     running: AtomicBool,
+    sends_files: AtomicBool,
+    /// The next entry of its fresh lane; 0 while it has one lane.
+    fresh: AtomicU64,
+    fresh_percent: AtomicU8,
     since: AtomicI64,
     /// Sequence below which everything was accepted by the far side.
     pub position: Gauge,
@@ -58,8 +85,19 @@ pub struct PipeRow {
     pub last_answer: Moment,
     /// When there began to be something to send that is not yet answered.
     waiting: Moment,
+    /// Since when entries wait.
+    lag: Mutex<Lag>,
     message: Mutex<String>,
-    meter: Mutex<Meter>,
+    /// What is done for it, at most [`WORKS_MAX`].
+    works: Mutex<Vec<Arc<Doing>>>,
+    pace: Mutex<Pace>,
+}
+
+/// How fast it goes, and went.
+#[derive(Debug)]
+struct Pace {
+    meter: Meter,
+    history: History,
 }
 
 impl PipeTable {
@@ -90,6 +128,11 @@ impl PipeTable {
         Ok(row)
     }
 
+    /// The row of pipe `id`, if there is one.
+    pub fn find(&self, id: &str) -> Option<Arc<PipeRow>> {
+        lock(&self.rows).iter().find(|row| row.id == id).cloned()
+    }
+
     /// Takes the row of a dropped pipe away.
     pub fn remove(&self, id: &str) {
         lock(&self.rows).retain(|row| row.id != id);
@@ -107,6 +150,9 @@ impl PipeRow {
             id,
             target,
             running: AtomicBool::new(true),
+            sends_files: AtomicBool::new(false),
+            fresh: AtomicU64::new(0),
+            fresh_percent: AtomicU8::new(0),
             since: AtomicI64::new(wall.0),
             position: Gauge::default(),
             remaining_entries: Gauge::default(),
@@ -117,8 +163,10 @@ impl PipeRow {
             retries: Gauge::default(),
             last_answer: Moment::never(start),
             waiting: Moment::never(start),
+            lag: Mutex::default(),
             message: Mutex::default(),
-            meter: Mutex::new(Meter::new(start)),
+            works: Mutex::default(),
+            pace: Mutex::new(Pace { meter: Meter::new(start), history: History::new(start) }),
         }
     }
 
@@ -150,16 +198,61 @@ impl PipeRow {
         }
     }
 
+    /// In which unit it sends tablets at the moment.
+    pub fn unit(&self) -> Unit {
+        if self.sends_files.load(Ordering::Relaxed) { Unit::Files } else { Unit::Tablets }
+    }
+
+    /// It sends tablets in this unit from now on.
+    pub fn set_unit(&self, unit: Unit) {
+        self.sends_files.store(unit == Unit::Files, Ordering::Relaxed);
+    }
+
+    /// While fresh entries overtake a backlog: the next one of them, and their share of the link in percent.
+    pub fn fresh(&self) -> Option<(u64, u8)> {
+        let next = self.fresh.load(Ordering::Relaxed);
+        (next > 0).then(|| (next, self.fresh_percent.load(Ordering::Relaxed)))
+    }
+
+    /// From this entry on, entries are fresh and have so many percent of the link; none: there is one lane.
+    pub fn set_fresh(&self, next: Option<u64>, percent: u8) {
+        self.fresh_percent.store(percent, Ordering::Relaxed);
+        self.fresh.store(next.unwrap_or(0), Ordering::Relaxed);
+    }
+
     /// Writes down how far the pipe is and what is left, at `now`.
     pub fn set_backlog(&self, position: u64, entries: u64, bytes: u64, now: Instant) {
         self.position.set(position);
         self.remaining_entries.set(entries);
         self.remaining_bytes.set(bytes);
+        lock(&self.pace).history.set_behind(bytes, now);
         if entries == 0 {
             self.waiting.forget();
         } else if self.waiting.age(now).is_none() {
             self.waiting.mark(now);
         }
+    }
+
+    /// Writes down that everything below `synced` is there at `now`, and everything below `position` delivered. As seldom as
+    /// once a second is enough.
+    pub fn note_lag(&self, now: Instant, synced: Sequence, position: Sequence) {
+        lock(&self.lag).note(now, synced, position);
+    }
+
+    /// How long the oldest entry has waited, since that was written down first.
+    pub fn lag(&self, now: Instant) -> Duration {
+        lock(&self.lag).age(now)
+    }
+
+    /// If something from `first` on has waited for `limit`: where what came afterwards begins. Of that, too, nothing has waited
+    /// for so long. Everything below `synced` is there.
+    pub fn fresh_from(
+        &self,
+        now: Instant,
+        (first, synced): (Sequence, Sequence),
+        limit: Duration,
+    ) -> Option<Sequence> {
+        lock(&self.lag).fresh_from(now, (first, synced), limit)
     }
 
     /// A frame of `bytes` was written.
@@ -174,7 +267,9 @@ impl PipeRow {
         if self.waiting.age(now).is_some() {
             self.waiting.mark(now);
         }
-        lock(&self.meter).add(bytes, now);
+        let mut pace = lock(&self.pace);
+        pace.meter.add(bytes, now);
+        pace.history.take(bytes, now);
     }
 
     /// The far side refused a frame. It answered, so it is there.
@@ -190,7 +285,12 @@ impl PipeRow {
 
     /// Bytes per second of the last seconds.
     pub fn rate(&self, now: Instant) -> u64 {
-        lock(&self.meter).rate(now)
+        lock(&self.pace).meter.rate(now)
+    }
+
+    /// The last hours, from the oldest slot to the running one.
+    pub fn history(&self, now: Instant) -> Vec<Sample> {
+        lock(&self.pace).history.samples(now)
     }
 
     /// How long the remainder takes at the present rate; none while nothing moves.
@@ -198,9 +298,30 @@ impl PipeRow {
         time_left(self.remaining_bytes.get(), self.rate(now))
     }
 
-    /// What the pipe has to say; empty when all is well.
+    /// What the pipe has to say, or else what long work is done for it; empty when all is well.
     pub fn message(&self) -> String {
-        lock(&self.message).clone()
+        let said = lock(&self.message).clone();
+        if !said.is_empty() {
+            return said;
+        }
+        let works: Vec<_> = lock(&self.works).iter().map(|doing| doing.text()).collect();
+        works.join("; ")
+    }
+
+    /// Long work begins, which the message tells of as long as the result is there.
+    pub fn work(self: Arc<Self>, what: &str) -> Work {
+        Work::begin(self, what)
+    }
+
+    pub(super) fn begin(&self, doing: Arc<Doing>) {
+        let mut works = lock(&self.works);
+        if works.len() < WORKS_MAX {
+            works.push(doing);
+        }
+    }
+
+    pub(super) fn end(&self, doing: &Arc<Doing>) {
+        lock(&self.works).retain(|other| !Arc::ptr_eq(other, doing));
     }
 
     /// Says something, or nothing any more.
@@ -221,6 +342,9 @@ impl PipeState {
         }
     }
 }
+
+/// A cut, a replay, and what was withdrawn and is not given up yet: more are not shown.
+const WORKS_MAX: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -277,6 +401,38 @@ mod tests {
         assert_eq!((row.state(), row.since()), (PipeState::Running, EpochMillis(1)));
         row.set_state(PipeState::Stopped, EpochMillis(3));
         assert_eq!((row.state(), row.since()), (PipeState::Stopped, EpochMillis(3)));
+    }
+
+    #[test]
+    fn history_has_what_was_accepted_and_what_is_behind() {
+        let (table, start) = table();
+        let row = table.row("a", "", EpochMillis(0)).unwrap();
+        assert!(row.history(start).is_empty());
+        row.set_backlog(0, 1, 4096, start);
+        row.accepted(700, start + Duration::from_secs(100));
+        let sample = Sample { bytes_per_second: 7, behind_bytes: 4096 };
+        assert_eq!(row.history(start + Duration::from_secs(100)), [sample]);
+    }
+
+    #[test]
+    fn message_tells_of_work_until_it_ends_or_there_is_something_to_say() {
+        let (table, _) = table();
+        let row = table.row("a", "", EpochMillis(0)).unwrap();
+        let cut = table.find("a").unwrap().work("cutting x.tsfile");
+        assert_eq!(row.message(), "cutting x.tsfile, 0 %");
+        cut.done(3, 4);
+        let replay = table.find("a").unwrap().work("replaying 1 to 2");
+        replay.done(u64::MAX, u64::MAX);
+        assert_eq!(row.message(), "cutting x.tsfile, 75 %; replaying 1 to 2, 99 %");
+        row.say("no room");
+        assert_eq!(row.message(), "no room");
+        row.say("");
+        drop(cut);
+        assert_eq!(row.message(), "replaying 1 to 2, 99 %");
+        let more: Vec<_> = (0..9).map(|_| table.find("a").unwrap().work("more")).collect();
+        assert_eq!(row.message().matches("more").count(), WORKS_MAX - 1);
+        drop((more, replay));
+        assert_eq!(row.message(), "");
     }
 
     #[test]

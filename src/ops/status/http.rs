@@ -166,8 +166,8 @@ impl Service {
     fn show(&self, path: &str, query: &str, languages: &str) -> Response<Body> {
         match path {
             "/" => {
-                let language = page::Language::of(query, languages);
-                let text = page::render(&report_now(&self.board), language);
+                let view = page::View::of(query, languages);
+                let text = page::render(&report_now(&self.board), view, clock::wall());
                 let mut response = answer(StatusCode::OK, "text/html; charset=utf-8", text);
                 let policy = HeaderValue::from_static(PAGE_POLICY);
                 response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);

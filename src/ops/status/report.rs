@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ops::board::{Board, CrossingView, Intake, IntakeKind, PipeRow, Trouble};
+use crate::ops::board::{Board, CrossingView, Intake, IntakeKind, PipeRow, Sample, Trouble};
 
 /// The whole report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -132,6 +132,9 @@ pub struct PipeReport {
     pub refused_frames: u64,
     pub retries: u64,
     pub message: String,
+    /// For the page only: as text it would be ten times as long as all the rest.
+    #[serde(skip)]
+    pub history: Vec<Sample>,
 }
 
 /// A file under way.
@@ -296,6 +299,7 @@ impl PipeReport {
             refused_frames: row.refused_frames.get(),
             retries: row.retries.get(),
             message: row.message(),
+            history: row.history(now),
         }
     }
 }
@@ -421,7 +425,9 @@ mod tests {
     #[test]
     fn report_is_read_back_as_it_was_written() {
         let now = clock::now();
-        let status = Status::of(&board(now), now);
+        let mut status = Status::of(&board(now), now);
+        assert!(!status.pipes[0].history.is_empty());
+        status.pipes[0].history.clear();
         let text = serde_json::to_string(&status).unwrap();
         assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status);
         assert!(status.needs_person());

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use crate::data::Pattern;
 use crate::data::path::{nodes, unquoted};
 
-/// Steps of all comparisons of one deletion: some tens of milliseconds.
+/// Steps of all comparisons of one deletion, and bytes that are kept of them: some tens of milliseconds.
 const STEPS_MAX: usize = 1 << 20;
 
 /// Bytes of two nodes with `*` in them that are compared; each is a step deeper.
@@ -206,7 +206,11 @@ fn meet(
     let (mut rest, mut others) = (left.chars(), right.chars());
     let length = begun.len();
     match (rest.next(), others.next()) {
-        (None, None) => all.push(begun.clone()),
+        (None, None) => {
+            // What is kept costs as much as what is done.
+            budget.spend(size_of::<String>() + begun.len())?;
+            all.push(begun.clone());
+        }
         (Some('*'), Some('*')) => {
             if !begun.ends_with('*') {
                 begun.push('*');
@@ -262,6 +266,16 @@ mod tests {
         let mut found: Vec<_> = both(left, right).iter().map(|path| path.join(".")).collect();
         found.sort_unstable();
         found
+    }
+
+    #[test]
+    fn what_two_nodes_have_in_common_is_bounded_in_bytes() {
+        let node = |letter: &str| "a".repeat(400) + &format!("*{letter}").repeat(20) + "*";
+        let mut all = Vec::new();
+        let met = meet(&node("b"), &node("c"), &mut String::new(), &mut all, &mut Budget::new());
+        assert_eq!(met, Err(Exhausted));
+        let kept: usize = all.iter().map(|one| size_of::<String>() + one.capacity()).sum();
+        assert!(kept <= 2 * STEPS_MAX, "{} texts of {kept} bytes", all.len());
     }
 
     #[test]

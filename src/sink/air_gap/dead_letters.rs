@@ -9,6 +9,9 @@
 //!    00000000000000000042-5e1c0f3a9b8d7c6e.sent         the same, once the far side has it: the rest is on its way out
 //! ```
 //!
+//! Files are copies, into which people may look and write; where there is no room for one it shares its bytes with that of
+//! the spool, and the reason says so.
+//!
 //! The second number is the id of the segment in which the entry lay, which is random: a spool that begins with
 //! sequence 1 once more replaces nothing.
 
@@ -29,11 +32,13 @@ const CHUNK_BYTES: usize = 256 * KIB;
 /// Chunks after which what was written is flushed, so that no sync is long.
 const FLUSH_CHUNKS: usize = 32;
 
-/// Files of one letter: those of a seal, header and payload.
-const LEFT_MAX: usize = SEAL_FILES_MAX + 2;
+/// Files of one letter: those of a seal, header and payload, and one that was being written.
+const LEFT_MAX: usize = SEAL_FILES_MAX + 3;
 
 /// Ends the name of what is written last for an entry.
 const WHY: &str = ".why";
+/// What is being written.
+const ASIDE: &str = "-new";
 /// Ends the name of the same once the far side has the entry.
 const SENT: &str = ".sent";
 const HEADER: &str = ".header";
@@ -246,21 +251,46 @@ impl<D: Disk> DeadLetters<D> {
         self.keep(&self.path(id, PAYLOAD), fill).await
     }
 
-    /// Keeps the `index`-th file of an entry. Durable after [`DeadLetters::keep_reason`].
+    /// Keeps a copy of the `index`-th file of an entry, which lies at `stored`. Where there is no room for one, or it cannot
+    /// be read, it is another name of the same file, so that a full or bad disk keeps nobody from it; true then. One that
+    /// lies here already stays until the new one is whole. Durable after [`DeadLetters::keep_reason`].
     pub(super) async fn keep_file(
         &self,
         header: &EntryHeader,
-        index: usize,
-        name: &str,
+        (index, name): (usize, &str),
+        stored: Option<&Path>,
         fill: impl Fill,
-    ) -> io::Result<()> {
-        self.keep(&self.file_path(LetterId::of(header), index, name), fill).await
+    ) -> io::Result<bool> {
+        let id = LetterId::of(header);
+        let (path, aside) = (self.file_path(id, index, name), self.path(id, ASIDE));
+        // From an earlier try it may be another name of what is copied: that is never written into.
+        absent(self.disk.remove(&aside))?;
+        let copied = self.keep(&aside, fill).await;
+        let is_shared = copied.is_err();
+        if let Err(error) = copied {
+            absent(self.disk.remove(&aside))?;
+            if stored.is_none_or(|stored| self.disk.link(stored, &aside).is_err()) {
+                return Err(error);
+            }
+        }
+        self.disk.rename(&aside, &path)?;
+        // Two names of one file stay two.
+        absent(self.disk.remove(&aside))?;
+        Ok(is_shared)
     }
 
-    /// Says why the entry is here, and makes everything durable.
-    pub(super) async fn keep_reason(&self, header: &EntryHeader, why: &str) -> io::Result<()> {
+    /// Says why the entry is here, and that so many of its files are `shared` with the spool; makes everything durable.
+    pub(super) async fn keep_reason(
+        &self,
+        header: &EntryHeader,
+        why: &str,
+        shared: usize,
+    ) -> io::Result<()> {
         let EntryHeader { sequence, identity, kind, .. } = header;
-        let text = format!("entry {sequence}\nidentity {identity}\nkind {kind:?}\nwhy {why}\n");
+        let mut text = format!("entry {sequence}\nidentity {identity}\nkind {kind:?}\nwhy {why}\n");
+        if shared > 0 {
+            text += "files are those of the spool, as there was no room for copies: do not write into them\n";
+        }
         self.keep(&self.path(LetterId::of(header), WHY), once(text.as_bytes())).await?;
         self.disk.sync_dir(&self.dir)
     }

@@ -84,19 +84,12 @@ impl<F: Feed> AirGapSink<F> {
                 Ok(())
             }
             Err(why) if self.set_aside(&header, &why).await => Ok(()),
-            Err(why) => {
-                let trouble = OwnTrouble::PutAside { sequence: header.sequence.0, why };
-                if !self.is_lost(&trouble) {
-                    return Err(trouble);
-                }
-                // What cannot be copied can be moved.
-                self.rotten(header, trouble.to_string()).await
-            }
+            Err(why) => Err(OwnTrouble::PutAside { sequence: header.sequence.0, why }),
         }
     }
 
-    /// Whether this is the last try to read a file, or to put it aside: what the disk does not give back any more is
-    /// taken out of the way of the others.
+    /// Whether this is the last try to read a file: what the disk does not give back any more, to no pipe, is taken out
+    /// of the way of the others.
     pub(super) fn is_lost(&self, trouble: &OwnTrouble) -> bool {
         trouble.is_of_a_file() && self.unread + 1 >= FILE_READS_MAX
     }

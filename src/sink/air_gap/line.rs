@@ -5,19 +5,21 @@
 //! what is next.
 
 use std::future::pending;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
+use super::program::{Program, Starting};
+use super::settings::Target;
+use super::socket::Socket;
 use crate::config::NodeUrl;
 use crate::limits::{ANSWER_TIMEOUT, STOP_GRACE};
-use crate::link::rate::{Grant, RateLimit};
+use crate::link::rate::{Grant, Rates};
 use crate::link::sender::Sender;
 use crate::ops::clock;
 
@@ -30,8 +32,10 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) sender: Sender,
-    socket: Option<TcpStream>,
-    rate: Option<RateLimit>,
+    socket: Option<Socket>,
+    /// A program that was not up when the time was over.
+    starting: Option<Starting>,
+    rates: Rates,
     stop: watch::Receiver<bool>,
     stopping: bool,
 }
@@ -45,23 +49,33 @@ enum Woken<T> {
 
 impl Line {
     /// Without a connection; a `true` (or the end) of `stop` is the order to stop.
-    pub(super) fn new(
-        sender: Sender,
-        rate: Option<RateLimit>,
-        stop: watch::Receiver<bool>,
-    ) -> Self {
-        Self { sender, socket: None, rate, stop, stopping: false }
+    pub(super) fn new(sender: Sender, rates: Rates, stop: watch::Receiver<bool>) -> Self {
+        Self { sender, socket: None, starting: None, rates, stop, stopping: false }
     }
 
     /// Does [`Command::Connect`](crate::link::sender::Command::Connect).
-    pub(super) async fn connect(&mut self, target: &NodeUrl) {
+    pub(super) async fn connect(&mut self, target: Target<'_>) {
         let limit = self.sender.poll_timeout();
-        match woken(&mut self.stop, self.stopping, limit, dial(target)).await {
+        let starting = &mut self.starting;
+        let connecting = async {
+            match target {
+                Target::Gate(gate) => dial(gate).await.map(Socket::Gate),
+                Target::Program(program) => started(program, starting).await,
+            }
+        };
+        match woken(&mut self.stop, self.stopping, limit, connecting).await {
             Woken::Ready(Ok(socket)) => {
                 self.socket = Some(socket);
                 self.sender.handle_connected(clock::now());
             }
-            Woken::Ready(Err(error)) => self.sender.handle_lost(clock::now(), error.kind()),
+            Woken::Ready(Err(error)) => {
+                self.sender.handle_lost(clock::now(), error.kind());
+                if let Target::Program(program) = target
+                    && self.is_to_be_told()
+                {
+                    log::warn!("event=plugin_not_started program=\"{program}\" error=\"{error}\"");
+                }
+            }
             Woken::Time => self.sender.handle_timeout(clock::now()),
             Woken::Stop => self.stop(),
         }
@@ -75,7 +89,7 @@ impl Line {
             return self.sender.handle_lost(now, ErrorKind::NotConnected);
         };
         let mut byte = [0];
-        match Read::read(&mut &*SockRef::from(socket), &mut byte) {
+        match socket.read_now(&mut byte) {
             Ok(0) => self.sender.handle_closed(now),
             Ok(_) => self.sender.handle_answer(now, u8::from_be_bytes(byte)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.sender.handle_clear(now),
@@ -84,27 +98,31 @@ impl Line {
     }
 
     /// Does [`Command::Close`](crate::link::sender::Command::Close); linger 0 makes it a reset.
-    pub(super) fn close(&mut self) {
-        self.socket = None;
+    pub(super) async fn close(&mut self) {
+        if let Some(Socket::Program(_, running)) = self.socket.take() {
+            running.end(self.is_to_be_told()).await;
+        }
+    }
+
+    /// Whether the log takes one more of this trouble.
+    fn is_to_be_told(&self) -> bool {
+        self.sender.trouble().is_none_or(|trouble| trouble.times.is_power_of_two())
     }
 
     /// Writes bytes of the frame in flight; false if the machine does not want the rest any more.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> bool {
         let mut rest = bytes;
         while !rest.is_empty() && self.sender.is_writing() {
-            let granted = match self.rate.as_mut().map(|r| r.grant(clock::now(), rest.len())) {
-                None => rest.len(),
-                Some(Grant::Now(granted)) => granted,
-                Some(Grant::Until(later)) => {
+            let granted = match self.rates.grant(clock::now(), rest.len()) {
+                Grant::Now(granted) => granted,
+                Grant::Until(later) => {
                     self.hold(later).await;
                     continue;
                 }
             };
             let (now, later) = rest.split_at_checked(granted).unwrap_or((rest, &[]));
             let left = self.write_some(now).await;
-            if let Some(rate) = &mut self.rate {
-                rate.give_back(now.len().saturating_sub(left));
-            }
+            self.rates.give_back(now.len().saturating_sub(left));
             rest = rest.get(left..).unwrap_or(later);
         }
         rest.is_empty() && self.sender.is_writing()
@@ -155,8 +173,7 @@ impl Line {
             self.sender.handle_lost(clock::now(), ErrorKind::NotConnected);
             return 0;
         };
-        let ready = socket.ready(Interest::READABLE | Interest::WRITABLE);
-        match woken(&mut self.stop, self.stopping, limit, ready).await {
+        match woken(&mut self.stop, self.stopping, limit, socket.ready()).await {
             Woken::Ready(Ok(ready)) => {
                 if ready.is_readable() {
                     self.read_waiting(clock::now());
@@ -227,7 +244,7 @@ impl Line {
 }
 
 /// Waits until a socket has bytes, an end or an error; for ever without one.
-async fn readable(socket: Option<&TcpStream>) {
+async fn readable(socket: Option<&Socket>) {
     match socket {
         // An error is found by the read that follows.
         Some(socket) => drop(socket.readable().await),
@@ -262,8 +279,19 @@ async fn until(limit: Option<Instant>) {
     }
 }
 
+/// A program once it runs. One that the disk has kept for longer than there was time is waited for on: there are never two.
+async fn started(program: &Program, starting: &mut Option<Starting>) -> io::Result<Socket> {
+    let started = starting.get_or_insert_with(|| program.start()).await;
+    *starting = None;
+    let (stream, running) = started.map_err(io::Error::other)??;
+    Ok(Socket::Program(stream, running))
+}
+
 /// Connects to the first address of a target that takes it.
-async fn dial(target: &NodeUrl) -> io::Result<TcpStream> {
+///
+/// # Errors
+/// If none does, or the name is not known.
+pub async fn dial(target: &NodeUrl) -> io::Result<TcpStream> {
     let socket = match target.host.parse::<IpAddr>() {
         Ok(address) => TcpStream::connect((address, target.port)).await?,
         Err(_) => dial_name(target).await?,
@@ -289,4 +317,44 @@ async fn dial_name(target: &NodeUrl) -> io::Result<TcpStream> {
         }
     }
     Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::{Arc, Mutex, mpsc};
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::sink::air_gap::program::Verify;
+
+    #[tokio::test]
+    async fn a_disk_that_keeps_a_start_keeps_nothing_else_and_one_start_at_a_time() {
+        let data_dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(data_dir.path().join("plugins")).unwrap();
+        let (disk_goes_on, stalled) = mpsc::channel::<()>();
+        let stalled = Mutex::new(stalled);
+        let verify = move || stalled.lock().unwrap().recv().map_err(io::Error::other);
+        let program = Program {
+            name: "cat".to_owned(),
+            path: PathBuf::from("/bin/cat"),
+            arguments: Vec::new(),
+            data_dir: data_dir.path().to_owned(),
+            verify: Verify(Arc::new(verify)),
+            pipe: "p".to_owned(),
+        };
+        let mut starting = None;
+        for _ in 0..2 {
+            let late = timeout(Duration::from_millis(20), started(&program, &mut starting)).await;
+            assert!(late.is_err() && starting.is_some());
+        }
+        disk_goes_on.send(()).unwrap();
+        // A second one would wait for ever.
+        let socket = started(&program, &mut starting).await.unwrap();
+        assert!(matches!(socket, Socket::Program(..)) && starting.is_none());
+        drop(disk_goes_on);
+        let failed = started(&program, &mut starting).await;
+        assert!(failed.is_err() && starting.is_none());
+    }
 }

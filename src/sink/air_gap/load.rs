@@ -9,6 +9,7 @@ use super::feed::Feed;
 use super::frame_buffer::FrameBuffer;
 use super::settings::AirGapSettings;
 use super::transfer::Transfer;
+use crate::data::Sequence;
 use crate::link::sender::{Delivery, Frame, Settings};
 use crate::spool::EntryHeader;
 use crate::tsfile::tail;
@@ -84,6 +85,16 @@ impl<F: Feed> Load<F> {
                 Ok(bytes)
             }
         }
+    }
+
+    /// Everything below was delivered, gone past, or is not there; 0 while something is sent once more.
+    pub fn position(&self) -> Sequence {
+        self.feed.position()
+    }
+
+    /// Whether nothing will ever come any more.
+    pub fn is_over(&self) -> bool {
+        self.current.is_none() && self.feed.is_over()
     }
 
     /// The far side has the entry; the feed goes on.

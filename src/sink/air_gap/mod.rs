@@ -22,15 +22,21 @@ mod entries;
 mod feed;
 mod filtered;
 mod frame_buffer;
+mod leftovers;
 mod line;
 #[cfg(feature = "simulation")]
 mod load;
 mod named;
+mod orders;
 mod outgoing;
+mod program;
 mod replay;
+mod runs;
+mod said;
 mod sampling;
 mod settings;
 mod skip_error;
+mod socket;
 mod spool_feed;
 #[cfg(test)]
 mod tests;
@@ -49,15 +55,20 @@ pub use self::dead_letters::DeadLetters;
 pub use self::feed::{Feed, StoredFile, StoredFiles};
 pub use self::filtered::{Cutters, Filtered, Scratch, SentFile};
 use self::frame_buffer::{BuildError, FrameBuffer};
+pub use self::leftovers::end_leftovers;
 use self::line::Line;
+pub use self::line::dial;
 #[cfg(feature = "simulation")]
 pub use self::load::{Load, LoadError};
 pub use self::named::{Named, NamedFile, putting_aside};
+pub use self::orders::{Done, Orders};
 use self::outgoing::Outgoing;
+pub use self::program::{Program, Verify};
+pub use self::runs::{Budget, RunPlan, Runs};
 pub use self::sampling::Sampling;
-pub use self::settings::{AirGapSettings, Packing};
+pub use self::settings::{AirGapSettings, Packing, rate_limit};
 pub use self::skip_error::SkipError;
-pub use self::spool_feed::{Done, Orders, SpoolFeed};
+pub use self::spool_feed::{LanePlan, SpoolFeed};
 use self::transfer::Transfer;
 use crate::data::Precision;
 use crate::link::sender::{Command, Event, Failure, Frame, Sender};
@@ -116,7 +127,7 @@ pub struct AirGapSink<F: Feed> {
     complaining: bool,
     /// Failures of our own since the last delivery.
     own_failures: u32,
-    /// Of these, files that could not be read or put aside.
+    /// Of these, files that could not be read.
     unread: u32,
     /// Entries among its dead letters, as it was last told.
     dead_letters: Option<u64>,
@@ -151,9 +162,9 @@ enum OwnTrouble {
 }
 
 impl OwnTrouble {
-    /// Whether a file of an entry cannot be read, or not be copied to where a person finds it.
+    /// Whether a file of an entry cannot be read.
     const fn is_of_a_file(&self) -> bool {
-        matches!(self, Self::Build(BuildError::Read { .. }) | Self::PutAside { .. })
+        matches!(self, Self::Build(BuildError::Read { .. }))
     }
 }
 
@@ -163,7 +174,7 @@ impl<F: Feed> AirGapSink<F> {
         let Parts { pipe, settings, board, row, seed, stop } = parts;
         let sender = Sender::new(settings.of_sender(), seed);
         Self {
-            line: Line::new(sender, settings.rate.clone(), stop),
+            line: Line::new(sender, settings.rates.clone(), stop),
             buffer: FrameBuffer::new(settings.e_language, settings.packing.clone()),
             checking: Checking::new(),
             precision: settings.precision,
@@ -203,13 +214,13 @@ impl<F: Feed> AirGapSink<F> {
     async fn obey(&mut self, command: Command) {
         match command {
             Command::Connect { gate } => {
-                if let Some(target) = self.settings.node_urls.get(gate) {
+                if let Some(target) = self.settings.target(gate) {
                     self.line.connect(target).await;
                 }
             }
             Command::Look => self.line.look(),
             Command::Send(frame) => self.send(frame).await,
-            Command::Close => self.line.close(),
+            Command::Close => self.line.close().await,
         }
     }
 
@@ -324,8 +335,8 @@ impl<F: Feed> AirGapSink<F> {
         self.row.retries.count();
         self.show_progress(now);
         let Some(trouble) = self.line.sender.trouble().copied() else { return };
-        let gate = self.settings.node_urls.get(trouble.gate);
-        let gate = gate.map(ToString::to_string).unwrap_or_default();
+        let gate = self.settings.target(trouble.gate);
+        let gate = gate.map(|gate| gate.to_string()).unwrap_or_default();
         let message = format!("{gate} {trouble}");
         self.row.say(&message);
         self.complaining = true;

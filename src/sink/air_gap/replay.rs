@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use super::dead_letters::{DeadLetters, LetterId};
 use crate::data::Sequence;
 use crate::limits::LETTERS_LISTED_MAX;
+use crate::ops::board::Work;
 use crate::ops::clock;
 use crate::pipe::{Replay, ReplayFile};
 use crate::spool::{Cursor, Disk, Entry, EntryHeader, ReadError, Reader};
@@ -37,6 +38,8 @@ pub(super) struct Replaying<D: Disk> {
     /// Where the letters behind those begin; none if there are no more.
     more: Option<LetterId>,
     kept: Instant,
+    /// Where people see how far it has come, and where it began.
+    shown: Option<(Work, Sequence)>,
 }
 
 /// What comes next.
@@ -63,7 +66,12 @@ impl<D: Disk> Replaying<D> {
         reader.seek(replay.next);
         let more = Some(LetterId::first(replay.next));
         let (letters, kept) = (VecDeque::new(), clock::now());
-        Self { replay, file, reader, ahead: None, letters, more, kept }
+        Self { replay, file, reader, ahead: None, letters, more, kept, shown: None }
+    }
+
+    /// Shows there how far it has come.
+    pub(super) fn show(&mut self, work: Work) {
+        self.shown = Some((work, self.replay.next));
     }
 
     /// Its reader, for what it returned last.
@@ -107,6 +115,11 @@ impl<D: Disk> Replaying<D> {
             self.ahead = None;
         }
         self.replay.next = self.replay.next.max(id.sequence);
+        if let Some((work, first)) = &self.shown {
+            let Replay { next, last } = self.replay;
+            let (done, all) = (next.0.saturating_sub(first.0), last.0.saturating_sub(first.0));
+            work.done(done.saturating_add(1), all.saturating_add(1));
+        }
         if clock::now().duration_since(self.kept) >= KEEP_PERIOD {
             self.keep();
         }

@@ -4,10 +4,11 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use crate::config::{self, GateOrder, NodeUrls};
+use super::program::Program;
+use crate::config::{self, GateOrder, NodeUrl, NodeUrls};
 use crate::data::Precision;
 use crate::limits;
-use crate::link::rate::RateLimit;
+use crate::link::rate::{RateLimit, Rates};
 use crate::link::sender;
 use crate::wire::compressed::{Compressor, ZSTD_LEVEL};
 use crate::wire::handshake::Offer;
@@ -31,6 +32,8 @@ impl Default for Packing {
 #[derive(Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "they are independent switches of stock IoTDB")]
 pub struct AirGapSettings {
+    /// A program of somebody's own instead of gates.
+    pub program: Option<Program>,
     /// `node-urls`, united with `ip` (or `host`) and `port`.
     pub node_urls: NodeUrls,
     /// `load-balance-strategy`. One gate is used at a time, as entries keep their order; the strategy
@@ -47,8 +50,8 @@ pub struct AirGapSettings {
     /// How frames are compressed. A payload that is streamed because it is larger than
     /// [`limits::REQUEST_MEMORY_BYTES_MAX`] goes uncompressed, which every receiver takes.
     pub packing: Packing,
-    /// `rate-limit-bytes-per-second`.
-    pub rate: Option<RateLimit>,
+    /// `rate-limit-bytes-per-second`, and the limit of all sinks.
+    pub rates: Rates,
     /// `air-gap.piece-bytes`, ours: bytes of a file in one piece, from 1 to
     /// [`limits::PIECE_BYTES_MAX`].
     pub piece_bytes: usize,
@@ -79,6 +82,7 @@ impl AirGapSettings {
     /// The defaults, for these targets and this node.
     pub fn new(node_urls: NodeUrls, cluster_id: impl Into<String>) -> Self {
         Self {
+            program: None,
             node_urls,
             gate_order: GateOrder::default(),
             handshake_timeout: limits::HANDSHAKE_TIMEOUT_DEFAULT,
@@ -86,7 +90,7 @@ impl AirGapSettings {
             handshake_v1_fallback: false,
             e_language: false,
             packing: Packing::default(),
-            rate: None,
+            rates: Rates::default(),
             piece_bytes: limits::PIECE_BYTES_DEFAULT,
             give_up_after: None,
             cluster_id: cluster_id.into(),
@@ -116,7 +120,10 @@ impl AirGapSettings {
             handshake_v1_fallback: sink.handshake_v1_fallback,
             e_language: sink.e_language,
             packing: Packing { compressors: sink.compressors.clone(), zstd_level: sink.zstd_level },
-            rate: sink.rate_limit.and_then(|rate| RateLimit::new(bytes_per_second(rate.get()))),
+            rates: Rates {
+                own: sink.rate_limit.and_then(|rate| rate_limit(rate.get())),
+                shared: None,
+            },
             piece_bytes: sink.piece_bytes,
             give_up_after: sink.give_up_after,
             precision,
@@ -128,6 +135,23 @@ impl AirGapSettings {
             mark_as_pipe_request: sink.mark_as_pipe_request,
             skip_if_no_privileges: sink.skip_if_no_privileges,
             ..Self::new(sink.targets.clone(), cluster_id)
+        }
+    }
+
+    /// The defaults, for a program on this node.
+    pub fn of_program(
+        program: Program,
+        cluster_id: impl Into<String>,
+        precision: Precision,
+    ) -> Self {
+        Self { program: Some(program), precision, ..Self::new(NodeUrls::default(), cluster_id) }
+    }
+
+    /// The target with this number.
+    pub(super) fn target(&self, gate: usize) -> Option<Target<'_>> {
+        match &self.program {
+            Some(program) => Some(Target::Program(program)),
+            None => self.node_urls.get(gate).map(Target::Gate),
         }
     }
 
@@ -160,9 +184,26 @@ impl AirGapSettings {
     }
 }
 
+/// Where a line leads to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target<'a> {
+    Gate(&'a NodeUrl),
+    Program(&'a Program),
+}
+
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gate(gate) => gate.fmt(out),
+            Self::Program(program) => program.fmt(out),
+        }
+    }
+}
+
 impl fmt::Debug for AirGapSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AirGapSettings")
+            .field("program", &self.program)
             .field("node_urls", &self.node_urls)
             .field("gate_order", &self.gate_order)
             .field("e_language", &self.e_language)
@@ -173,9 +214,9 @@ impl fmt::Debug for AirGapSettings {
     }
 }
 
-/// More than 4 GiB a second is no limit that a gate could have.
-fn bytes_per_second(rate: u64) -> f64 {
-    u32::try_from(rate).map_or(f64::INFINITY, f64::from)
+/// A limit of so many bytes a second. More than 4 GiB a second is no limit that a gate could have.
+pub fn rate_limit(bytes_per_second: u64) -> Option<RateLimit> {
+    RateLimit::new(u32::try_from(bytes_per_second).map_or(f64::INFINITY, f64::from))
 }
 
 #[cfg(test)]
@@ -201,6 +242,7 @@ sink = { sink = "iotdb-air-gap-sink", node-urls = "g:9780,h:9781", ip = "::1", p
         let input = config::Input {
             role: config::Role::Sender,
             file: Some((Path::new("p.toml"), stanza)),
+            properties: None,
             sets: &[],
             data_dir: None,
             state_directory: None,
@@ -218,7 +260,9 @@ sink = { sink = "iotdb-air-gap-sink", node-urls = "g:9780,h:9781", ip = "::1", p
         assert_eq!(settings.node_urls.to_string(), "g:9780,h:9781,[::1]:9780");
         assert_eq!(settings.packing.compressors, [Compressor::Zstd, Compressor::Lz4]);
         assert_eq!(settings.packing.zstd_level, 7);
-        assert!(settings.rate.is_some() && settings.e_language && settings.skip_if_no_privileges);
+        assert!(
+            settings.rates.own.is_some() && settings.e_language && settings.skip_if_no_privileges
+        );
         assert_eq!(settings.of_sender().order, GateOrder::Priority);
         assert_eq!(settings.of_sender().piece_bytes, 65_536);
         assert_eq!(settings.of_sender().gates.get(), 3);

@@ -13,7 +13,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{CutTrouble, Desk, Gone, Lent, Ordered, Outcome, Source};
+use super::{Answer, CutTrouble, Desk, Gone, Lent, Order, Outcome, Source};
 use crate::data::ReadAt;
 use crate::limits::{CUT_COLUMNS_MAX, CUT_MODS_BYTES_MAX, CUT_ROWS_MAX, KIB, MIB};
 use crate::spool::{Disk, FileCheck, FileReader, MADE_DIR, OpenMode};
@@ -57,7 +57,8 @@ pub enum Step {
 /// An order that is being carried out.
 #[derive(Debug)]
 pub struct Job<D: Disk> {
-    ordered: Ordered,
+    order: Order,
+    answer: Answer,
     disk: D,
     path: PathBuf,
     /// Bytes that the quota counts.
@@ -84,40 +85,53 @@ struct Making<D: Disk> {
 
 impl<D: Disk> Job<D> {
     /// Begins. `number` is one that no other file has that was made in this run.
-    pub fn new(ordered: Ordered, disk: D, number: u64) -> Self {
+    pub fn new(order: Order, answer: Answer, disk: D, number: u64) -> Self {
         let path = Path::new(MADE_DIR).join(format!("made-{number}"));
-        let stage = begin_comparing(&ordered, true);
-        Self { ordered, disk, path, counted: 0, deletions: Deletions::default(), stage }
+        let stage = begin_comparing(&order, true);
+        Self { order, answer, disk, path, counted: 0, deletions: Deletions::default(), stage }
     }
 
     /// What is being cut, for people.
     pub fn name(&self) -> &str {
-        &self.ordered.order.name
+        &self.order.name
     }
 
     /// Does some more.
     pub fn step(&mut self, desk: &Desk, room: &mut impl Room) -> Step {
-        if self.ordered.is_withdrawn() {
+        if self.answer.is_withdrawn() {
             self.clear(room);
             return Step::Over("withdrawn".to_owned());
         }
         match self.go_on(desk, room) {
-            Ok(()) => Step::Worked,
+            Ok(()) => {
+                self.show();
+                Step::Worked
+            }
             Err(outcome) => {
-                let told = match &outcome {
-                    Outcome::Made(file) => format!("bytes={}", file.len()),
-                    Outcome::Nothing => "nothing is inside".to_owned(),
-                    Outcome::Rotten => "it is not what was taken in".to_owned(),
-                    Outcome::Unfit(why) => why.clone(),
-                    Outcome::Failed(error) => error.to_string(),
-                };
+                let told = outcome.to_string();
                 if !matches!(outcome, Outcome::Made(_)) {
                     self.clear(room);
                 }
-                self.stage = Stage::Over;
-                self.ordered.answer(outcome);
+                (self.stage, self.order.shown) = (Stage::Over, None);
+                self.answer.tell(outcome);
                 Step::Over(told)
             }
+        }
+    }
+
+    /// Shows how far it has come: half of it is to compare the file with its hash.
+    fn show(&self) {
+        let Some(shown) = &self.order.shown else { return };
+        let bytes = self.order.file.bytes;
+        match &self.stage {
+            Stage::Comparing(true, ..) | Stage::Over => {}
+            Stage::Comparing(false, _, at) => shown.done(*at / 2, bytes),
+            Stage::Opening(_) => shown.done(1, 2),
+            Stage::Cutting(making) => {
+                let (walked, index) = making.cutting.walked_of(bytes);
+                shown.done(index.saturating_add(walked.min(index)), index.saturating_mul(2));
+            }
+            Stage::Ending(_) => shown.done(1, 1),
         }
     }
 
@@ -147,7 +161,7 @@ impl<D: Disk> Job<D> {
         mut check: Box<FileCheck>,
         mut at: u64,
     ) -> Result<(), Outcome> {
-        let order = &self.ordered.order;
+        let order = &self.order;
         let source = if is_mods { order.mods.as_ref() } else { Some(&order.file) };
         let mut buffer = vec![0; READ_BYTES];
         let mut worked = 0;
@@ -168,7 +182,7 @@ impl<D: Disk> Job<D> {
         }
         self.stage = if is_mods {
             self.deletions = order.mods.as_ref().map_or(Ok(Deletions::default()), deletions)?;
-            begin_comparing(&self.ordered, false)
+            begin_comparing(&self.order, false)
         } else {
             Stage::Opening(Box::new(tail::Check::new(&order.file.file).map_err(flawed)?))
         };
@@ -176,7 +190,7 @@ impl<D: Disk> Job<D> {
     }
 
     fn open(&mut self, mut check: Box<tail::Check>) -> Result<(), Outcome> {
-        let file = &self.ordered.order.file.file;
+        let file = &self.order.file.file;
         let Some(summary) = check.step(file).map_err(flawed)? else {
             self.stage = Stage::Opening(check);
             return Ok(());
@@ -204,11 +218,11 @@ impl<D: Disk> Job<D> {
         self.count(making.writer.bytes().saturating_add(STEP_BYTES), room)?;
         let plan = Plan {
             deletions: &self.deletions,
-            selection: &self.ordered.order.selection,
+            selection: &self.order.selection,
             columns_max: CUT_COLUMNS_MAX,
             rows_max: CUT_ROWS_MAX,
         };
-        let (file, Making { cutting, writer }) = (&self.ordered.order.file.file, &mut *making);
+        let (file, Making { cutting, writer }) = (&self.order.file.file, &mut *making);
         let goes_on = cutting.step(file, &plan, writer, STEP_BYTES).map_err(uncut)?;
         self.stage = if goes_on {
             Stage::Cutting(making)
@@ -254,7 +268,7 @@ impl<D: Disk> Job<D> {
 
     /// Leaves nothing behind; what cannot be removed goes at the next start.
     fn clear(&mut self, room: &mut impl Room) {
-        self.stage = Stage::Over;
+        (self.stage, self.order.shown) = (Stage::Over, None);
         self.clear_scratches();
         let _left = self.disk.remove(&self.path).is_err();
         room.shrink(std::mem::take(&mut self.counted));
@@ -271,8 +285,7 @@ impl<D: Disk> Job<D> {
 /// Scratches of the writer; there is one job at a time.
 const SCRATCHES: [&str; 2] = ["cut-records", "cut-nodes"];
 
-fn begin_comparing<D: Disk>(ordered: &Ordered, is_mods: bool) -> Stage<D> {
-    let order = &ordered.order;
+fn begin_comparing<D: Disk>(order: &Order, is_mods: bool) -> Stage<D> {
     let source = if is_mods { order.mods.as_ref() } else { Some(&order.file) };
     let (bytes, hash) = source.map_or((0, [0; 32]), |source| (source.bytes, source.hash));
     Stage::Comparing(is_mods, Box::new(FileCheck::new(bytes, hash)), 0)

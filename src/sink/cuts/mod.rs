@@ -1,8 +1,9 @@
-//! Files that filters order and the worker cuts.
+//! Files that pipes order and the worker makes: cuts of files, and files of runs of tablets.
 //!
 //! ```text
 //!  main loop                                               worker
-//!  filter -- Order: files, selection --> Desk ------------> Job, step by step --> spool/partial/made-<n>
+//!  filter -- Order: files, selection --> Desk --+---------> Job, step by step --> spool/partial/made-<n>
+//!  runs ---- RunOrder: entries -----------------'  '------> RunMaker -----------'
 //!         <-- Ticket: Outcome ------------------------------'
 //!  sink --- reads MadeFile
 //!           the last one lets go of it --> Desk --> removed, and its room is given back
@@ -12,6 +13,7 @@
 //! leftovers of that directory, and it is made again, the same to the byte. The spool's quota counts it.
 
 mod job;
+mod run;
 #[cfg(test)]
 #[cfg(feature = "simulation")]
 mod tests;
@@ -27,9 +29,12 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 pub use self::job::{Job, Room, Step};
-use crate::data::ReadAt;
+pub use self::run::RunMaker;
+use crate::data::{ReadAt, Sequence};
 use crate::limits::PIPES_MAX;
+use crate::ops::board::Work;
 use crate::tsfile::cut::Selection;
+use crate::twin::{Twin, TwinError};
 
 /// A file that another thread may read.
 pub struct Lent(Box<dyn ReadAt + Send + Sync>);
@@ -45,6 +50,39 @@ pub struct Order {
     pub mods: Option<Source>,
     /// What is kept.
     pub selection: Selection,
+    /// Where people see how far it has come.
+    pub shown: Option<Work>,
+}
+
+/// Tablets of which files are to be made.
+#[derive(Debug, Clone)]
+pub struct RunOrder {
+    /// What it is, for people.
+    pub name: String,
+    /// The first entry.
+    pub first: Sequence,
+    /// The last one; only tablets lie between them.
+    pub last: Sequence,
+    /// Bytes of their payloads.
+    pub bytes: u64,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Task {
+    /// A file is to be cut.
+    Cut(Box<Order>),
+    /// Files are to be made.
+    Run(RunOrder),
+}
+
+/// A file of a run.
+#[derive(Debug)]
+pub struct MadeRun {
+    /// Its bytes.
+    pub file: MadeFile,
+    /// What is in it.
+    pub twin: Twin,
 }
 
 /// A file as it was taken in.
@@ -65,6 +103,10 @@ pub struct Source {
 pub enum Outcome {
     /// The cut.
     Made(MadeFile),
+    /// The files of a run; none if it has no value.
+    Run(Vec<MadeRun>),
+    /// A run that ends before this entry can be made.
+    Shorter(Sequence),
     /// No point of it is inside.
     Nothing,
     /// The file is not what was taken in.
@@ -86,9 +128,15 @@ pub enum CutTrouble {
         /// What the disk says.
         source: io::Error,
     },
+    /// Files cannot be made of a run.
+    #[error(transparent)]
+    Run(#[from] TwinError),
     /// The file system has no room.
     #[error("no room for it: {0}")]
     Full(#[from] crate::spool::Full),
+    /// A pipe has given more orders than it waits for.
+    #[error("{ORDERS_MAX} orders wait already")]
+    Crowded,
     /// The node stops.
     #[error("the node stops")]
     Ended,
@@ -109,17 +157,15 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    orders: VecDeque<Ordered>,
+    orders: VecDeque<(Task, Answer)>,
     gone: Vec<Gone>,
 }
 
-/// An order, and who waits for it.
+/// Who waits for an order.
 #[derive(Debug)]
-pub struct Ordered {
-    /// What is to be cut.
-    pub order: Order,
+pub struct Answer {
     /// `None` once it was told.
-    answer: Option<oneshot::Sender<Outcome>>,
+    sender: Option<oneshot::Sender<Outcome>>,
 }
 
 /// An order that was given. To drop it is to withdraw it.
@@ -154,16 +200,27 @@ pub struct Gone {
 }
 
 impl Desk {
-    /// Gives an order. A pipe has one at a time.
+    /// Has a file cut. A pipe has one order at a time, and one of runs beside it.
     pub fn order(&self, order: Order) -> Ticket {
+        self.give(Task::Cut(Box::new(order)))
+    }
+
+    /// Has files made.
+    pub fn order_run(&self, order: RunOrder) -> Ticket {
+        self.give(Task::Run(order))
+    }
+
+    fn give(&self, task: Task) -> Ticket {
         let (sender, answer) = oneshot::channel();
-        let ordered = Ordered { order, answer: Some(sender) };
         {
             let mut state = self.shared.state();
             // Those that were withdrawn are no longer waited for.
-            state.orders.retain(|one| !one.is_withdrawn());
-            if state.orders.len() < PIPES_MAX {
-                state.orders.push_back(ordered);
+            state.orders.retain(|(_, answer)| !answer.is_withdrawn());
+            let mut answer = Answer { sender: Some(sender) };
+            if state.orders.len() < ORDERS_MAX {
+                state.orders.push_back((task, answer));
+            } else {
+                answer.tell(Outcome::Failed(CutTrouble::Crowded));
             }
         }
         self.wake();
@@ -171,11 +228,11 @@ impl Desk {
     }
 
     /// The next order that somebody waits for.
-    pub fn next_order(&self) -> Option<Ordered> {
+    pub fn next_order(&self) -> Option<(Task, Answer)> {
         let mut state = self.shared.state();
-        while let Some(ordered) = state.orders.pop_front() {
-            if !ordered.is_withdrawn() {
-                return Some(ordered);
+        while let Some((task, answer)) = state.orders.pop_front() {
+            if !answer.is_withdrawn() {
+                return Some((task, answer));
             }
         }
         None
@@ -212,24 +269,46 @@ impl Shared {
     }
 }
 
-impl Ordered {
+impl Order {
     /// The same with its files in another form.
     #[must_use]
     pub fn map(self, with: impl Fn(Source) -> Source) -> Self {
-        let Self { order: Order { name, file, mods, selection }, answer } = self;
-        let (file, mods) = (with(file), mods.map(with));
-        Self { order: Order { name, file, mods, selection }, answer }
+        let Self { name, file, mods, selection, shown } = self;
+        Self { name, file: with(file), mods: mods.map(with), selection, shown }
     }
+}
 
+impl Answer {
     /// Whether nobody waits for it any more.
     pub fn is_withdrawn(&self) -> bool {
-        self.answer.as_ref().is_none_or(oneshot::Sender::is_closed)
+        self.sender.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
     /// Tells whoever waits.
-    fn answer(&mut self, outcome: Outcome) {
-        let told = self.answer.take().map(|answer| answer.send(outcome));
+    fn tell(&mut self, outcome: Outcome) {
+        let told = self.sender.take().map(|sender| sender.send(outcome));
         let _withdrawn = told.is_some_and(|told| told.is_err());
+    }
+}
+
+/// A pipe has one order of a cut at a time, and one of runs beside it.
+const ORDERS_MAX: usize = 2 * PIPES_MAX;
+
+/// For people.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Made(file) => write!(f, "bytes={}", file.len()),
+            Self::Run(files) => {
+                let bytes: u64 = files.iter().map(|made| made.twin.bytes).sum();
+                write!(f, "files={} bytes={bytes}", files.len())
+            }
+            Self::Shorter(entry) => write!(f, "it has to end before entry {entry}"),
+            Self::Nothing => f.write_str("nothing is inside"),
+            Self::Rotten => f.write_str("it is not what was taken in"),
+            Self::Unfit(why) => f.write_str(why),
+            Self::Failed(error) => error.fmt(f),
+        }
     }
 }
 

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
+use crate::config::Role;
 use crate::data::TimeRange;
-use crate::ops::clock;
+use crate::ops::board::Board;
+use crate::ops::clock::{self, EpochMillis};
 use crate::spool::{Disk, Fault, Full, MADE_DIR, Settings, SimDisk, Spool};
 use crate::tsfile::read::{Counting, TsFile};
 
@@ -52,6 +54,7 @@ fn order(from: i64, mods: Option<(&str, &'static [u8])>) -> Order {
         file: source("x.tsfile", SAMPLE),
         mods: mods.map(|(name, bytes)| source(name, bytes)),
         selection: Selection { series: None, times },
+        shown: None,
     }
 }
 
@@ -63,10 +66,15 @@ fn times() -> (TimeRange, i64) {
     (times, times.min.midpoint(times.max))
 }
 
+/// The next order, begun.
+fn begin(desk: &Desk, disk: &SimDisk, number: u64) -> Job<SimDisk> {
+    let Some((Task::Cut(order), answer)) = desk.next_order() else { panic!("an order") };
+    Job::new(*order, answer, disk.clone(), number)
+}
+
 /// Carries out the next order.
 fn work(desk: &Desk, disk: &SimDisk, spool: &mut Spool<SimDisk>) {
-    let ordered = desk.next_order().expect("an order");
-    let mut job = Job::new(ordered, disk.clone(), disk.calls().all);
+    let mut job = begin(desk, disk, disk.calls().all);
     while job.step(desk, &mut OfSpool(spool)) == Step::Worked {}
 }
 
@@ -93,6 +101,35 @@ fn bytes_of(file: &MadeFile) -> Vec<u8> {
     assert_eq!(file.read_at(0, &mut bytes).expect("readable"), bytes.len());
     assert_eq!(blake3::hash(&bytes).as_bytes(), &file.hash());
     bytes
+}
+
+#[test]
+fn an_order_too_many_is_told_why() {
+    let desk = Desk::default();
+    let mut tickets: Vec<_> = (0..=ORDERS_MAX).map(|_| desk.order(order(0, None))).collect();
+    let last = tickets.pop().expect("one too many").take();
+    assert!(matches!(last, Some(Outcome::Failed(CutTrouble::Crowded))), "{last:?}");
+    assert!(tickets.iter_mut().all(|ticket| ticket.take().is_none()), "the others wait");
+    tickets.clear();
+    assert!(desk.order(order(0, None)).take().is_none(), "withdrawn ones make way");
+}
+
+#[test]
+fn a_cut_shows_how_far_it_has_come_until_it_is_over() {
+    let (disk, desk) = (SimDisk::new(1, DISK_BYTES), Desk::default());
+    let mut spool = open(&disk);
+    let board = Board::new(Role::Sender, "", clock::now());
+    let row = board.pipes.row("p", "", EpochMillis(0)).expect("room");
+    let shown = Some(Arc::clone(&row).work("cutting x.tsfile"));
+    let _ticket = desk.order(Order { shown, ..order(times().1, None) });
+    let mut job = begin(&desk, &disk, 1);
+    let mut seen = Vec::new();
+    while job.step(&desk, &mut OfSpool(&mut spool)) == Step::Worked {
+        seen.push(row.message());
+    }
+    assert!(seen.contains(&"cutting x.tsfile, 50 %".to_owned()), "{seen:?}");
+    assert!(seen.contains(&"cutting x.tsfile, 99 %".to_owned()), "{seen:?}");
+    assert_eq!(row.message(), "", "it is over, though its job is there");
 }
 
 #[test]
@@ -179,7 +216,7 @@ fn a_withdrawn_order_leaves_nothing() {
     assert!(desk.next_order().is_none(), "nobody waits for it");
     for steps in 0..20 {
         let ticket = desk.order(order(middle, None));
-        let mut job = Job::new(desk.next_order().expect("one"), disk.clone(), steps);
+        let mut job = begin(&desk, &disk, steps);
         let done = (0..steps).any(|_| job.step(&desk, &mut OfSpool(&mut spool)) != Step::Worked);
         drop(ticket);
         if !done {
@@ -242,7 +279,7 @@ fn a_crash_at_any_step_leaves_nothing_and_the_cut_is_made_again() {
             let (disk, desk) = (SimDisk::new(steps, DISK_BYTES), Desk::default());
             let mut spool = open(&disk);
             let ticket = desk.order(order(middle, None));
-            let mut job = Job::new(desk.next_order().expect("one"), disk.clone(), 1);
+            let mut job = begin(&desk, &disk, 1);
             let done =
                 (0..steps).any(|_| job.step(&desk, &mut OfSpool(&mut spool)) != Step::Worked);
             if kills {

@@ -13,7 +13,8 @@ use crate::data::ReadAt;
 use crate::limits;
 use crate::spool::{Dirty, Disk, DiskFile, OpenMode, ReadError, write_all_at};
 use crate::tsfile::TsFileError;
-use crate::tsfile::read::{Counting, TsFile};
+use crate::tsfile::read::{Counting, Tally, TsFile};
+use crate::tsfile::tail::Check;
 
 /// Chunks copied in one step: 1 MiB, so that a step on a disk of 20 MB/s takes 50 ms.
 const CHUNKS_A_STEP: usize = 16;
@@ -23,11 +24,20 @@ const CHUNKS_A_STEP: usize = 16;
 pub(super) struct Copy<T, F> {
     from: F,
     /// Of a `TsFile`, until its index was added up.
-    counting: Option<Box<Counting>>,
+    looking: Option<Looking>,
     to: T,
     done: u64,
     dirty: Dirty,
     hasher: Box<blake3::Hasher>,
+}
+
+/// How far a `TsFile` was looked at, before it is copied.
+#[derive(Debug)]
+enum Looking {
+    /// At its ends, which have to be sound.
+    Ends(Box<Check>),
+    /// At its index, for the ledger.
+    Index(Box<Counting>),
 }
 
 /// What copying came to.
@@ -110,10 +120,10 @@ impl<D: Disk, S: Source> Landing<D, S> {
         if file.part == Part::Seal {
             file.bytes = from.len();
         }
-        let mut counting = None;
+        let mut looking = None;
         if is_ts_file {
-            let ts_file = TsFile::open(&from).map_err(|flaw| file.flawed(flaw))?;
-            counting = counting_of(&ts_file).map(Box::new);
+            let check = Check::new(&from).map_err(|flaw| file.flawed(flaw))?;
+            looking = Some(Looking::Ends(Box::new(check)));
         }
         if at == 0 {
             self.make_work_dir()?;
@@ -124,7 +134,7 @@ impl<D: Disk, S: Source> Landing<D, S> {
         let hasher = Box::new(blake3::Hasher::new());
         Ok(Copied::Part(Box::new(Copy {
             from,
-            counting,
+            looking,
             to,
             done: 0,
             dirty: Dirty::behind(0),
@@ -137,18 +147,15 @@ impl<D: Disk, S: Source> Landing<D, S> {
         job: &mut Job,
         mut copy: Copy<D::File, S::File>,
     ) -> Result<Copied<D::File, S::File>, Stopped> {
-        if let Some(counting) = &mut copy.counting {
-            let counted = counting.step(&copy.from);
-            if !matches!(counted, Ok(None)) {
-                copy.counting = None;
-                job.tally = counted.ok().flatten();
-            }
-            return Ok(Copied::Part(Box::new(copy)));
-        }
         let mut files = job.files.iter_mut().enumerate();
         let Some((index, file)) = files.find(|(_, file)| file.hash.is_none()) else {
             return Ok(Copied::File);
         };
+        if let Some(looking) = copy.looking.take() {
+            let (looking, tally) = looking.step(&copy.from).map_err(|flaw| file.flawed(flaw))?;
+            (copy.looking, job.tally) = (looking, tally);
+            return Ok(Copied::Part(Box::new(copy)));
+        }
         let path = copy_path(&self.dir, index);
         for _ in 0..CHUNKS_A_STEP {
             let read = copy.from.read_at(copy.done, &mut self.chunk);
@@ -173,6 +180,25 @@ impl<D: Disk, S: Source> Landing<D, S> {
         copy.to.forget(0, copy.done);
         file.compare(copy.hasher.finalize()).map_err(Stopped::Unfit)?;
         Ok(Copied::File)
+    }
+}
+
+impl Looking {
+    /// Looks on; what is left of that, and what was counted in the end. A flaw of the index is not one of the ends.
+    fn step<R: ReadAt>(self, file: &R) -> Result<(Option<Self>, Option<Tally>), TsFileError> {
+        match self {
+            Self::Ends(mut check) => match check.step(file)? {
+                Some(summary) => {
+                    let counting = counting_of(&TsFile::checked(file, summary));
+                    Ok((counting.map(Box::new).map(Self::Index), None))
+                }
+                None => Ok((Some(Self::Ends(check)), None)),
+            },
+            Self::Index(mut counting) => Ok(match counting.step(file) {
+                Ok(None) => (Some(Self::Index(counting)), None),
+                counted => (None, counted.ok().flatten()),
+            }),
+        }
     }
 }
 

@@ -43,6 +43,7 @@ impl Plugin {
                 | Self::ChangingValue
                 | Self::AirGap
                 | Self::DoNothingSink
+                | Self::ExternalSink
         )
     }
 

@@ -24,6 +24,8 @@ const LEVEL: Kind = Kind::Whole { min: 1, max: 22, expected: "a level from 1 to 
 const SECONDS: Kind = Kind::Whole { min: i64::MIN, max: i64::MAX, expected: "seconds" };
 const MILLIS: Kind = Kind::Whole { min: i64::MIN, max: i64::MAX, expected: "milliseconds" };
 const BYTES: Kind = Kind::Whole { min: 1, max: i64::MAX, expected: "bytes from 1 on" };
+const PERCENT: Kind = Kind::Whole { min: 1, max: 99, expected: "percent from 1 to 99" };
+const WAIT: Kind = Kind::Whole { min: 1, max: 86_400, expected: "seconds from 1 to a day" };
 const TASKS: Kind = Kind::Whole { min: 1, max: 64, expected: "a number from 1 to 64" };
 
 const BATCHES: &str = "has no effect: tablets are sent one by one";
@@ -108,7 +110,10 @@ pub(super) const ROWS: &[Row] = &[
             "hybrid",
         )
     },
-    inert(INERT, &["false"], row("realtime-first", FAR, Kind::Flag, "false")),
+    inert(INERT, &["false"], row("realtime-first", THRIFT, Kind::Flag, "false")),
+    row("realtime-first", GATE, Kind::Flag, "false"),
+    row("realtime-first.share-percent", GATE, PERCENT, "50"),
+    row("realtime-first.after-seconds", GATE, WAIT, "60"),
     also(&["user"], row("username", FAR, Kind::Text, "root")),
     row("password", FAR, Kind::Secret, "root"),
     row("load-tsfile-strategy", FAR, Kind::Word(&["sync", "async"], Wording::Invalid), "sync"),

@@ -5,7 +5,6 @@ use crate::statement::known::Plugin;
 
 const OURS: &[Plugin] = &[Plugin::IotdbSource];
 const MODEL: &str = "tables are not told apart in this build: what belongs to them goes as a whole";
-const MODE: &str = "this mode is not in this build: entries are sent as they come";
 
 const fn filter(key: &'static str, kind: Kind, default: &'static str) -> Row {
     Row { key, aliases: &[], of: OURS, kind, default, here: Here::Honoured }
@@ -28,6 +27,10 @@ const fn inert(
     harmless: &'static [&'static str],
 ) -> Row {
     Row { key, aliases: &[], of: OURS, kind, default, here: Here::Inert(INERT, harmless) }
+}
+
+const fn whole(expected: &'static str) -> Kind {
+    Kind::Whole { min: 1, max: i64::MAX, expected }
 }
 
 const fn also(aliases: &'static [&'static str], row: Row) -> Row {
@@ -75,8 +78,11 @@ pub(super) const ROWS: &[Row] = &[
             Wording::Invalid,
         ),
         default: "hybrid",
-        here: Here::Missing(&["stream", "hybrid", "log", "forced-log"], MODE),
+        here: Here::Honoured,
     },
+    filter("realtime.hybrid.lag-bytes", whole("bytes, at least 1"), "67108864"),
+    filter("realtime.hybrid.lag-seconds", whole("seconds, at least 1"), "60"),
+    filter("realtime.batch.max-delay-seconds", whole("seconds, at least 1"), "60"),
     filter("realtime.loose-range", Kind::Loose, ""),
     filter("forwarding-pipe-requests", Kind::Flag, "true"),
     also(&["mods"], inert("mods.enable", Kind::Flag, "false", &["true"])),
@@ -102,7 +108,7 @@ pub(super) const ROWS: &[Row] = &[
         of: OURS,
         kind: Kind::Flag,
         default: "true",
-        here: Here::Missing(&["true"], MODE),
+        here: Here::Honoured,
     },
     filter("mode.strict", Kind::Flag, "true"),
     filter("mode.double-living", Kind::Flag, "false"),

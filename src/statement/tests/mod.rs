@@ -38,10 +38,10 @@ fn every_statement_has_one_canonical_form() {
             "REPLAY PIPE p FROM 1 TO 18446744073709551615",
         ),
         ("show pipeplugins", "SHOW PIPEPLUGINS"),
-        ("drop pipeplugin if exists `my-sink`", "DROP PIPEPLUGIN IF EXISTS `MY-SINK`"),
+        ("drop pipeplugin if exists `my-sink`", "DROP PIPEPLUGIN IF EXISTS `my-sink`"),
         (
             "create pipeplugin if not exists csv as 'csv.py' using uri 'file:csv.py'",
-            "CREATE PIPEPLUGIN IF NOT EXISTS CSV AS 'csv.py' USING URI 'file:csv.py'",
+            "CREATE PIPEPLUGIN IF NOT EXISTS csv AS 'csv.py' USING URI 'file:csv.py'",
         ),
         (
             "create pipe p ('sink.ip'='127.0.0.1', 'sink.port'=\"29781\",)",

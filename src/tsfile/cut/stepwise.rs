@@ -95,6 +95,11 @@ impl Cutting {
         Ok(Self { summary: *file.summary(), walked: 0, devices, hand: None })
     }
 
+    /// Bytes of the index that it has gone through, and about how many there are in a file of so many bytes.
+    pub const fn walked_of(&self, file_bytes: u64) -> (u64, u64) {
+        (self.walked, file_bytes.saturating_sub(self.summary.separator))
+    }
+
     /// Works through about so many bytes more of the file that it was begun with. False once it is over, as after an
     /// error.
     ///

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a rig that cannot be set up fails its test")]
 #![expect(clippy::missing_panics_doc, reason = "that is what a rig of tests does")]
 
+pub mod far_side;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -39,12 +41,17 @@ pub struct Answer(Value);
 impl Site {
     /// A sender that also listens at a gate, so that tablets can come.
     pub fn inner() -> Self {
+        Self::inner_with(&[])
+    }
+
+    /// The same with these keys of its configuration.
+    pub fn inner_with(keys: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let settings = NodeSettings::sender(directory.path());
-        Self::start(
-            settings.set("gate.enabled", "true").set("gate.listen", "127.0.0.1:0"),
-            directory,
-        )
+        let settings = settings.set("gate.enabled", "true").set("gate.listen", "127.0.0.1:0");
+        let settings =
+            keys.iter().fold(settings, |settings, (key, value)| settings.set(key, value));
+        Self::start(settings, directory)
     }
 
     /// The same, for which the data of the node `theirs` counts as written here.
@@ -67,7 +74,8 @@ impl Site {
     /// A receiver that lands what it takes in.
     pub fn outer_that_lands() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        Self::start(NodeSettings::receiver(directory.path()), directory)
+        let settings = NodeSettings::receiver(directory.path());
+        Self::start(settings.set("landing.max_delay", "1s"), directory)
     }
 
     fn start(settings: NodeSettings, directory: TempDir) -> Self {
@@ -226,6 +234,11 @@ impl Answer {
         warnings.into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
+    /// Whether it shows a table.
+    pub fn has_table(&self) -> bool {
+        self.0.pointer("/table/columns").is_some()
+    }
+
     /// The titles.
     pub fn columns(&self) -> Vec<&str> {
         let columns = self.0.pointer("/table/columns").and_then(Value::as_array).unwrap();
@@ -247,6 +260,16 @@ impl Answer {
 
 fn cells(row: &Value) -> Vec<&str> {
     row.as_array().unwrap().iter().filter_map(Value::as_str).collect()
+}
+
+/// Points of a file, a line each, as `tsfile show` prints them; `arguments` say which.
+pub fn points(file: &Path, arguments: &[&str]) -> Vec<String> {
+    let mut command = Command::new(Programs::built().path(Program::Receiver));
+    command.args(["tsfile", "show"]).arg(file).args(["--format", "csv", "--limit", "0"]);
+    let output = command.args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().skip(1).map(str::to_owned).collect()
 }
 
 /// A sink clause for the gate at `address`.

@@ -4,13 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use penstock_acceptance::{SOON, Site, to};
 use penstock_test_support::clock::pause;
 use penstock_test_support::files;
-use penstock_test_support::programs::{Program, Programs};
 use penstock_test_support::tsfile::TsFileShape;
 use penstock_test_support::wait;
 
@@ -24,14 +22,9 @@ fn create(inner: &Site, outer: &Site, name: &str, source: &str) {
     inner.done(&format!("create pipe {name} with source ({source}) {}", to(outer.gate)));
 }
 
-/// Points of a file, a line each, as `tsfile show` prints them; `arguments` say which.
+/// Points of a file, a line each; `arguments` say which.
 fn points(file: &Path, arguments: &[&str]) -> BTreeSet<String> {
-    let mut command = Command::new(Programs::built().path(Program::Receiver));
-    command.args(["tsfile", "show"]).arg(file).args(["--format", "csv", "--limit", "0"]);
-    let output = command.args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().skip(1).map(str::to_owned).collect()
+    penstock_acceptance::points(file, arguments).into_iter().collect()
 }
 
 /// Waits until so many files have landed.

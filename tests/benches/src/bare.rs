@@ -122,3 +122,52 @@ pub(crate) fn round_trip(bytes: usize, times: u32) -> io::Result<Duration> {
     echo.join().map_err(|_| io::Error::other("the bare echo panicked"))??;
     Ok(took)
 }
+
+/// The way of a frame to somebody who syncs it, twice, one after the other.
+pub(crate) struct Way {
+    file: File,
+    inner: TcpStream,
+    outer: TcpStream,
+    bytes: usize,
+}
+
+impl Way {
+    /// One whose file lies there, for frames of so many bytes.
+    pub(crate) fn new(directory: &Path, bytes: usize) -> io::Result<Self> {
+        let file = File::create(directory.join("way"))?;
+        fallocate(&file, FallocateFlags::empty(), 0, 1 << 26)?;
+        file.sync_all()?;
+        let (inner, outer) = pair()?;
+        let answering = outer.try_clone()?;
+        thread::spawn(move || answer(answering, bytes));
+        Ok(Self { file, inner, outer, bytes })
+    }
+
+    /// How long two syncs of an append and two round trips take.
+    pub(crate) fn measure(&mut self) -> io::Result<Duration> {
+        let frame = vec![0x5a; self.bytes];
+        let start = clock::now();
+        for _ in 0..2 {
+            self.inner.write_all(&frame)?;
+            self.inner.read_exact(&mut [0])?;
+            self.file.write_all(&frame)?;
+            self.file.sync_data()?;
+        }
+        Ok(clock::now() - start)
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        // Ends whoever answers.
+        let _gone = self.outer.shutdown(std::net::Shutdown::Both).is_err();
+    }
+}
+
+fn answer(mut socket: TcpStream, bytes: usize) -> io::Result<()> {
+    let mut frame = vec![0; bytes];
+    loop {
+        socket.read_exact(&mut frame)?;
+        socket.write_all(&[0])?;
+    }
+}

@@ -5,10 +5,12 @@
 
 mod bare;
 mod memory;
+mod pipes;
 mod rows;
 mod slow_disk;
 mod table;
 mod tsfile;
+mod twins;
 
 use std::io::{self, Write};
 use std::path::PathBuf;

@@ -18,9 +18,11 @@ use penstock_test_support::{clock, parallel, wait};
 
 use crate::bare;
 use crate::memory;
+use crate::pipes;
 use crate::slow_disk::SlowNode;
 use crate::table::{Row, Wanted};
 use crate::tsfile::tsfiles;
+use crate::twins::twins;
 
 /// How much is moved.
 #[derive(Debug, Clone, Copy)]
@@ -37,16 +39,21 @@ pub(crate) struct Sizes {
 type Measure = fn(&Sizes) -> io::Result<Vec<Row>>;
 
 /// All measurements, by name.
-pub(crate) const ALL: [(&str, Measure); 9] = [
+pub(crate) const ALL: [(&str, Measure); 14] = [
     ("files", files),
     ("gate", through_the_gate),
     ("small frames", small_frames),
     ("group commit", group_commit),
+    ("twins", twins),
     ("memory", memory::memory),
     ("large frames", memory::large_frames),
     ("backlog", memory::backlog),
     ("start", start),
     ("tsfile", tsfiles),
+    ("filter", pipes::filter),
+    ("idle pipes", pipes::idle),
+    ("statement", pipes::statement),
+    ("way of a tablet", pipes::way),
 ];
 
 const SMALL_FRAME_BYTES: usize = 4096;
@@ -220,7 +227,11 @@ fn group_commit(sizes: &Sizes) -> io::Result<Vec<Row>> {
 }
 
 /// Tablets that a receiver answers in a second, over so many connections at once.
-fn tablets_per_second(address: SocketAddr, connections: u64, frames: u64) -> io::Result<f64> {
+pub(crate) fn tablets_per_second(
+    address: SocketAddr,
+    connections: u64,
+    frames: u64,
+) -> io::Result<f64> {
     let start = clock::now();
     let refused = AtomicBool::new(false);
     parallel::run(connections, |name| {

@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -129,7 +130,7 @@ def read(paths):
     points = {}
     for path in paths:
         command(["check", path])
-        types = dict(line.split("  ")[1:3] for line in command(["ls", path]).splitlines() if " chunks  " in line)
+        types = dict(re.split(" {2,}", line)[1:3] for line in command(["ls", path]).splitlines() if re.search(" chunks? ", line))
         for line in command(["show", "--format", "json", path]).splitlines():
             # Numbers as they stand there: a minus zero is no integer.
             point = json.loads(line, parse_int=str, parse_float=str)

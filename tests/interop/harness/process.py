@@ -24,12 +24,12 @@ def die_with_parent():
 class Child:
     """One program. Call from the main thread only: the kernel ends it with the thread that started it."""
 
-    def __init__(self, name, command, log, cwd=None, env=None):
+    def __init__(self, name, command, log, cwd=None, env=None, pass_fds=()):
         self.name, self.log = name, log
         with open(log, "ab") as out:
             self.popen = subprocess.Popen(
                 [str(word) for word in command], cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out,
-                stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+                stderr=subprocess.STDOUT, preexec_fn=die_with_parent, pass_fds=pass_fds)
         STARTED.append(self)
 
     @property

@@ -5,6 +5,7 @@
 //! | [`programs`] | the release binaries, built once a process |
 //! | [`node`] | a running half: settings, listeners, status, memory, signals |
 //! | [`wait`] | conditions with deadlines |
+//! | [`watched`] | commands with their time and memory |
 //! | [`tsfile`] | a writer of `TsFile`s v3, independent of the library's |
 //! | [`frames`] | air-gap frames, byte for byte, independent of the library's |
 //! | [`peer`] | a blocking air-gap sender |
@@ -24,3 +25,4 @@ pub mod peer;
 pub mod programs;
 pub mod tsfile;
 pub mod wait;
+pub mod watched;

@@ -424,6 +424,20 @@ impl Node {
         Ok(kib * 1024)
     }
 
+    /// What it has computed so far, all threads together.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn processor_time(&self) -> Result<Duration, NodeError> {
+        let path = format!("/proc/{}/stat", self.pid());
+        let stat = fs::read_to_string(&path).map_err(io_error(&path))?;
+        // The name before may have spaces.
+        let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+        let ticks = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
+        let ticks: u64 = ticks.sum();
+        Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
+    }
+
     /// What it has moved so far.
     ///
     /// # Errors

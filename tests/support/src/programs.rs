@@ -50,7 +50,8 @@ impl Program {
 }
 
 impl Programs {
-    /// The binaries as they are released, built at the first call in this process.
+    /// The binaries as they are released, built at the first call in this process; with another profile of cargo if
+    /// `PENSTOCK_PROFILE` names one, as for the tests of interoperation.
     ///
     /// # Errors
     /// When cargo cannot be started or fails.
@@ -63,8 +64,10 @@ impl Programs {
     }
 
     fn run_cargo() -> Result<Self, BuildError> {
+        let profile = std::env::var("PENSTOCK_PROFILE").unwrap_or_else(|_| "release".to_owned());
         let output = Command::new(option_env!("CARGO").unwrap_or("cargo"))
-            .args(["build", "--release", "--message-format=json-render-diagnostics"])
+            .args(["build", "--profile", &profile])
+            .arg("--message-format=json-render-diagnostics")
             .args(["-p", "penstock-sender", "-p", "penstock-receiver", "-p", "penstock-gate"])
             .current_dir(root())
             .stderr(Stdio::inherit())

@@ -275,6 +275,21 @@ fn what_is_no_ts_file_goes_to_quarantine_and_the_others_go_on() {
 }
 
 #[test]
+fn a_file_with_a_long_index_is_looked_at_in_steps_to_its_last_byte() {
+    let machine = Machine::new();
+    let mut long = crate::tsfile::tail::with_long_block();
+    machine.put("a.tsfile", &long);
+    // The kind of the root, behind some MiB.
+    let end = long.len() - 22;
+    long[end] = 9;
+    machine.put("b.tsfile", &long);
+    let steps = lived(&machine, false, 100);
+    assert!(matches!(&steps[..], [Step::Taken { .. }, Step::Quarantined { .. }]), "{steps:?}");
+    let (_, why) = machine.quarantine().swap_remove(0);
+    assert!(why.contains("b.tsfile: index node type"), "{why}");
+}
+
+#[test]
 fn a_file_of_another_file_system_is_copied() {
     let machine = Machine::new();
     machine.world().other_file_system = true;

@@ -5,7 +5,7 @@
 //!  request --------> Whole, Part, Unfit                      see request.rs
 //!        \--outside--------+
 //!  TsFile -> Opening -> Walking --outside--> Checking --hash fits-----> Skip
-//!                         |   |                  \------has rotted----> Whole: the sink tells, and takes it out of the way
+//!                         |   |                  \------has rotted----> Unfit: a second reading might be sound, and all of it go
 //!                         |   +-------inside--------------------------> Whole
 //!                         +-----------across--> Across: ordered at the desk --> Cutting: the worker's answer
 //! ```
@@ -18,7 +18,7 @@ use super::scratch::Buffers;
 use crate::data::{Matcher, ReadAt, Sequence, Series, TimeRange};
 use crate::limits::{KIB, MIB};
 use crate::pipe::source::{Filter, Verdict};
-use crate::sink::cuts::{MadeFile, Outcome, Ticket};
+use crate::sink::cuts::{CutTrouble, MadeFile, Outcome, Ticket};
 use crate::spool::{EntryHeader, FileCheck, ReadError};
 use crate::statement::Loose;
 use crate::tsfile::TsFileError;
@@ -43,6 +43,19 @@ pub(super) struct Survey<T> {
     bytes: u64,
     hash: [u8; 32],
     stage: Stage,
+    flaw: Flaw,
+}
+
+/// Whether it can be told what lies in it: one flawed reading is no flawed file.
+#[derive(Debug)]
+enum Flaw {
+    None,
+    /// It could not.
+    Met,
+    /// It could not, though it is what was taken in.
+    Doubted,
+    /// Neither could it the second time.
+    Again(String),
 }
 
 #[derive(Debug)]
@@ -93,6 +106,8 @@ pub(super) enum Looked<T> {
     Known(Verdict),
     /// This file is sent in its place.
     Cut(MadeFile),
+    /// A file of this name is not what was taken in.
+    Rotten(String),
     /// There is more to be looked into.
     More(Survey<T>),
 }
@@ -150,7 +165,7 @@ impl<T: ReadAt> Survey<T> {
         // The mods file comes first. The sink knows what to do with an entry without a file.
         let last = files.into_iter().rev().find_map(|StoredFile { name, bytes, hash, file }| {
             let (entry, name, stage) = (header.sequence, name.unwrap_or_default(), Stage::Unopened);
-            Some(Self { entry, name, file: file?, bytes, hash, stage })
+            Some(Self { entry, name, file: file?, bytes, hash, stage, flaw: Flaw::None })
         });
         let Some(survey) = last else { return known(Verdict::Whole) };
         let is_ts_file = request_type == 0
@@ -174,7 +189,7 @@ impl<T: ReadAt> Survey<T> {
                 self.stage = Stage::Opening(Box::new(check));
                 Ok(Looked::More(self))
             }
-            Err(error) => self.flawed(error).map(Looked::Known),
+            Err(error) => self.flawed(error),
         }
     }
 
@@ -203,7 +218,7 @@ impl<T: ReadAt> Survey<T> {
                         self.stage = Stage::Walking(Box::new(walking));
                         Ok((Looked::More(self), 0))
                     }
-                    Err(error) => Ok((Looked::Known(self.flawed(error)?), 0)),
+                    Err(error) => Ok((self.flawed(error)?, 0)),
                 }
             }
             Stage::Checking(check, offset) => {
@@ -211,8 +226,8 @@ impl<T: ReadAt> Survey<T> {
                 let goes_on = compare(&self.file, check, offset, &mut buffers.payload);
                 let read = offset.saturating_sub(start);
                 match goes_on {
-                    Ok(Some(true)) => Ok((Looked::Known(Verdict::Skip), read)),
-                    Ok(Some(false)) => Ok((Looked::Known(Verdict::Whole), read)),
+                    Ok(Some(true)) => Ok((self.sound(), read)),
+                    Ok(Some(false)) => Ok((Looked::Rotten(self.name), read)),
                     Ok(None) => Ok((Looked::More(self), read)),
                     Err(error) => Err(self.failed(error)),
                 }
@@ -229,7 +244,7 @@ impl<T: ReadAt> Survey<T> {
                         self.stage = Stage::Across(walking.scope);
                         Looked::More(self)
                     }
-                    Err(error) => Looked::Known(self.flawed(error)?),
+                    Err(error) => self.flawed(error)?,
                 };
                 Ok((looked, read))
             }
@@ -278,10 +293,22 @@ impl<T: ReadAt> Survey<T> {
         match outcome {
             Outcome::Made(file) => Ok(Looked::Cut(file)),
             Outcome::Nothing => Ok(Looked::Known(Verdict::Skip)),
-            Outcome::Rotten => Ok(Looked::Known(Verdict::Whole)),
+            Outcome::Rotten => Ok(Looked::Rotten(self.name)),
             Outcome::Unfit(why) => Ok(Looked::Known(Verdict::Unfit(why))),
+            // No cut is answered so.
+            outcome @ (Outcome::Run(_) | Outcome::Shorter(_)) => {
+                Ok(Looked::Known(Verdict::Unfit(outcome.to_string())))
+            }
             Outcome::Failed(error) => {
-                let (operation, source) = ("cut", io::Error::other(error));
+                let way_out = if matches!(error, CutTrouble::Full(_)) {
+                    let entry = self.entry;
+                    format!(
+                        "; free so much, send such files whole ('mode.strict'='false'), or SKIP ENTRY {entry}"
+                    )
+                } else {
+                    String::new()
+                };
+                let (operation, source) = ("cut", io::Error::other(format!("{error}{way_out}")));
                 let path = self.name.clone().into();
                 let error = ReadError::Disk { operation, path, source };
                 self.stage = Stage::Across(*scope);
@@ -296,12 +323,29 @@ impl<T: ReadAt> Survey<T> {
         Looked::More(self)
     }
 
-    /// What of such a file lies inside cannot be told, so nothing of it is sent.
-    fn flawed(&self, error: TsFileError) -> Result<Verdict, ReadError> {
+    /// What of such a file lies inside cannot be told, so nothing of it is sent, if it is what was taken in.
+    fn flawed(mut self, error: TsFileError) -> Result<Looked<T>, ReadError> {
         if let TsFileError::Read { source, .. } = error {
             return Err(self.failed(source));
         }
-        Ok(Verdict::Unfit(format!("what lies in it cannot be told: {error}")))
+        let why = format!("what lies in it cannot be told: {error}");
+        self.flaw = match self.flaw {
+            Flaw::Doubted => Flaw::Again(why),
+            Flaw::None | Flaw::Met | Flaw::Again(_) => Flaw::Met,
+        };
+        Ok(self.check())
+    }
+
+    /// It is what was taken in.
+    fn sound(mut self) -> Looked<T> {
+        match self.flaw {
+            Flaw::None | Flaw::Doubted => Looked::Known(Verdict::Skip),
+            Flaw::Again(why) => Looked::Known(Verdict::Unfit(why)),
+            Flaw::Met => {
+                (self.flaw, self.stage) = (Flaw::Doubted, Stage::Unopened);
+                Looked::More(self)
+            }
+        }
     }
 
     fn failed(&self, source: io::Error) -> ReadError {

@@ -6,6 +6,7 @@
 //!                         --part--> an entry with a payload of its own (cut again when it is read, if need be)
 //!                         --cut---> an entry with a file of its own, which the worker has made
 //!                         --unfit-> the same entry, with an objection  the sink puts it aside
+//!                         --rotten> the same; looked at a few times    to quarantine in place of that
 //! ```
 //!
 //! Who asks for the next entry is kept from others for [`TURN_BYTES`] at most: then there seems to be none, and
@@ -15,6 +16,7 @@
 mod files;
 mod request;
 mod scratch;
+mod seen;
 mod sent;
 
 use std::io;
@@ -25,12 +27,13 @@ use tokio::task::yield_now;
 use self::files::{Looked, Survey};
 pub use self::scratch::Scratch;
 use self::scratch::{Buffers, User};
+use self::seen::{Current, Seen};
 pub use self::sent::{Cutters, SentFile};
 use super::feed::{Feed, StoredFiles, same_again};
 use crate::data::{Precision, Sequence};
-use crate::limits::{KIB, MIB, NAME_BYTES_MAX};
+use crate::limits::{FILE_READS_MAX, KIB, MIB, NAME_BYTES_MAX};
 use crate::pipe::source::{Filter, Judgement, Verdict};
-use crate::sink::cuts::{Lent, MadeFile, Order};
+use crate::sink::cuts::{Lent, Order};
 use crate::spool::{EntryHeader, Kind, ReadError};
 use crate::tsfile::cut::Selection;
 use crate::wire::trim::{TABLET_HEAD, device_of};
@@ -52,6 +55,8 @@ pub struct Filtered<F: Feed> {
     current: Option<Current>,
     /// The file that is being looked into.
     survey: Option<Survey<F::File>>,
+    /// How often the file before the pipe was not what was taken in.
+    doubts: u32,
     /// Entries were gone past, and nobody was told yet.
     has_passed: bool,
     /// The feed may have more: the turn was over.
@@ -59,28 +64,6 @@ pub struct Filtered<F: Feed> {
     scratch: Scratch,
     user: User,
     cutters: Cutters,
-}
-
-/// What an entry is to the sink.
-#[derive(Debug)]
-enum Seen {
-    As(Verdict),
-    /// A file is sent in its place.
-    Cut(MadeFile),
-}
-
-/// The entry that the sink has.
-#[derive(Debug, Clone)]
-struct Current {
-    /// As the feed has it.
-    entry: EntryHeader,
-    /// As the sink has it.
-    header: EntryHeader,
-    is_part: bool,
-    /// What is sent in place of its file.
-    made: Option<MadeFile>,
-    /// Why it can never be sent.
-    objection: Option<String>,
 }
 
 impl<F: Feed> Filtered<F> {
@@ -94,13 +77,14 @@ impl<F: Feed> Filtered<F> {
         cutters: Cutters,
     ) -> Self {
         let user = scratch.join();
-        let (current, survey, has_passed, has_more) = (None, None, false, false);
+        let (current, survey, doubts, has_passed, has_more) = (None, None, 0, false, false);
         Self {
             feed,
             filter,
             precision,
             current,
             survey,
+            doubts,
             has_passed,
             has_more,
             scratch,
@@ -174,13 +158,19 @@ impl<F: Feed> Filtered<F> {
     fn take(&mut self, entry: EntryHeader, seen: Seen, buffers: &mut Buffers) {
         let precision = entry.precision.or_else(|| self.filter.precision());
         let header = EntryHeader { precision, ..entry };
-        let whole = Current { entry, header, is_part: false, made: None, objection: None };
+        let (made, objection) = (None, None);
+        let whole = Current { entry, header, is_part: false, made, objection, is_rotten: false };
+        self.doubts = 0;
         let verdict = match seen {
             Seen::As(verdict) => verdict,
             Seen::Cut(file) => {
                 let identity = self.filter.identity_of_part(&entry);
                 let header = EntryHeader { identity, file_count: 1, content_crc: None, ..header };
                 self.current = Some(Current { header, made: Some(file), ..whole });
+                return;
+            }
+            Seen::Rotten(why) => {
+                self.current = Some(Current { objection: Some(why), is_rotten: true, ..whole });
                 return;
             }
         };
@@ -230,7 +220,7 @@ impl<F: Feed> Filtered<F> {
                 opened => opened?,
             };
             let (looked, read) = Survey::begin(&mut self.filter, header, stored, buffers)?;
-            return Ok(self.looked(looked, read, cost));
+            return self.looked(looked, read, cost);
         }
         *cost = usize::try_from(header.payload_bytes).unwrap_or(usize::MAX);
         if header.kind == Kind::Tablet {
@@ -248,7 +238,7 @@ impl<F: Feed> Filtered<F> {
         cost: &mut usize,
     ) -> Result<Option<Seen>, ReadError> {
         let (looked, read) = survey.step(&self.filter, header, buffers)?;
-        let Looked::More(mut survey) = looked else { return Ok(self.looked(looked, read, cost)) };
+        let Looked::More(mut survey) = looked else { return self.looked(looked, read, cost) };
         if let Some(selection) = survey.wanted(&self.filter, header) {
             match self.order(header, selection) {
                 Ok(order) => survey.ordered(self.cutters.desk.order(order)),
@@ -259,7 +249,7 @@ impl<F: Feed> Filtered<F> {
             }
         }
         match survey.cut() {
-            Ok(looked) => Ok(self.looked(looked, read, cost)),
+            Ok(looked) => self.looked(looked, read, cost),
             Err(failed) => {
                 let (survey, error) = *failed;
                 self.survey = Some(survey);
@@ -275,16 +265,33 @@ impl<F: Feed> Filtered<F> {
         order.ok_or(ReadError::File { sequence: header.sequence, index: 0 })
     }
 
-    fn looked(&mut self, looked: Looked<F::File>, read: u64, cost: &mut usize) -> Option<Seen> {
+    fn looked(
+        &mut self,
+        looked: Looked<F::File>,
+        read: u64,
+        cost: &mut usize,
+    ) -> Result<Option<Seen>, ReadError> {
         *cost = usize::try_from(read).unwrap_or(usize::MAX);
         match looked {
-            Looked::Known(verdict) => Some(Seen::As(verdict)),
-            Looked::Cut(file) => Some(Seen::Cut(file)),
+            Looked::Known(verdict) => Ok(Some(Seen::As(verdict))),
+            Looked::Cut(file) => Ok(Some(Seen::Cut(file))),
             Looked::More(survey) => {
                 self.survey = Some(survey);
-                None
+                Ok(None)
             }
+            Looked::Rotten(name) => self.doubt(name),
         }
+    }
+
+    /// A file is not what was taken in: it is looked at again a few times, as one that cannot be read, since it may be a bus
+    /// that has failed and not the disk.
+    fn doubt(&mut self, name: String) -> Result<Option<Seen>, ReadError> {
+        self.doubts += 1;
+        if self.doubts >= FILE_READS_MAX {
+            return Ok(Some(Seen::Rotten(format!("{name} is not what was taken in"))));
+        }
+        let source = io::Error::new(io::ErrorKind::InvalidData, "it is not what was taken in");
+        Err(ReadError::Disk { operation: "look into", path: name.into(), source })
     }
 
     /// The device comes first: most tablets of a narrow pipe are decided by it.
@@ -357,6 +364,7 @@ impl<F: Feed> Filtered<F> {
 
     /// Keeps nothing that is not needed while nothing comes.
     fn rest(&mut self) {
+        self.doubts = 0;
         self.filter.rest();
         self.scratch.rest(self.user);
     }
@@ -388,7 +396,8 @@ impl<F: Feed> Feed for Filtered<F> {
     }
 
     fn objection(&self) -> Option<&str> {
-        self.current.as_ref().and_then(|current| current.objection.as_deref())
+        let own = self.current.as_ref().and_then(|current| current.objection.as_deref());
+        own.or_else(|| self.feed.objection())
     }
 
     async fn changed(&mut self) {
@@ -431,12 +440,13 @@ impl<F: Feed> Feed for Filtered<F> {
     }
 
     fn is_pending(&self) -> bool {
-        self.survey.is_some()
+        self.survey.is_some() || self.doubts > 0 || self.feed.is_pending()
     }
 
     fn is_over(&self) -> bool {
         let end = self.filter.end();
-        self.current.is_none() && end.is_some_and(|end| self.feed.position() >= end)
+        let is_past = end.is_some_and(|end| self.feed.position() >= end);
+        self.current.is_none() && (is_past || self.feed.is_over())
     }
 
     fn pass_over(&mut self, header: &EntryHeader) {
@@ -463,6 +473,10 @@ impl<F: Feed> Feed for Filtered<F> {
 
     async fn put_aside(&mut self, header: &EntryHeader, why: &str) -> bool {
         let entry = self.entry(header);
+        if self.current.as_ref().is_some_and(|current| current.is_rotten) {
+            // It is so to all that read it.
+            return self.feed.quarantine(&entry, why).await;
+        }
         self.feed.put_aside(&entry, why).await
     }
 

@@ -41,7 +41,9 @@ impl Cutters {
         let mut files: Vec<Source> = files.into_iter().filter_map(lent).collect();
         let file = files.pop()?;
         let name = format!("pipe={} entry={entry} name={:?}", self.pipe, file.name);
-        Some(Order { name, file, mods: files.pop(), selection })
+        let row = self.board.pipes.find(&self.pipe);
+        let shown = row.map(|row| row.work(&format!("cutting {}", file.name)));
+        Some(Order { name, file, mods: files.pop(), selection, shown })
     }
 
     /// The files of an entry, but for the one that is sent in their place: what was deleted is not in it.

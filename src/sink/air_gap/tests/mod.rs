@@ -1,9 +1,12 @@
 //! The driver against a scripted far side over loopback.
 
 mod filtered;
+mod lanes;
 mod replay;
 mod rig;
+mod runs;
 mod spool;
+mod stack;
 
 use std::time::Duration;
 
@@ -442,7 +445,7 @@ async fn rate_limit_holds_bytes_back() {
     shelves.put_payload(&payload);
     let start = clock::now();
     let running = Running::new(&[far.port], &shelves, |settings| {
-        settings.rate = crate::link::rate::RateLimit::new(500_000.0);
+        settings.rates.own = crate::link::rate::RateLimit::new(500_000.0);
     });
     running.until_advanced(&[1]).await;
     let taken = clock::now() - start;

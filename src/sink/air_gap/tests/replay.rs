@@ -15,7 +15,7 @@ use crate::data::{Precision, Sequence};
 use crate::ops::board::Board;
 use crate::ops::clock;
 use crate::pipe::{Replay, ReplayFile, Sampler};
-use crate::spool::{Cursor, Disk, SimDisk, Source};
+use crate::spool::{Cursor, Disk, Fault, SimDisk, Source};
 use crate::statement::Processor;
 
 const PIPE: &str = "p/1";
@@ -31,6 +31,80 @@ fn order(bench: &Bench, next: u64, last: u64) -> (Replay, ReplayFile<SimDisk>) {
 fn letters(bench: &Bench) -> usize {
     let files = bench.disk.files();
     files.iter().filter(|(path, _)| path.starts_with("dead-letter")).count()
+}
+
+#[tokio::test]
+async fn an_entry_is_skipped_where_its_file_would_not_fit_twice() {
+    let bench = Bench::new();
+    let file = vec![7; 1 << 20];
+    bench.seal(Source::Own, 0, &[("y.tsfile", &file)]);
+    let used: u64 = bench.disk.files().iter().map(|(_, bytes)| bytes).sum();
+    bench.disk.set_capacity(used + (64 << 10));
+    let (mut feed, _) = bench.feed();
+    feed.skip(Sequence(1)).await.unwrap();
+    bench.disk.crash();
+    let kept = |bench: &Bench| {
+        let is_file = |path: &Path| path.starts_with("dead-letter") && is_named(path, "y.tsfile");
+        let (path, _) = bench.disk.files().into_iter().find(|(path, _)| is_file(path)).unwrap();
+        bench.disk.contents(&path).unwrap()
+    };
+    assert!(kept(&bench) == file);
+    let (why, _) = bench.disk.files().into_iter().find(|(path, _)| is_named(path, ".why")).unwrap();
+    let why = String::from_utf8(bench.disk.contents(&why).unwrap()).unwrap();
+    assert!(why.contains("do not write into them"), "{why}");
+    // Skipped again after a kill, and then given up by the spool, it is there still.
+    let (mut feed, _) = bench.feed();
+    feed.skip(Sequence(1)).await.unwrap();
+    let stored = Path::new("spool/files/00000000000000000001-0");
+    assert!(bench.disk.contents(stored).unwrap() == file, "what is linked is not written into");
+    bench.disk.remove(stored).unwrap();
+    assert!(kept(&bench) == file);
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_a_copy_and_stays_whole_while_it_is_made_again() {
+    let bench = Bench::new();
+    bench.seal(Source::Own, 0, &[("y.tsfile", ts_file())]);
+    let (mut feed, _) = bench.feed();
+    feed.skip(Sequence(1)).await.unwrap();
+    let found = bench.disk.files().into_iter().filter(|(path, _)| is_named(path, "y.tsfile"));
+    let mut letters = found.filter(|(path, _)| path.starts_with("dead-letter"));
+    let (letter, _) = letters.next().unwrap();
+    let mut failed = 0;
+    for call in 0..40 {
+        let (mut feed, _) = bench.feed();
+        bench.disk.schedule(call, Fault::Io, false);
+        failed += usize::from(feed.skip(Sequence(1)).await.is_err());
+        bench.disk.heal();
+        assert_eq!(bench.disk.contents(&letter).unwrap(), ts_file(), "{call}");
+    }
+    assert!(failed > 3, "{failed}");
+    let (mut feed, _) = bench.feed();
+    feed.skip(Sequence(1)).await.unwrap();
+    // Whoever mends it changes nothing but the letter.
+    let (stored, _) =
+        bench.disk.files().into_iter().find(|(path, _)| path.starts_with("spool/files")).unwrap();
+    bench.disk.flip(&letter, 9);
+    assert_eq!(bench.disk.contents(&stored).unwrap(), ts_file());
+}
+
+#[tokio::test]
+async fn a_file_is_copied_to_the_dead_letters_where_they_lie_on_a_disk_of_their_own() {
+    let bench = Bench::new();
+    bench.disk.set_other_device(Path::new("dead-letter"));
+    bench.seal(Source::Own, 0, &[("y.tsfile", ts_file())]);
+    for _ in 0..2 {
+        let (mut feed, _) = bench.feed();
+        feed.skip(Sequence(1)).await.unwrap();
+        let found = bench.disk.files().into_iter();
+        let mut files = found.filter(|(path, _)| is_named(path, "y.tsfile"));
+        let (path, _) = files.find(|(path, _)| path.starts_with("dead-letter")).unwrap();
+        assert_eq!(bench.disk.contents(&path).unwrap(), ts_file());
+    }
+}
+
+fn is_named(path: &Path, end: &str) -> bool {
+    path.to_string_lossy().ends_with(end)
 }
 
 /// Three tablets and a file: the second tablet and the file were skipped, the rest was sent.
@@ -66,8 +140,13 @@ async fn what_was_skipped_crosses_with_a_replay_and_its_letters_go() {
     let (replay, file) = order(&bench, 2, 4);
     let (feed, told) = bench.feed_from(cursor.clone());
     let feed = feed.replaying(replay, file.clone());
+    let board = Board::new(Role::Sender, "test", clock::now());
+    let row = board.pipes.row(PIPE, "", clock::wall()).unwrap();
+    let feed = feed.shown_by(Arc::clone(&row).work("replaying 2 to 4"));
+    assert_eq!(row.message(), "replaying 2 to 4, 0 %");
     let running = Running::with_feed(&[far.port], feed, |_| ());
     running.until(|_| file.read().unwrap().is_none()).await;
+    assert_eq!(row.message(), "", "it is over");
     assert_eq!(running.board.troubles.all(), [], "there are no dead letters any more");
     running.stop().await;
     let frames = far.frames();
@@ -123,14 +202,19 @@ async fn a_letter_stays_of_which_the_processor_leaves_nothing() {
     let cursor = feed.cursor().clone();
     let (replay, file) = order(&bench, 1, 2);
     let (feed, _) = bench.feed_from(cursor);
-    let feed = feed.replaying(replay, file.clone());
+    let board = Board::new(Role::Sender, "test", clock::now());
+    let row = board.pipes.row(PIPE, "", clock::wall()).unwrap();
+    let work = Arc::clone(&row).work("replaying 1 to 2");
+    let feed = feed.replaying(replay, file.clone()).shown_by(work);
     let processor =
         Processor::TumblingTime { interval: Duration::from_secs(3600), split_files: false };
     let shown = (PIPE, Arc::new(Board::new(Role::Sender, "test", clock::now())));
     let mut feed = Sampling::new(feed, Sampler::new(processor), Precision::Ms, shown);
     let header = feed.next_entry().unwrap().unwrap();
     assert_eq!(header.sequence, Sequence(1), "its first point");
+    assert_eq!(row.message(), "replaying 1 to 2, 0 %");
     feed.advance(&header);
+    assert_eq!(row.message(), "replaying 1 to 2, 50 %");
     assert_eq!(feed.next_entry().unwrap(), None);
     assert_eq!(letters(&bench), of_one, "nothing of the second was sent");
     assert_eq!(file.read().unwrap(), None, "the replay is over");
@@ -179,7 +263,7 @@ async fn a_crash_at_any_call_of_a_removal_leaves_no_letter_that_cannot_be_sent()
         let (replay, file) = order(&bench, 4, 4);
         let mut feed = bench.feed_from(cursor.clone()).0.replaying(replay, file.clone());
         let header = feed.next_entry().unwrap().unwrap();
-        bench.disk.schedule(call, crate::spool::Fault::Io, true);
+        bench.disk.schedule(call, Fault::Io, true);
         feed.advance(&header);
         let is_over = feed.dead_letters() == 1;
         bench.disk.heal();

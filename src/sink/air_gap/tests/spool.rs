@@ -29,6 +29,11 @@ impl Bench {
     pub(super) fn on(disk: SimDisk) -> Self {
         let settings =
             Settings { segment_bytes: 1 << 21, max_bytes: 1 << 29, ..Settings::default() };
+        Self::with(disk, settings)
+    }
+
+    /// The same with a spool of its own kind.
+    pub(super) fn with(disk: SimDisk, settings: Settings) -> Self {
         let (spool, _) = Spool::open(disk.clone(), settings, clock::now(), 1).unwrap();
         let synced = watch::Sender::new(spool.synced());
         Self { disk, spool: Arc::new(Mutex::new(spool)), synced }

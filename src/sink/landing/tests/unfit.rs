@@ -53,6 +53,26 @@ fn a_file_whose_index_leads_to_the_same_again_and_again_lands_as_it_came() {
 }
 
 #[test]
+fn the_long_index_of_a_file_is_looked_at_in_steps_to_its_last_byte() {
+    let mut entries = Entries::default();
+    let mut long = crate::tsfile::tail::with_long_block();
+    entries.push(1, Some(5), &[("a.tsfile", &long)]);
+    // The kind of the root, behind some MiB.
+    let end = long.len() - 22;
+    long[end] = 9;
+    entries.push(2, Some(5), &[("b.tsfile", &long)]);
+    let disk = disk();
+    let mut landing = open(&disk, &entries, 1, Limits::default()).expect("opens");
+    let steps = run(&mut landing, start()).expect("lands");
+    let mut told = steps.iter().filter_map(|step| {
+        let Step::Unfit { why, .. } = step else { return None };
+        Some(why.as_str())
+    });
+    assert!(told.next().is_some_and(|why| why.contains("b.tsfile: flawed: index node type")));
+    assert_eq!(landed(&disk), ["/land/2026-11-22/1-1-a.tsfile"]);
+}
+
+#[test]
 fn a_name_that_no_file_can_have_is_replaced() {
     let mut entries = Entries::default();
     entries.push(1, Some(9), &[("../x.tsfile.mods", b"DELETION"), ("../x.tsfile", TS_FILE)]);

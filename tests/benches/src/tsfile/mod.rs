@@ -16,11 +16,11 @@ mod work;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use penstock_test_support::clock;
 use penstock_test_support::programs::{Program, Programs};
+use penstock_test_support::watched::{Took, watch};
 
 use self::java::Java;
 pub(crate) use self::work::{Work, work};
@@ -31,16 +31,6 @@ const MIB: f64 = 1_048_576.0;
 /// What a released program may take.
 const MEMORY_MIB: f64 = 8.0;
 const SMALL_FILES: usize = 200;
-/// How often the peak of a process is looked at.
-const LOOK: Duration = Duration::from_millis(3);
-
-/// What a process took.
-#[derive(Debug, Clone, Copy)]
-struct Took {
-    seconds: f64,
-    peak_mib: f64,
-}
-
 /// All rows; those beside Java say "skipped" where it is not there.
 pub(crate) fn tsfiles(sizes: &Sizes) -> io::Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
@@ -186,11 +176,12 @@ fn beside(name: &str, amount: f64, unit: &str, ours: Took, theirs: f64, least: f
 
 fn memory(name: &str, took: Took) -> Row {
     let name = name.strip_prefix("tsfile: ").unwrap_or(name);
+    let peak = float(took.peak_bytes) / MIB;
     Row {
         name: format!("tsfile memory: {name}"),
-        ours: format!("{:.1} MiB", took.peak_mib),
+        ours: format!("{peak:.1} MiB"),
         other: "-".into(),
-        ratio: took.peak_mib,
+        ratio: peak,
         wanted: Wanted::AtMost(MEMORY_MIB),
     }
 }
@@ -229,31 +220,4 @@ fn own(kind: &str, path: &Path, amount: u64) -> io::Result<Took> {
             .args(["--work", kind, "--amount", &amount.to_string(), "--path"])
             .arg(path),
     )
-}
-
-/// Runs a process to its end, and watches its peak of memory.
-fn watch(command: &mut Command) -> io::Result<Took> {
-    let start = clock::now();
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
-    let mut peak_mib: f64 = 0.0;
-    let status = loop {
-        peak_mib = peak_mib.max(peak(&child).unwrap_or_default());
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        clock::pause(LOOK);
-    };
-    let seconds = (clock::now() - start).as_secs_f64();
-    if !status.success() {
-        return Err(io::Error::other(format!("{command:?} ended with {status}")));
-    }
-    Ok(Took { seconds, peak_mib })
-}
-
-/// MiB at most so far; `None` once it has ended.
-fn peak(child: &Child) -> Option<f64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kib / 1024.0)
 }

@@ -5,43 +5,32 @@
 //!               <- cursor ---/        \--> dead-letter/ <-- Replaying
 //! ```
 //!
-//! What is sent once more comes first; the cursor knows nothing of it.
+//! What is sent once more comes first; the cursor knows nothing of it. What is fresh may overtake a backlog (`lanes.rs`).
+
+mod lanes;
+mod skip;
 
 use std::fmt;
 use std::future::pending;
 use std::io;
-use std::pin::Pin;
+use std::path::PathBuf;
 
 use tokio::sync::watch;
 
+pub use self::lanes::LanePlan;
+use self::lanes::{Lane, Lanes};
 use super::dead_letters::{DeadLetters, LetterId};
 use super::feed::{Feed, StoredFile, StoredFiles};
+use super::orders::Orders;
 use super::replay::{Again, Replaying};
-use super::skip_error::SkipError;
 use crate::data::{ReadAt, Sequence};
 use crate::limits;
+use crate::ops::board::Work;
 use crate::pipe::{Replay, ReplayFile};
 use crate::sink::cuts::Lent;
 use crate::spool::{
     Cursor, Disk, Entry, EntryHeader, FileList, FileReader, Kind, ListedFile, ReadError, Reader,
 };
-
-/// What a feed asks of the spool's owner.
-pub struct Orders {
-    /// Notes a cursor; returns at once.
-    pub advance: Box<dyn Fn(&Cursor) + Send + Sync>,
-    /// Puts the files of an entry into quarantine, with the reason; true once they are there, durably.
-    pub quarantine: Box<dyn Fn(Sequence, String) -> Done + Send + Sync>,
-}
-
-impl fmt::Debug for Orders {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Orders").finish_non_exhaustive()
-    }
-}
-
-/// Becomes true if it was done.
-pub type Done = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// One consumer of the spool.
 pub struct SpoolFeed<D: Disk> {
@@ -53,6 +42,8 @@ pub struct SpoolFeed<D: Disk> {
     /// How many there are.
     letters: u64,
     replaying: Option<Replaying<D>>,
+    /// None: entries go in the order of the log.
+    lanes: Option<Lanes<D>>,
     held: Option<Held>,
     /// Payload of a file entry: its list of files.
     list: Vec<u8>,
@@ -63,8 +54,10 @@ pub struct SpoolFeed<D: Disk> {
 /// What was returned last.
 #[derive(Debug, Clone, Copy)]
 enum Held {
-    /// The next entry of the log.
+    /// The next entry of the log, or of the backlog.
     Next(Entry),
+    /// One that overtakes a backlog.
+    Fresh(Entry),
     /// Something that is sent once more.
     Again(Again),
     /// The same, which stays where it is.
@@ -74,7 +67,7 @@ enum Held {
 impl Held {
     const fn header(&self) -> &EntryHeader {
         match self {
-            Self::Next(entry) => &entry.header,
+            Self::Next(entry) | Self::Fresh(entry) => &entry.header,
             Self::Again(again) | Self::Kept(again) => again.header(),
         }
     }
@@ -104,6 +97,7 @@ impl<D: Disk> SpoolFeed<D> {
             dead_letters,
             letters,
             replaying,
+            lanes: None,
             held,
             list,
             unread,
@@ -120,67 +114,63 @@ impl<D: Disk> SpoolFeed<D> {
         self
     }
 
+    /// Shows there how far it has come with what it sends once more.
+    #[must_use]
+    pub fn shown_by(mut self, work: Work) -> Self {
+        if let Some(replaying) = &mut self.replaying {
+            replaying.show(work);
+        }
+        self
+    }
+
+    /// Has fresh entries overtake what waits, as `plan` says.
+    #[must_use]
+    pub fn in_lanes(mut self, plan: LanePlan) -> Self {
+        self.lanes = Some(Lanes::new(plan, &self.reader, &self.cursor));
+        self
+    }
+
     /// How far it has come.
     pub fn cursor(&self) -> &Cursor {
         &self.cursor
     }
 
-    /// Takes one entry that waits out of the line; its cursor passes over it then. Of what is sent once more only the
-    /// next one waits.
-    ///
-    /// # Errors
-    /// [`SkipError`]; the entry waits still.
-    pub async fn skip(&mut self, sequence: Sequence) -> Result<(), SkipError> {
-        let next = self.reader.synced();
-        if self.next_again()? == Some(sequence) {
-            return self.skip_again(sequence).await;
-        }
-        if self.cursor.is_finished(sequence) {
-            return Err(SkipError::Past { sequence });
-        }
-        if sequence >= next {
-            return Err(SkipError::NotYet { sequence, next });
-        }
-        self.reader.seek(sequence);
-        let found = self.reader.next_entry()?;
-        let entry = found.filter(|entry| entry.header.sequence == sequence);
-        let entry = entry.ok_or(SkipError::Gone { sequence })?;
-        let mut cursor = self.cursor.clone();
-        if !cursor.finish(sequence) {
-            return Err(SkipError::TooMany { position: cursor.position });
-        }
-        self.held = Some(Held::Next(entry));
-        if entry.header.kind == Kind::File {
-            self.read_list(&entry.header)?;
-        }
-        self.keep(&entry.header, SKIPPED).await.map_err(SkipError::Keep)?;
-        (self.held, self.cursor) = (None, cursor);
-        Ok(())
+    /// What it reads with.
+    pub(super) const fn reader(&self) -> &Reader<D> {
+        &self.reader
     }
 
-    /// What is sent next of what was said to be sent once more; none if nothing of it is there.
-    ///
-    /// # Errors
-    /// If the disk fails.
-    pub fn next_again(&mut self) -> Result<Option<Sequence>, ReadError> {
-        let Some(replaying) = &mut self.replaying else { return Ok(None) };
-        let next = replaying.next(&self.cursor, &self.dead_letters)?;
-        Ok(next.map(|again| again.header().sequence))
+    /// Everything below is there.
+    pub(super) fn synced(&self) -> Sequence {
+        self.reader.synced()
     }
 
-    async fn skip_again(&mut self, sequence: Sequence) -> Result<(), SkipError> {
-        self.hold_again()?;
-        if let Some(Held::Again(Again::Entry(entry))) = self.held {
-            if entry.header.kind == Kind::File {
-                self.read_list(&entry.header)?;
-            }
-            self.keep(&entry.header, SKIPPED).await.map_err(SkipError::Keep)?;
+    /// Whether the entry that was returned last is the next one of the log.
+    pub(super) const fn holds_next(&self) -> bool {
+        matches!(self.held, Some(Held::Next(_)))
+    }
+
+    /// Everything below was delivered, whatever the cursor says. Before the first entry is asked for.
+    pub(super) fn raise(&mut self, delivered: Sequence) {
+        if delivered <= self.reader.synced() && self.cursor.raise(delivered) {
+            self.reader.seek(self.cursor.position);
         }
-        self.held = None;
-        match self.replaying.take() {
-            Some(replaying) => replaying.leave(sequence).map_err(SkipError::Keep),
-            None => Ok(()),
+    }
+
+    /// Whether some entry up to this one is finished before those that come before it.
+    pub(super) fn has_gaps_up_to(&self, last: Sequence) -> bool {
+        self.cursor.finished.iter().any(|(first, _)| *first <= last)
+    }
+
+    /// All entries up to this one were delivered together, as so many bytes, or gone past; others hear of it with
+    /// [`Feed::tell_passed`].
+    pub(super) fn finish_run(&mut self, last: Sequence, bytes: u64) {
+        (self.held, self.unread) = (None, 0);
+        if let Some(lanes) = &mut self.lanes {
+            lanes.charge(bytes);
         }
+        self.cursor.raise(last.next());
+        self.reader.seek(self.cursor.position);
     }
 
     /// The next read goes over what the disk does not give back of the log, after so many tries: the spool's owner puts
@@ -197,10 +187,54 @@ impl<D: Disk> SpoolFeed<D> {
                 self.reader.seek(entry.header.sequence);
                 self.reader.forgive();
             }
+            // It is met again in the one lane.
+            (Some(Held::Fresh(_)), _) => {
+                self.held = None;
+                self.lanes.iter_mut().for_each(Lanes::close);
+            }
             (None, Some(replaying)) => replaying.forgive(),
             (None, None) => self.reader.forgive(),
             // Whoever replays it sees why it does not go.
             (Some(Held::Again(_) | Held::Kept(_)), _) => {}
+        }
+    }
+
+    fn next_of_log(&mut self) -> Result<Option<Held>, ReadError> {
+        let Self { reader, cursor, lanes, .. } = self;
+        let Some(lanes) = lanes else {
+            return Ok(lanes::next_unfinished(reader, cursor)?.map(Held::Next));
+        };
+        Ok(lanes.next(reader, cursor)?.map(|(lane, entry)| match lane {
+            Lane::Backlog => Held::Next(entry),
+            Lane::Fresh => Held::Fresh(entry),
+        }))
+    }
+
+    /// What is held was delivered, as so many bytes, or gone past.
+    fn done(&mut self, header: &EntryHeader, bytes: u64) {
+        self.unread = 0;
+        match (self.held.take(), &mut self.lanes) {
+            // Nothing of a letter was sent: it stays.
+            (Some(Held::Again(again) | Held::Kept(again)), _) => self.pass(&again, true),
+            (Some(Held::Fresh(_)), Some(lanes)) => {
+                lanes.done(Lane::Fresh, header, bytes, &mut self.cursor);
+            }
+            (Some(Held::Next(_)), Some(lanes)) => {
+                lanes.done(Lane::Backlog, header, bytes, &mut self.cursor);
+            }
+            (Some(Held::Next(_)) | None, None) => {
+                self.cursor.raise(header.sequence.next());
+            }
+            // It is not known in which lane it was: it is sent again.
+            (None, Some(_)) | (Some(Held::Fresh(_)), None) => {}
+        }
+    }
+
+    /// What is held takes of the link.
+    fn link_bytes(&self, header: &EntryHeader) -> u64 {
+        match FileList::parse(&self.list).filter(|_| header.kind == Kind::File) {
+            Some(list) => list.files().map(|file| file.bytes).sum(),
+            None => header.payload_bytes.into(),
         }
     }
 
@@ -212,6 +246,7 @@ impl<D: Disk> SpoolFeed<D> {
     fn reader_of(&self, held: &Held) -> Option<(&Reader<D>, Entry)> {
         match held {
             Held::Next(entry) => Some((&self.reader, *entry)),
+            Held::Fresh(entry) => Some((self.lanes.as_ref()?.reader()?, *entry)),
             Held::Again(Again::Entry(entry)) | Held::Kept(Again::Entry(entry)) => {
                 Some((self.replaying.as_ref()?.reader(), *entry))
             }
@@ -257,37 +292,31 @@ impl<D: Disk> SpoolFeed<D> {
         read.map(|_| ())
     }
 
-    /// Keeps what is held as a dead letter.
-    async fn keep(&mut self, header: &EntryHeader, why: &str) -> io::Result<()> {
-        let is_new = !self.dead_letters.holds(header);
-        let fill = |offset: u64, into: &mut [u8]| {
-            let offset = u32::try_from(offset).unwrap_or(u32::MAX);
-            self.read_held(offset, into).map_err(io::Error::other)
-        };
-        self.dead_letters.keep_payload(header, fill).await?;
-        if header.kind == Kind::File {
-            self.keep_files(header).await?;
-        }
-        self.dead_letters.keep_reason(header, why).await?;
-        self.letters += u64::from(is_new);
-        Ok(())
+    /// Where the `index`-th file of what is held lies in the spool; none of a letter.
+    fn stored_at(&self, list: &FileList<'_>, index: usize) -> Option<PathBuf> {
+        let (_, entry) = self.reader_of(self.held().ok()?)?;
+        Reader::<D>::path_of_file(&entry, list, index)
     }
 
-    /// Keeps what is left of the files of an entry, whose list was read.
-    async fn keep_files(&self, header: &EntryHeader) -> io::Result<()> {
-        let Some(list) = FileList::parse(&self.list) else { return Ok(()) };
+    /// Keeps what is left of the files of an entry, whose list was read, and returns how many are not copies.
+    async fn keep_files(&self, header: &EntryHeader) -> io::Result<usize> {
+        let Some(list) = FileList::parse(&self.list) else { return Ok(0) };
+        let mut shared = 0;
         for (index, listed) in list.files().enumerate() {
             let Some(name) = listed.name else { continue };
             match self.open_held(index, &list, &listed) {
                 Ok(file) => {
                     let fill = |offset: u64, into: &mut [u8]| file.read_at(offset, into);
-                    self.dead_letters.keep_file(header, index, name, fill).await?;
+                    let stored = self.stored_at(&list, index);
+                    let stored = stored.as_deref();
+                    let kept = self.dead_letters.keep_file(header, (index, name), stored, fill);
+                    shared += usize::from(kept.await?);
                 }
                 Err(ReadError::File { .. }) => {}
                 Err(error) => return Err(io::Error::other(error)),
             }
         }
-        Ok(())
+        Ok(shared)
     }
 
     /// What is sent once more, before anything else.
@@ -331,13 +360,9 @@ impl<D: Disk> Feed for SpoolFeed<D> {
         if self.held.is_none() {
             self.hold_again().inspect_err(|_| self.unread += 1)?;
         }
-        while self.held.is_none() {
-            let entry = self.reader.next_entry().inspect_err(|_| self.unread += 1)?;
+        if self.held.is_none() {
+            self.held = self.next_of_log().inspect_err(|_| self.unread += 1)?;
             self.unread = 0;
-            let Some(entry) = entry else { return Ok(None) };
-            if !self.cursor.is_finished(entry.header.sequence) {
-                self.held = Some(Held::Next(entry));
-            }
         }
         Ok(self.held.map(|held| *held.header()))
     }
@@ -407,14 +432,7 @@ impl<D: Disk> Feed for SpoolFeed<D> {
     }
 
     fn pass_over(&mut self, header: &EntryHeader) {
-        self.unread = 0;
-        match self.held.take() {
-            // Nothing of a letter was sent: it stays.
-            Some(Held::Again(again) | Held::Kept(again)) => self.pass(&again, true),
-            Some(Held::Next(_)) | None => {
-                self.cursor.raise(header.sequence.next());
-            }
-        }
+        self.done(header, 0);
     }
 
     fn tell_passed(&mut self) {
@@ -426,7 +444,7 @@ impl<D: Disk> Feed for SpoolFeed<D> {
             self.held = None;
             return self.pass(&again, false);
         }
-        self.pass_over(header);
+        self.done(header, self.link_bytes(header));
         self.tell_passed();
     }
 
@@ -466,9 +484,6 @@ impl<D: Disk> Feed for SpoolFeed<D> {
         self.letters
     }
 }
-
-/// Why an entry lies among the dead letters that a person has skipped.
-const SKIPPED: &str = "SKIP PIPE";
 
 fn unreadable(operation: &'static str) -> ReadError {
     ReadError::Disk { operation, path: "spool".into(), source: io::ErrorKind::InvalidInput.into() }
