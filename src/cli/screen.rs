@@ -3,11 +3,18 @@
 use std::io::{self, Write};
 
 use super::table::{Side, Table};
-use crate::ops::human::{Age, Bytes, Rate};
+use crate::ops::human::{Age, Bytes, Lines, Rate};
 use crate::ops::status::{CrossingReport, PipeReport, SpoolReport, Status, TroubleReport};
 
 /// Prints the screen.
 pub(super) fn print(status: &Status, out: &mut impl Write) -> io::Result<()> {
+    let mut text = Vec::new();
+    print_raw(status, &mut text)?;
+    // Names of files and messages come from outside.
+    write!(out, "{}", Lines(&String::from_utf8_lossy(&text)))
+}
+
+fn print_raw(status: &Status, out: &mut impl Write) -> io::Result<()> {
     head(status, out)?;
     troubles(status, out)?;
     crossing(status, out)?;

@@ -9,7 +9,7 @@ use crate::config::{Config, Role};
 use crate::data::Sequence;
 use crate::node;
 use crate::ops::clock::{self, EpochMillis};
-use crate::ops::human::Bytes;
+use crate::ops::human::{Bytes, Line};
 use crate::spool::{
     Entry, EntryHeader, FileList, Kind, Reader, RealDisk, Source, Spool, SpoolError,
 };
@@ -177,12 +177,13 @@ fn show(
         None => writeln!(out, "request    {}", request_type(&payload))?,
         Some(list) => {
             for (index, file) in list.files().enumerate() {
-                let name = file.name.unwrap_or("(absent)");
+                let name = Line(file.name.unwrap_or("(absent)"));
                 let hash = blake3::Hash::from_bytes(file.hash).to_hex();
                 writeln!(out, "file {index}     {name}, {} bytes, blake3 {hash}", file.bytes)?;
             }
             for (key, value) in list.parameters() {
-                writeln!(out, "parameter  {key}={}", value.unwrap_or("(none)"))?;
+                let (key, value) = (Line(key), Line(value.unwrap_or("(none)")));
+                writeln!(out, "parameter  {key}={value}")?;
             }
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{CliError, Ending};
 use crate::data::{ReadAt, Sequence};
-use crate::ops::human::Bytes;
+use crate::ops::human::{Bytes, Line};
 use crate::spool::{Entry, FileList, Kind, ReadError, Reader, RealDisk};
 
 /// Reads everything: entries by their checksums, files by their hashes.
@@ -34,7 +34,8 @@ pub(super) fn verify(
             bytes += file.bytes;
             if let Some(flaw) = flaw_of(reader, &entry, &list, index, &file.hash)? {
                 flaws += 1;
-                writeln!(out, "entry {sequence}, {}: {flaw}", file.name.unwrap_or_default())?;
+                let name = Line(file.name.unwrap_or_default());
+                writeln!(out, "entry {sequence}, {name}: {flaw}")?;
             }
         }
     }

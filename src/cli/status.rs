@@ -11,6 +11,7 @@ use tokio::time;
 use super::{CliError, Ending, Options, StatusArguments, load, screen};
 use crate::config::Role;
 use crate::ops::board::TroubleKind;
+use crate::ops::human::Line;
 use crate::ops::status::{ControlError, Status, TroubleReport, control_path, request};
 
 /// `status`.
@@ -54,7 +55,8 @@ pub(super) fn acknowledge(
     }
     for trouble in seen {
         let subject = if trouble.subject.is_empty() { "" } else { ":" };
-        writeln!(out, "seen: {}{subject}{}  {}", trouble.kind, trouble.subject, trouble.what)?;
+        let (of, what) = (Line(&trouble.subject), Line(&trouble.what));
+        writeln!(out, "seen: {}{subject}{of}  {what}", trouble.kind)?;
     }
     Ok(Ending::Done)
 }

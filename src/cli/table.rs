@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::ops::human::Line;
+
 /// Where a column's text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
@@ -23,9 +25,9 @@ impl Table {
         Self { sides: columns.iter().map(|(_, side)| *side).collect(), rows: vec![titles] }
     }
 
-    /// Adds a row; missing cells are empty.
+    /// Adds a row; missing cells are empty. Texts may come from outside.
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        self.rows.push(cells.into_iter().map(|cell| Line(&cell).to_string()).collect());
     }
 
     /// Prints it, each line after `indent` spaces.
@@ -71,6 +73,7 @@ mod tests {
         let mut out = Vec::new();
         table.print(1, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
+        table.row(["a\u{202e}\n"].map(str::to_owned));
         let expected = " name         bytes\n a                7  x\n to_zone_3  1234567\n";
         assert_eq!(text, expected);
     }

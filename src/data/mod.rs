@@ -15,6 +15,7 @@ pub mod path;
 mod pattern;
 mod precision;
 mod read_at;
+mod shown;
 mod time_range;
 
 pub use data_type::DataType;
@@ -23,4 +24,5 @@ pub use matcher::{Matcher, Series, Tests};
 pub use pattern::Pattern;
 pub use precision::Precision;
 pub use read_at::{Buffered, ReadAt};
+pub use shown::is_command;
 pub use time_range::TimeRange;

@@ -1,6 +1,9 @@
 //! Numbers as people read them: sizes, rates, ages. For screens, never for scripts.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use crate::data::is_command;
 
 /// Bytes in binary units with three digits or so: `1.25 MiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +21,14 @@ pub struct Age(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count(pub u64, pub &'static str);
 
-/// A text from outside, for one line of a terminal: control characters are escaped, so that none ends the line or
-/// moves the cursor.
+/// A text from outside, for one line of a terminal: what is a [command](is_command) is escaped, so that nothing ends the
+/// line, moves the cursor or turns the letters' direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line<'t>(pub &'t str);
+
+/// The same of a text that has lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lines<'t>(pub &'t str);
 
 impl fmt::Display for Count {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,19 +40,29 @@ impl fmt::Display for Count {
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.0.contains(char::is_control) {
-            return out.pad(self.0);
-        }
-        let mut text = String::new();
-        for char in self.0.chars() {
-            if char.is_control() {
-                text.extend(char.escape_default());
-            } else {
-                text.push(char);
-            }
-        }
-        out.pad(&text)
+        out.pad(&escaped(self.0, is_command))
     }
+}
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&escaped(self.0, |letter| letter != '\n' && is_command(letter)))
+    }
+}
+
+fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_escaped) {
+        return text.into();
+    }
+    let mut plain = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_escaped(letter) {
+            plain.extend(letter.escape_default());
+        } else {
+            plain.push(letter);
+        }
+    }
+    plain.into()
 }
 
 impl fmt::Display for Bytes {
@@ -134,5 +151,7 @@ mod tests {
         assert_eq!(Line("t\u{e4}glich").to_string(), "t\u{e4}glich");
         assert_eq!(Line("a\n\u{1b}[2J\u{9b}b").to_string(), "a\\n\\u{1b}[2J\\u{9b}b");
         assert_eq!(format!("{:<4}|{:<4}|", Line("a"), Line("\t")), "a   |\\t  |");
+        assert_eq!(Line("a\u{202e}b").to_string(), "a\\u{202e}b");
+        assert_eq!(Lines("a\nb\r\u{2066}").to_string(), "a\nb\\r\\u{2066}");
     }
 }

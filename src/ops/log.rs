@@ -13,6 +13,7 @@ use env_logger::{Builder, Target};
 use log::{Level, LevelFilter, Record};
 
 use crate::ops::clock;
+use crate::ops::human::Line;
 
 /// Starts logging. Later calls change the level only.
 pub fn init(level: LevelFilter) {
@@ -34,12 +35,14 @@ pub fn set_level(level: LevelFilter) {
 
 /// `<4>target message`.
 fn journal_line(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
-    writeln!(out, "<{}>{}", priority(record.level()), record.args())
+    let text = record.args().to_string();
+    writeln!(out, "<{}>{}", priority(record.level()), Line(&text))
 }
 
 /// `2026-11-22T15:33:48.250Z WARN message`.
 fn plain_line(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
-    writeln!(out, "{} {:<5} {}", clock::wall(), record.level(), record.args())
+    let text = record.args().to_string();
+    writeln!(out, "{} {:<5} {}", clock::wall(), record.level(), Line(&text))
 }
 
 /// The priority of syslog.

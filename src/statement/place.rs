@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::attributes::Side;
 use super::lexer::{Kind, Lexer};
+use crate::data::is_command;
 
 /// A place in a text, as IoTDB counts (`IoTDBSqlParser`'s messages).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,7 +97,7 @@ fn may_name_a_secret(raw: &str, quote: char) -> bool {
 
 /// White space and control characters as one blank, so that the caret stands right.
 fn flat(letter: char) -> char {
-    if letter.is_control() || letter.is_whitespace() { ' ' } else { letter }
+    if is_command(letter) || letter.is_whitespace() { ' ' } else { letter }
 }
 
 /// The columns of a terminal that a text without control characters takes.

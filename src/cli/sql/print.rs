@@ -5,6 +5,7 @@ use std::iter;
 use std::time::Duration;
 
 use super::Format;
+use crate::ops::human::Line;
 use crate::pipe::{Answer, Table};
 use crate::statement::columns;
 
@@ -38,7 +39,7 @@ pub(super) fn warnings(answers: &[Answer], out: &mut impl Write) -> io::Result<(
     answers
         .iter()
         .flat_map(|answer| &answer.warnings)
-        .try_for_each(|warning| writeln!(out, "warning: {warning}"))
+        .try_for_each(|warning| writeln!(out, "warning: {}", Line(warning)))
 }
 
 /// What went wrong: `1107: MESSAGE`, for a mistake in the text with its line and a caret.
@@ -80,7 +81,9 @@ fn table(table: &Table, out: &mut impl Write) -> io::Result<()> {
 
 /// One line, without anything that a terminal would obey.
 fn flat(cell: &str) -> String {
-    cell.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    let blank = |letter: char| if letter.is_control() { ' ' } else { letter };
+    let cell: String = cell.chars().map(blank).collect();
+    Line(&cell).to_string()
 }
 
 /// RFC 4180, but with line feeds alone.

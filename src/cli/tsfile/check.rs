@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::super::{CliError, Ending};
 use super::open::{Bytewise, flawed};
 use super::progress::Output;
-use crate::ops::human::Count;
+use crate::ops::human::{Count, Line};
 use crate::tsfile::check::{self, Depth, Flaw};
 
 /// Flaws of one file that are printed; the others are counted.
@@ -26,7 +26,7 @@ pub(super) fn check(
             Ok(found) => ending = found,
             // The other files are checked all the same.
             Err(error @ (CliError::NoFile { .. } | CliError::TsFile { .. })) if files.len() > 1 => {
-                writeln!(out, "{error}")?;
+                writeln!(out, "{}", Line(&error.to_string()))?;
                 unreadable += 1;
             }
             Err(error) => return Err(error),
@@ -45,7 +45,8 @@ fn check_one(path: &Path, depth: Depth, out: &mut impl Write) -> Result<Ending, 
     let mut report = |flaw: &Flaw| {
         shown += 1;
         if shown <= SHOWN_MAX && failed.is_none() {
-            failed = writeln!(out, "{}: {flaw}", path.display()).err();
+            let flaw = flaw.to_string();
+            failed = writeln!(out, "{}: {}", path.display(), Line(&flaw)).err();
         }
     };
     let checked = check::check(&file, depth, &mut report);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
+use crate::data::is_command;
 use crate::ops::human::Age;
 
 /// What the page speaks.
@@ -83,6 +84,10 @@ impl fmt::Display for Html<'_> {
             '>' => out.write_str("&gt;"),
             '"' => out.write_str("&quot;"),
             '\'' => out.write_str("&#39;"),
+            // A name may not turn the page's letters around it.
+            letter if is_command(letter) && letter != '\n' => {
+                write!(out, "{}", letter.escape_default())
+            }
             letter => out.write_char(letter),
         })
     }
