@@ -37,6 +37,7 @@ mod record;
 mod registry;
 mod replay;
 mod sampling;
+mod sealed;
 mod slip;
 pub mod source;
 mod store;

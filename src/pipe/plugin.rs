@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::RecordError;
+use super::sealed::{seal, unseal};
 use crate::limits::{
     KIB, PLUGIN_BYTES_MAX, PLUGIN_COMMAND_BYTES_MAX, PLUGIN_NAME_BYTES_MAX, PLUGINS_MAX,
 };
@@ -122,19 +123,11 @@ impl Plugin {
     fn encode(&self) -> String {
         let Self { name, command, hash } = self;
         let rest = format!("name {}\nhash {}\n{command}\n", name.spelled(), hash.to_hex());
-        format!("{MAGIC}{:08x}\n{rest}", crc32fast::hash(rest.as_bytes()))
+        seal(MAGIC, &rest)
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let text = std::str::from_utf8(bytes).map_err(|_| RecordError::Checksum)?;
-        let (sum, rest) = text
-            .strip_prefix(MAGIC)
-            .and_then(|after| after.split_once('\n'))
-            .ok_or(RecordError::Version)?;
-        if sum != format!("{:08x}", crc32fast::hash(rest.as_bytes())) {
-            return Err(RecordError::Checksum);
-        }
-        let mut lines = rest.lines();
+        let mut lines = unseal(MAGIC, bytes)?.lines();
         let mut word = |word: &'static str| {
             lines.next().and_then(|line| line.strip_prefix(word)).ok_or(RecordError::Line(word))
         };

@@ -11,6 +11,7 @@
 
 use thiserror::Error;
 
+use super::sealed::{seal, unseal};
 use super::{Desired, Pipe, StanzaHash};
 use crate::data::Sequence;
 use crate::statement::{CreatePipe, Parsed, Revealed, Statement, parse};
@@ -44,7 +45,7 @@ pub(super) fn encode(pipe: &Pipe) -> String {
         pipe.desired.word(),
         Revealed(&statement),
     );
-    format!("{MAGIC}{:08x}\n{rest}", crc32fast::hash(rest.as_bytes()))
+    seal(MAGIC, &rest)
 }
 
 /// The pipe of a file.
@@ -52,15 +53,7 @@ pub(super) fn encode(pipe: &Pipe) -> String {
 /// # Errors
 /// If the bytes are not those that [`encode`] made.
 pub(super) fn decode(bytes: &[u8]) -> Result<Pipe, RecordError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| RecordError::Checksum)?;
-    let (sum, rest) = text
-        .strip_prefix(MAGIC)
-        .and_then(|after| after.split_once('\n'))
-        .ok_or(RecordError::Version)?;
-    if sum != format!("{:08x}", crc32fast::hash(rest.as_bytes())) {
-        return Err(RecordError::Checksum);
-    }
-    let mut rest = rest;
+    let mut rest = unseal(MAGIC, bytes)?;
     let created_ms = number(&mut rest, "created")?;
     let border = Sequence(number(&mut rest, "border")?);
     let desired = line(&mut rest, "desired")

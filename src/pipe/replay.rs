@@ -90,7 +90,7 @@ const MAGIC: &str = "penstock-replay 1 ";
 mod tests {
     use std::path::Path;
 
-    use super::super::slip;
+    use super::super::sealed::{seal, unseal};
     use super::super::store::DIR;
     use super::*;
     use crate::spool::{Fault, SimDisk};
@@ -134,8 +134,8 @@ mod tests {
 
     #[test]
     fn each_flipped_bit_is_seen() {
-        let decode = |bytes: &[u8]| slip::decode(MAGIC, bytes).and_then(Replay::parse);
-        let bytes = slip::encode(MAGIC, &FIRST.line()).into_bytes();
+        let decode = |bytes: &[u8]| unseal(MAGIC, bytes).and_then(Replay::parse);
+        let bytes = seal(MAGIC, &FIRST.line()).into_bytes();
         assert_eq!(decode(&bytes), Ok(FIRST));
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();

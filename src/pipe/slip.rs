@@ -10,6 +10,7 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 
 use super::RecordError;
+use super::sealed::{seal, unseal};
 use super::store::DIR;
 use crate::spool::{Disk, DiskFile, OpenMode, escape, read_full_at, write_all_at};
 
@@ -52,7 +53,7 @@ impl<D: Disk> Slip<D> {
         };
         let mut bytes = [0; SLIP_BYTES_MAX];
         let count = read_full_at(&file, 0, &mut bytes)?;
-        Ok(Some(decode(self.magic, bytes.get(..count).unwrap_or_default())?.to_owned()))
+        Ok(Some(unseal(self.magic, bytes.get(..count).unwrap_or_default())?.to_owned()))
     }
 
     /// Keeps a line; durable on return.
@@ -61,7 +62,7 @@ impl<D: Disk> Slip<D> {
     /// What the disk says. Either line may be there then, and each is whole.
     pub(super) fn keep(&self, line: &str) -> io::Result<()> {
         let file = self.disk.open(&self.new, OpenMode::Create)?;
-        write_all_at(&file, 0, &mut [IoSlice::new(encode(self.magic, line).as_bytes())])?;
+        write_all_at(&file, 0, &mut [IoSlice::new(seal(self.magic, line).as_bytes())])?;
         file.sync_data()?;
         self.disk.rename(&self.new, &self.path)?;
         self.disk.sync_dir(Path::new(DIR))
@@ -78,22 +79,6 @@ impl<D: Disk> Slip<D> {
             Ok(()) => self.disk.sync_dir(Path::new(DIR)),
         }
     }
-}
-
-pub(super) fn encode(magic: &str, line: &str) -> String {
-    format!("{magic}{:08x}\n{line}", crc32fast::hash(line.as_bytes()))
-}
-
-pub(super) fn decode<'a>(magic: &str, bytes: &'a [u8]) -> Result<&'a str, RecordError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| RecordError::Checksum)?;
-    let (sum, line) = text
-        .strip_prefix(magic)
-        .and_then(|after| after.split_once('\n'))
-        .ok_or(RecordError::Version)?;
-    if sum != format!("{:08x}", crc32fast::hash(line.as_bytes())) {
-        return Err(RecordError::Checksum);
-    }
-    Ok(line)
 }
 
 /// An origin, a few numbers, and the words around them.
