@@ -39,7 +39,7 @@ impl Loaded {
 /// Reads the configuration that the options name.
 pub(super) fn load(role: Role, options: &Options) -> Result<Loaded, CliError> {
     let file = file(role, options);
-    let text = file.as_deref().map(read).transpose()?;
+    let text = file.as_deref().map(read_text).transpose()?;
     let state_directory = env::var("STATE_DIRECTORY").ok();
     let host_name = host_name();
     let input = Input {
@@ -52,7 +52,7 @@ pub(super) fn load(role: Role, options: &Options) -> Result<Loaded, CliError> {
         host_name: &host_name,
     };
     let properties = config::properties_file(input);
-    let settings = properties.as_deref().map(read).transpose()?;
+    let settings = properties.as_deref().map(read_properties).transpose()?;
     let properties = properties.as_deref().zip(settings.as_deref());
     let (config, findings) = config::read(Input { properties, ..input });
     Ok(Loaded { config, file, findings: findings.sorted() })
@@ -68,22 +68,33 @@ fn file(role: Role, options: &Options) -> Option<PathBuf> {
     })
 }
 
-fn read(path: &Path) -> Result<String, CliError> {
+fn read_text(path: &Path) -> Result<String, CliError> {
     let unreadable = |cause| CliError::Unreadable { path: path.to_owned(), cause };
+    String::from_utf8(read(path).map_err(unreadable)?).map_err(|error| {
+        let whole = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        let line = whole.filter(|byte| **byte == b'\n').count() + 1;
+        unreadable(invalid(format!("line {line} is no UTF-8 text: save the file as UTF-8")))
+    })
+}
+
+/// IoTDB's own file. Somebody named it, so that to start without it would be another node than was asked for.
+fn read_properties(path: &Path) -> Result<String, CliError> {
+    let path = path.to_owned();
+    read(&path).map(config::decode_properties).map_err(|cause| CliError::Properties { path, cause })
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(CONFIG_BYTES_MAX).unwrap_or(u64::MAX);
-    let invalid = |message| unreadable(io::Error::new(io::ErrorKind::InvalidData, message));
-    File::open(path)
-        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
-        .map_err(unreadable)?;
+    File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))?;
     if bytes.len() > CONFIG_BYTES_MAX {
         return Err(invalid(format!("longer than {CONFIG_BYTES_MAX} bytes")));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let whole = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
-        let line = whole.filter(|byte| **byte == b'\n').count() + 1;
-        invalid(format!("line {line} is no UTF-8 text: save the file as UTF-8"))
-    })
+    Ok(bytes)
+}
+
+fn invalid(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 /// The default of the node's name.

@@ -44,6 +44,7 @@ use thiserror::Error;
 use crate::config::Role;
 use crate::data::Sequence;
 use crate::node::NodeError;
+use crate::ops::human::Lines;
 use crate::ops::status::ControlError;
 use crate::spool::{Fatal, ReadError, SpoolError};
 use crate::tsfile::TsFileError;
@@ -176,6 +177,12 @@ enum CliError {
     Mistakes,
     #[error("{path}: {cause}", path = path.display())]
     Unreadable { path: PathBuf, cause: io::Error },
+    #[error(
+        "{path}, which \"properties\" names, cannot be read: {cause}; correct the name, let this user read it, keep its \
+         lines about pipes only, or take the key out",
+        path = path.display()
+    )]
+    Properties { path: PathBuf, cause: io::Error },
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
@@ -239,6 +246,7 @@ impl CliError {
         match self {
             Self::Mistakes
             | Self::Unreadable { .. }
+            | Self::Properties { .. }
             | Self::Usage(_)
             | Self::NotTheOwner { .. }
             | Self::NoNode { .. }
@@ -288,7 +296,9 @@ pub fn main(role: Role) -> ExitCode {
         Ok(Ending::Node(code)) => code,
         Err(error) if error.is_closed_output() => ExitCode::SUCCESS,
         Err(error) => {
-            drop(writeln!(io::stderr(), "{}: {error}", role.program())); // nobody is left to tell
+            let text = error.to_string();
+            let told = writeln!(io::stderr(), "{}: {}", role.program(), Lines(&text));
+            drop(told); // nobody is left to tell
             error.exit_code()
         }
     }

@@ -35,6 +35,7 @@ pub use changes::restart_keys;
 pub use finding::{Finding, Findings, Place, Severity, sort};
 pub use pipe::PipeConfig;
 pub use places::Places;
+pub use properties::decode as decode_properties;
 pub use read::{Input, properties_file, read};
 pub use value::{Network, Size, Span};
 

@@ -17,17 +17,24 @@
 //!
 //! The form is that of `java.util.Properties`: `key=value`, `key: value` or `key value`, `#` and `!` before comments, a
 //! backslash before the end of a line that goes on, `\\`, `\t`, `\n`, `\r`, `\f` and `\u` with four digits; the last of equal keys
-//! counts. Blanks around values do not, as with IoTDB.
+//! counts. Blanks around values do not, as with IoTDB. A file that is no UTF-8 is ISO 8859-1 ([`decode`]), as it is to Java.
+//!
+//! The file was written for another program, so no single value in it keeps a node from its start: one that cannot be is left
+//! out with a warning, which says what is taken instead.
 
+use std::collections::HashMap;
 use std::iter::Peekable;
 use std::num::NonZeroU64;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::Chars;
 use std::time::Duration;
 
 use super::document::Document;
 use super::finding::{Finding, Place, Severity};
+use super::sections::FRAME_BYTES;
 use crate::data::Precision;
+use crate::limits::{FRAME_BYTES_MAX_DEFAULT, SEAL_TIMEOUT_DEFAULT};
 
 /// What the file sets.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -72,12 +79,11 @@ impl Properties {
             plugins_dir: find("pipe_lib_dir").and_then(|entry| reading.path(entry, data_dir)),
             seal_timeout: timeout.and_then(|entry| reading.millis(entry)),
             rate_limit: find(RATE_LIMIT).and_then(|entry| reading.rate(entry)),
-            gate_enabled: find("pipe_air_gap_receiver_enabled").and_then(|e| reading.flag(e)),
-            gate_port: find("pipe_air_gap_receiver_port").and_then(|e| {
-                reading.number(e, "a port, 0 to 65535").and_then(|port| u16::try_from(port).ok())
-            }),
+            gate_enabled: find("pipe_air_gap_receiver_enabled")
+                .and_then(|entry| reading.flag(entry)),
+            gate_port: find("pipe_air_gap_receiver_port").and_then(|entry| reading.port(entry)),
             max_frame_bytes: find("pipe_air_gap_receiver_max_payload_size_in_bytes")
-                .and_then(|entry| reading.number(entry, "a number of bytes")),
+                .and_then(|entry| reading.frame_bytes(entry)),
             precision: find("timestamp_precision").and_then(|entry| reading.precision(entry)),
         }
     }
@@ -90,9 +96,14 @@ impl Reading<'_, '_> {
         self.document.add(Finding { severity, place, key, message, hint: hint.to_owned() });
     }
 
-    fn reject(&mut self, entry: &Entry, expected: &str) {
-        let message = format!("expected {expected}, found {:?}", entry.value);
-        self.note(Severity::Error, entry, &message, "");
+    /// A value that cannot be; `instead` is taken.
+    fn leave_out(&mut self, entry: &Entry, expected: &str, instead: &str) {
+        let mut found: String = entry.value.chars().take(SHOWN_LETTERS).collect();
+        if found.len() < entry.value.len() {
+            found.push_str("..");
+        }
+        let message = format!("expected {expected}, found {found:?}");
+        self.note(Severity::Warning, entry, &message, &format!("taken instead: {instead}"));
     }
 
     fn flag(&mut self, entry: &Entry) -> Option<bool> {
@@ -100,35 +111,50 @@ impl Reading<'_, '_> {
             "true" => Some(true),
             "false" => Some(false),
             _ => {
-                self.reject(entry, "true or false");
+                let instead = "gate.enabled; by default false in a sender, true in a receiver";
+                self.leave_out(entry, "true or false", instead);
                 None
             }
         }
     }
 
-    fn number(&mut self, entry: &Entry, what: &str) -> Option<u64> {
-        let number = entry.value.parse().ok();
-        let most = if entry.key.ends_with("port") { u64::from(u16::MAX) } else { u64::MAX };
-        let number = number.filter(|number| *number <= most);
+    fn number(
+        &mut self,
+        entry: &Entry,
+        range: RangeInclusive<u64>,
+        (what, instead): (&str, &str),
+    ) -> Option<u64> {
+        let number = entry.value.parse().ok().filter(|number| range.contains(number));
         if number.is_none() {
-            self.reject(entry, what);
+            let expected = format!("{what} from {} to {}", range.start(), range.end());
+            self.leave_out(entry, &expected, instead);
         }
         number
     }
 
+    fn port(&mut self, entry: &Entry) -> Option<u16> {
+        let words = ("a port", "that of gate.listen, by default 9780");
+        let port = self.number(entry, 0..=u16::MAX.into(), words)?;
+        u16::try_from(port).ok()
+    }
+
+    fn frame_bytes(&mut self, entry: &Entry) -> Option<u64> {
+        let instead = format!("gate.max_frame_bytes, by default {FRAME_BYTES_MAX_DEFAULT}");
+        self.number(entry, FRAME_BYTES, ("bytes", &instead))
+    }
+
+    /// The bounds are those of a sink's own attribute.
     fn millis(&mut self, entry: &Entry) -> Option<Duration> {
-        let millis = self.number(entry, "a number of milliseconds")?;
-        if millis == 0 {
-            self.reject(entry, "more than 0 ms");
-            return None;
-        }
+        let millis = SEAL_TIMEOUT_DEFAULT.as_millis();
+        let instead = format!("{millis} ms, unless a pipe has its own air-gap.seal-timeout-ms");
+        let millis = self.number(entry, 1..=DAY_MILLIS, ("milliseconds", &instead))?;
         Some(Duration::from_millis(millis))
     }
 
     /// Bytes a second: a double in stock's table; zero and below mean no limit.
     fn rate(&mut self, entry: &Entry) -> Option<NonZeroU64> {
         let Ok(rate) = entry.value.parse::<f64>() else {
-            self.reject(entry, "a number of bytes per second, or -1");
+            self.leave_out(entry, "a number of bytes per second, or -1", "no limit");
             return None;
         };
         // More than any number of bytes is no limit, either.
@@ -141,7 +167,8 @@ impl Reading<'_, '_> {
             "us" => Some(Precision::Us),
             "ns" => Some(Precision::Ns),
             _ => {
-                self.reject(entry, "ms, us or ns");
+                let instead = "timestamp_precision, by default that of the first peer";
+                self.leave_out(entry, "ms, us or ns", instead);
                 None
             }
         }
@@ -164,28 +191,35 @@ impl Reading<'_, '_> {
 
     /// One remark for each kind of key that is about pipes and sets nothing here.
     fn remark_useless(&mut self, entries: &[Entry]) {
-        let mut others: Vec<&str> = Vec::new();
+        let about_pipes = || (0..).zip(entries).filter(|(_, entry)| is_about_pipes(&entry.key));
+        let last: HashMap<&str, usize> =
+            about_pipes().map(|(index, entry)| (entry.key.as_str(), index)).collect();
+        let (mut others, mut unnamed) = (Vec::new(), 0_usize);
         let mut first = None;
-        for (index, entry) in entries.iter().enumerate() {
-            let is_last = !entries.iter().skip(index + 1).any(|later| later.key == entry.key);
-            if !is_last || !is_about_pipes(&entry.key) || HONOURED.contains(&entry.key.as_str()) {
+        for (index, entry) in about_pipes() {
+            let is_last = last.get(entry.key.as_str()) == Some(&index);
+            if !is_last || HONOURED.contains(&entry.key.as_str()) {
                 continue;
             }
             let known = USELESS.iter().find(|(keys, ..)| keys.contains(&entry.key.as_str()));
             if let Some((_, message, hint)) = known {
                 self.note(Severity::Warning, entry, message, hint);
+            } else if first.is_none() {
+                first = Some(entry);
+            } else if others.len() < NAMED_MAX - 1 {
+                others.push(entry.key.as_str());
             } else {
-                first = first.or(Some(entry));
-                others.push(&entry.key);
+                unnamed += 1;
             }
         }
         if let Some(first) = first {
-            let more = others.get(1..).unwrap_or_default().join(", ");
-            let message = if more.is_empty() {
-                "has no effect here".to_owned()
-            } else {
-                format!("has no effect here, nor have {more}")
-            };
+            let mut message = "has no effect here".to_owned();
+            if !others.is_empty() {
+                message = format!("{message}, nor have {}", others.join(", "));
+            }
+            if unnamed > 0 {
+                message = format!("{message} and {unnamed} more");
+            }
             self.note(Severity::Warning, first, &message, "");
         }
     }
@@ -194,6 +228,12 @@ impl Reading<'_, '_> {
 fn is_about_pipes(key: &str) -> bool {
     ["pipe_", "dn_pipe_", "cn_pipe_"].iter().any(|start| key.starts_with(start))
 }
+
+/// Keys without an effect that one remark names.
+const NAMED_MAX: usize = 20;
+/// Letters of a value that a remark shows.
+const SHOWN_LETTERS: usize = 100;
+const DAY_MILLIS: u64 = 86_400_000;
 
 /// What all sinks together may send.
 const RATE_LIMIT: &str = "pipe_all_sinks_rate_limit_bytes_per_second";
@@ -231,6 +271,13 @@ const USELESS: [(&[&str], &str, &str); 3] = [
         "",
     ),
 ];
+
+/// The text of a file with these bytes: UTF-8, as IoTDB writes it, or else ISO 8859-1, as `java.util.Properties` is by its
+/// definition. There every byte is a letter.
+pub fn decode(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| error.as_bytes().iter().map(|byte| char::from(*byte)).collect())
+}
 
 /// All entries, in their order.
 fn entries(text: &str) -> Vec<Entry> {
@@ -383,7 +430,28 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_effect_is_said_and_what_is_no_value_is_refused() {
+    fn of_many_keys_without_effect_twenty_are_named() {
+        let text: String = (0..70_000).map(|number| format!("pipe_{number}=1\n")).collect();
+        let (_, said) = read(&text);
+        assert_eq!(said.len(), 1);
+        assert!(said[0].starts_with("c:1: warning: pipe_0: has no effect here, nor have pipe_1, "));
+        assert!(said[0].ends_with(", pipe_18, pipe_19 and 69980 more"), "{}", said[0]);
+    }
+
+    #[test]
+    fn a_value_of_any_length_is_shown_in_short() {
+        let (_, said) = read(&format!("timestamp_precision={}", "\u{e4}".repeat(5000)));
+        assert!(said[0].len() < 500 && said[0].contains("\u{e4}..\""), "{}", said[0]);
+    }
+
+    #[test]
+    fn a_file_that_is_no_utf_8_is_read_as_java_reads_it() {
+        assert_eq!(decode(b"a=\xe4\xff".to_vec()), "a=\u{e4}\u{ff}");
+        assert_eq!(decode("a=\u{e4}".into()), "a=\u{e4}");
+    }
+
+    #[test]
+    fn what_has_no_effect_is_said_and_what_is_no_value_is_left_out() {
         for (text, expected) in [
             ("enable_auto_create_schema=false\ncoordinator_x=1", &[][..]),
             (
@@ -399,22 +467,32 @@ mod tests {
             (
                 "pipe_air_gap_receiver_enabled=yes",
                 &[
-                    "c:1: error: pipe_air_gap_receiver_enabled: expected true or false, found \"yes\"",
+                    "c:1: warning: pipe_air_gap_receiver_enabled: expected true or false, found \"yes\" (taken instead: gate.enabled; by default false in a sender, true in a receiver)",
                 ],
             ),
             (
                 "pipe_air_gap_receiver_port=65536",
                 &[
-                    "c:1: error: pipe_air_gap_receiver_port: expected a port, 0 to 65535, found \"65536\"",
+                    "c:1: warning: pipe_air_gap_receiver_port: expected a port from 0 to 65535, found \"65536\" (taken instead: that of gate.listen, by default 9780)",
                 ],
             ),
             (
                 "pipe_sink_timeout_ms=0",
-                &["c:1: error: pipe_sink_timeout_ms: expected more than 0 ms, found \"0\""],
+                &[
+                    "c:1: warning: pipe_sink_timeout_ms: expected milliseconds from 1 to 86400000, found \"0\" (taken instead: 900000 ms, unless a pipe has its own air-gap.seal-timeout-ms)",
+                ],
+            ),
+            (
+                "pipe_air_gap_receiver_max_payload_size_in_bytes=1",
+                &[
+                    "c:1: warning: pipe_air_gap_receiver_max_payload_size_in_bytes: expected bytes from 16384 to 2146435072, found \"1\" (taken instead: gate.max_frame_bytes, by default 67108864)",
+                ],
             ),
             (
                 "timestamp_precision=s",
-                &["c:1: error: timestamp_precision: expected ms, us or ns, found \"s\""],
+                &[
+                    "c:1: warning: timestamp_precision: expected ms, us or ns, found \"s\" (taken instead: timestamp_precision, by default that of the first peer)",
+                ],
             ),
             (
                 "pipe_lib_dir=D:\\\\pipe",

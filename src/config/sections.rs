@@ -336,5 +336,6 @@ const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = as_u64(2 * MIB)..=as_u64(10
 /// One that is written, one that is read, one that is made, one that is released.
 const SEGMENTS_MIN: u64 = 4;
 /// At least a handshake; at most what a signed length can say.
-const FRAME_BYTES: std::ops::RangeInclusive<u64> = as_u64(HANDSHAKE_BYTES_MAX)..=as_u64(2047 * MIB);
+pub(super) const FRAME_BYTES: std::ops::RangeInclusive<u64> =
+    as_u64(HANDSHAKE_BYTES_MAX)..=as_u64(2047 * MIB);
 const _: () = assert!(HANDSHAKE_BYTES_MAX <= 16 * KIB);
