@@ -370,3 +370,34 @@ pub(super) fn loose(text: &str) -> Option<(bool, bool)> {
     }
     Some(loose)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_beyond_its_bounds_is_told_with_key_value_and_range() {
+        let sides = [Side::Source, Side::Processor, Side::Sink];
+        let rows = sides.iter().flat_map(|side| known::rows(*side).iter().map(|row| (*side, row)));
+        let mut refused = 0;
+        for (side, row) in rows {
+            let Kind::Whole { min, max, expected } = row.kind else { continue };
+            for number in [i64::MAX, max, 1, 0, -1, min, i64::MIN] {
+                let found = fault(side, row, &number.to_string());
+                if (min..=max).contains(&number) {
+                    assert_eq!(found, Ok(()), "{row:?}");
+                    continue;
+                }
+                let key = format!("{}.{}", side.name(), row.key);
+                let told =
+                    format!("Invalid value {number} of {key}. The value should be {expected}");
+                assert_eq!(found, Err((told, String::new())));
+                refused += 1;
+            }
+            let beyond = fault(side, row, "9223372036854775808");
+            let told = "For input string: \"9223372036854775808\"".to_owned();
+            assert_eq!(beyond, Err((told, format!("write {expected}"))));
+        }
+        assert!(refused > 20, "{refused}");
+    }
+}

@@ -307,11 +307,12 @@ impl Definition {
         let part = |side| Part::read(side, self.side(side), surroundings.externals);
         let (mut from, through) = (part(Side::Source), part(Side::Processor));
         let mut to = part(Side::Sink);
-        let settings = PipeSettings {
+        let mut settings = PipeSettings {
             source: source::read(&mut from),
             processor: processor::read(&through),
             sink: sink::read(&mut to, surroundings.base),
         };
+        sink::apply_format(&mut settings, &from, &mut to);
         sink::check_between(&settings, &mut to);
         let mut remarks = from.remarks;
         remarks.extend(through.remarks);

@@ -1,5 +1,6 @@
 //! The sink's attributes as settings, and what they say together.
 
+use std::mem::discriminant;
 use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
@@ -11,9 +12,10 @@ use super::name::PluginName;
 use super::node_urls::{NodeUrl, NodeUrlError, NodeUrls};
 use super::secret::Secret;
 use super::settings::{
-    AirGapSink, Batch, GateOrder, LoadStrategy, PipeSettings, Processor, RealtimeFirst, Sink,
-    ThriftSink, TrustStore,
+    AirGapSink, Batch, GateOrder, LoadStrategy, PipeSettings, Processor, RealtimeFirst,
+    RealtimeMode, Sink, ThriftSink, TrustStore,
 };
+use super::source;
 use crate::limits::PIECE_BYTES_DEFAULT;
 
 pub(super) fn read(part: &mut Part<'_>, base: &Path) -> Sink {
@@ -153,6 +155,38 @@ fn realtime_first(part: &Part<'_>) -> Option<RealtimeFirst> {
             u64::try_from(part.whole("realtime-first.after-seconds")).unwrap_or(1),
         ),
     })
+}
+
+/// `format` says for the sink what the source's mode says: `tablet` is `stream`, `tsfile` is `batch`; `hybrid`, which it is
+/// unless it is written, leaves it to the source.
+pub(super) fn apply_format(settings: &mut PipeSettings, from: &Part<'_>, part: &mut Part<'_>) {
+    let Some(at) = part.find("format").filter(|_| matches!(settings.sink, Sink::AirGap(_))) else {
+        return;
+    };
+    let mode = match part.text("format").trim().to_ascii_lowercase().as_str() {
+        "tablet" => RealtimeMode::Stream,
+        "tsfile" => source::batch(from),
+        _ => return,
+    };
+    let source = &mut settings.source;
+    if source.names_mode && discriminant(&source.mode) != discriminant(&mode) {
+        let told = match source.mode {
+            RealtimeMode::Stream => "as tablets",
+            RealtimeMode::Batch { .. } => "as files",
+            RealtimeMode::Hybrid { .. } => "as tablets or as files",
+        };
+        let message = format!("contradicts the source, whose mode sends tablets {told}");
+        part.error(Some(at), message, "keep one of the two");
+    }
+    let is_batch = mode != RealtimeMode::Stream;
+    if is_batch && settings.processor != Processor::DoNothing {
+        let message = "this processor leaves points out of tablets, which are sent as tablets";
+        part.error(Some(at), message, "leave one of them out");
+    }
+    if !is_batch {
+        part.warn(Some(at), "TsFiles are sent as they were taken in all the same", "");
+    }
+    (source.mode, source.names_mode) = (mode, true);
 }
 
 /// What the sink says must go with what the other parts say.

@@ -142,16 +142,20 @@ fn read_mode(part: &Part<'_>) -> RealtimeMode {
         lag_bytes: number("realtime.hybrid.lag-bytes"),
         lag_seconds: number("realtime.hybrid.lag-seconds"),
     };
-    let batch =
-        || RealtimeMode::Batch { max_delay_seconds: number("realtime.batch.max-delay-seconds") };
     if part.find("mode.streaming").is_some() {
-        return if part.flag("mode.streaming") { hybrid() } else { batch() };
+        return if part.flag("mode.streaming") { hybrid() } else { batch(part) };
     }
     match part.text("realtime.mode").trim().to_ascii_lowercase().as_str() {
-        "batch" | "file" => batch(),
+        "batch" | "file" => batch(part),
         "stream" | "log" | "forced-log" => RealtimeMode::Stream,
         _ => hybrid(),
     }
+}
+
+/// As files, with the delay that the source says.
+pub(super) fn batch(part: &Part<'_>) -> RealtimeMode {
+    let seconds = part.whole("realtime.batch.max-delay-seconds");
+    RealtimeMode::Batch { max_delay_seconds: u64::try_from(seconds).unwrap_or_default() }
 }
 
 /// `mode.double-living` is short for what a pair that sends both ways needs.

@@ -189,6 +189,19 @@ mod tests {
     }
 
     #[test]
+    fn every_time_has_a_maximum_that_can_be_waited_for() {
+        for row in SIDES.into_iter().flat_map(rows) {
+            let Kind::Whole { max, .. } = row.kind else { continue };
+            let seconds = match row.key {
+                key if key.ends_with("-seconds") => max,
+                key if key.ends_with("-ms") => max / 1000,
+                _ => continue,
+            };
+            assert!(seconds <= i64::MAX / 1_000_000_000, "{row:?}");
+        }
+    }
+
+    #[test]
     fn an_unknown_key_is_told_where_it_belongs() {
         assert_eq!(meant(Side::Sink, "sink.node-url"), "did you mean \"node-urls\"?");
         assert_eq!(meant(Side::Sink, "Sink.IP"), "did you mean \"ip\"?");

@@ -4,7 +4,9 @@ use super::{Here, Kind, Row};
 use crate::statement::known::Plugin;
 
 const SAMPLING: &[Plugin] = &[Plugin::TumblingTime, Plugin::SwingingDoor, Plugin::ChangingValue];
-const SECONDS: Kind = Kind::Whole { min: 1, max: i64::MAX, expected: "seconds from 1 on" };
+/// As many as can be told in nanoseconds.
+const SECONDS: Kind =
+    Kind::Whole { min: 1, max: 9_223_372_036, expected: "seconds from 1 to 9223372036" };
 const BYTES: Kind = Kind::Whole { min: 1, max: i64::MAX, expected: "bytes from 1 on" };
 const DEVIATION: Kind = Kind::Decimal { min: 0.0, expected: "a number from 0 on" };
 const INTERVAL: Kind = Kind::Whole { min: 0, max: i64::MAX, expected: "a time from 0 on" };

@@ -21,8 +21,14 @@ const DAY: Kind = Kind::Whole { min: 1, max: 86_400_000, expected: "milliseconds
 const PIECE: Kind =
     Kind::Whole { min: 1024, max: 268_435_456, expected: "bytes from 1024 to 268435456" };
 const LEVEL: Kind = Kind::Whole { min: 1, max: 22, expected: "a level from 1 to 22" };
-const SECONDS: Kind = Kind::Whole { min: i64::MIN, max: i64::MAX, expected: "seconds" };
-const MILLIS: Kind = Kind::Whole { min: i64::MIN, max: i64::MAX, expected: "milliseconds" };
+/// Below zero means without end, as with IoTDB.
+const SECONDS: Kind =
+    Kind::Whole { min: i64::MIN, max: 31_536_000, expected: "seconds, at most 31536000 (a year)" };
+const MILLIS: Kind = Kind::Whole {
+    min: i64::MIN,
+    max: 31_536_000_000,
+    expected: "milliseconds, at most 31536000000 (a year)",
+};
 const BYTES: Kind = Kind::Whole { min: 1, max: i64::MAX, expected: "bytes from 1 on" };
 const PERCENT: Kind = Kind::Whole { min: 1, max: 99, expected: "percent from 1 to 99" };
 const WAIT: Kind = Kind::Whole { min: 1, max: 86_400, expected: "seconds from 1 to a day" };
@@ -30,8 +36,6 @@ const TASKS: Kind = Kind::Whole { min: 1, max: 64, expected: "a number from 1 to
 
 const BATCHES: &str = "has no effect: tablets are sent one by one";
 const RETRIES: &str = "has no effect: nothing is ever skipped or given up without your word";
-const FORMAT: &str =
-    "conversion between tablets and files is not in this build: each is sent as it was taken in";
 
 const fn row(key: &'static str, of: &'static [Plugin], kind: Kind, default: &'static str) -> Row {
     Row { key, aliases: &[], of, kind, default, here: Here::Honoured }
@@ -101,15 +105,7 @@ pub(super) const ROWS: &[Row] = &[
         Kind::Decimal { min: f64::NEG_INFINITY, expected: "bytes per second" },
         "-1",
     ),
-    Row {
-        here: Here::Missing(&["hybrid"], FORMAT),
-        ..row(
-            "format",
-            FAR,
-            Kind::Word(&["hybrid", "tablet", "tsfile"], Wording::Invalid),
-            "hybrid",
-        )
-    },
+    row("format", FAR, Kind::Word(&["hybrid", "tablet", "tsfile"], Wording::Invalid), "hybrid"),
     inert(INERT, &["false"], row("realtime-first", THRIFT, Kind::Flag, "false")),
     row("realtime-first", GATE, Kind::Flag, "false"),
     row("realtime-first.share-percent", GATE, PERCENT, "50"),

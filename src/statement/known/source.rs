@@ -29,9 +29,17 @@ const fn inert(
     Row { key, aliases: &[], of: OURS, kind, default, here: Here::Inert(INERT, harmless) }
 }
 
-const fn whole(expected: &'static str) -> Kind {
-    Kind::Whole { min: 1, max: i64::MAX, expected }
-}
+const BYTES: Kind = Kind::Whole { min: 1, max: i64::MAX, expected: "bytes from 1 on" };
+const SECONDS: Kind =
+    Kind::Whole { min: 1, max: 31_536_000, expected: "seconds from 1 to 31536000 (a year)" };
+/// Held back for longer, data is as good as lost.
+const DELAY: Kind =
+    Kind::Whole { min: 1, max: 86_400, expected: "seconds from 1 to 86400 (a day)" };
+const MILLIS: Kind = Kind::Whole {
+    min: i64::MIN,
+    max: 31_536_000_000,
+    expected: "milliseconds, at most 31536000000 (a year)",
+};
 
 const fn also(aliases: &'static [&'static str], row: Row) -> Row {
     Row { aliases, ..row }
@@ -80,9 +88,9 @@ pub(super) const ROWS: &[Row] = &[
         default: "hybrid",
         here: Here::Honoured,
     },
-    filter("realtime.hybrid.lag-bytes", whole("bytes, at least 1"), "67108864"),
-    filter("realtime.hybrid.lag-seconds", whole("seconds, at least 1"), "60"),
-    filter("realtime.batch.max-delay-seconds", whole("seconds, at least 1"), "60"),
+    filter("realtime.hybrid.lag-bytes", BYTES, "67108864"),
+    filter("realtime.hybrid.lag-seconds", SECONDS, "60"),
+    filter("realtime.batch.max-delay-seconds", DELAY, "60"),
     filter("realtime.loose-range", Kind::Loose, ""),
     filter("forwarding-pipe-requests", Kind::Flag, "true"),
     also(&["mods"], inert("mods.enable", Kind::Flag, "false", &["true"])),
@@ -112,15 +120,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     filter("mode.strict", Kind::Flag, "true"),
     filter("mode.double-living", Kind::Flag, "false"),
-    also(
-        &["watermark.interval-ms"],
-        inert(
-            "watermark-interval-ms",
-            Kind::Whole { min: i64::MIN, max: i64::MAX, expected: "milliseconds" },
-            "-1",
-            &["-1"],
-        ),
-    ),
+    also(&["watermark.interval-ms"], inert("watermark-interval-ms", MILLIS, "-1", &["-1"])),
     of_tables("capture.tree", Kind::Flag, "true", &["true"]),
     of_tables("capture.table", Kind::Flag, "true", &["true"]),
     also(&["database"], of_tables("database-name", Kind::Text, ".*", &[".*"])),
