@@ -355,6 +355,8 @@ pub const MISPRINTS_MAX: usize = 8;
 pub const PATTERNS_MAX: usize = 64;
 /// Answer that the command line reads: full tables of the status, with room.
 pub const STATUS_REPLY_BYTES_MAX: usize = MIB;
+/// For connections to all targets together, where a person waits for what is found: a gate that is there takes one at once.
+pub const TARGET_CHECK_MAX: Duration = Duration::from_secs(5);
 /// Longest configuration file.
 pub const CONFIG_BYTES_MAX: usize = MIB;
 /// Longest secret in a file.

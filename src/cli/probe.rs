@@ -1,4 +1,4 @@
-//! `check --connect`: tries each target of each pipe.
+//! `check --connect`: tries each target of each pipe, all of them at once.
 //!
 //! A connection shows that the gate is there: it ends TCP itself. What is behind it shows in the
 //! answer to a handshake. That is sent only if `timestamp_precision` is configured, since a Penstock
@@ -6,12 +6,14 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Instant;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::CliError;
 use crate::config::{AirGapSink, Config, NodeUrl};
 use crate::data::Precision;
-use crate::limits::HANDSHAKE_BYTES_MAX;
+use crate::limits::{HANDSHAKE_BYTES_MAX, TARGET_CHECK_MAX};
 use crate::ops::clock;
 use crate::ops::secret;
 use crate::wire::answer::Answer;
@@ -20,39 +22,73 @@ use crate::wire::frame;
 use crate::wire::handshake::Offer;
 use crate::wire::request::{Head, RequestType};
 
-/// Tries all targets and prints what each did.
+/// Tries all targets and prints what each did: connections for [`TARGET_CHECK_MAX`] at most, then handshakes for as long as their
+/// pipe waits for one.
 ///
 /// # Errors
 /// If any did not do as it should.
 pub(super) fn all(config: &Config, out: &mut impl Write) -> Result<(), CliError> {
     writeln!(out, "\nTARGETS")?;
-    let (mut count, mut of) = (0, 0);
-    for pipe in &config.pipes {
-        let sinks = pipe.sink.iter();
-        for (sink, target) in sinks.flat_map(|s| s.targets.iter().map(move |target| (s, target))) {
-            let started = clock::now();
-            let said = match one(config, sink, target) {
-                Ok(said) => said,
-                Err(error) => {
-                    count += 1;
-                    format!("failed: {error}")
-                }
-            };
-            of += 1;
-            let millis = millis_since(started);
-            writeln!(out, "  {} -> {target}: {said} ({millis} ms)", pipe.name)?;
+    let started = clock::now();
+    let sinks = config.pipes.iter().filter_map(|pipe| Some((&pipe.name, pipe.sink.as_ref()?)));
+    let targets: Vec<_> = sinks
+        .flat_map(|(name, sink)| sink.targets.iter().map(move |target| (name, sink, target)))
+        .collect();
+    let longest = targets.iter().map(|(_, sink, _)| sink.handshake_timeout).max();
+    let (told, found) = mpsc::channel();
+    for (index, (_, sink, target)) in targets.iter().enumerate() {
+        let (config, sink, target) = (config.clone(), (*sink).clone(), (*target).clone());
+        let told = told.clone();
+        // A name that nobody resolves holds its thread, and no other one.
+        thread::spawn(move || {
+            let said = one(&config, &sink, &target, started);
+            // Nobody may wait any more.
+            let _late = told.send((index, said, millis_since(started))).is_err();
+        });
+    }
+    drop(told);
+    let until = started + TARGET_CHECK_MAX + longest.unwrap_or_default() + SLACK;
+    let mut said: Vec<Option<(io::Result<String>, u128)>> = targets.iter().map(|_| None).collect();
+    while let Ok((index, one, millis)) =
+        found.recv_timeout(until.saturating_duration_since(clock::now()))
+    {
+        if let Some(place) = said.get_mut(index) {
+            *place = Some((one, millis));
         }
     }
+    let mut count = 0;
+    for ((name, _, target), said) in targets.iter().zip(said) {
+        let unresolved =
+            || (Err(io::Error::other("its name is not resolved")), millis_since(started));
+        let (said, millis) = said.unwrap_or_else(unresolved);
+        let said = said.unwrap_or_else(|error| {
+            count += 1;
+            format!("failed: {error}")
+        });
+        writeln!(out, "  {name} -> {target}: {said} ({millis} ms)")?;
+    }
+    let of = targets.len();
     if of == 0 {
         writeln!(out, "  no pipe is configured")?;
     }
     if count == 0 { Ok(()) } else { Err(CliError::Unreachable { count, of }) }
 }
 
-fn one(config: &Config, sink: &AirGapSink, target: &NodeUrl) -> io::Result<String> {
+fn one(
+    config: &Config,
+    sink: &AirGapSink,
+    target: &NodeUrl,
+    started: Instant,
+) -> io::Result<String> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in (target.host.as_str(), target.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, sink.handshake_timeout) {
+        let left = TARGET_CHECK_MAX.saturating_sub(clock::now().saturating_duration_since(started));
+        if left.is_zero() {
+            let seconds = TARGET_CHECK_MAX.as_secs();
+            let message = format!("no connection within {seconds} s; the last address: {last}");
+            return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+        }
+        match TcpStream::connect_timeout(&address, sink.handshake_timeout.min(left)) {
             Ok(stream) => {
                 return match config.timestamp_precision {
                     Some(precision) => shake_hands(stream, config, sink, precision),
@@ -124,5 +160,7 @@ fn millis_since(started: Instant) -> u128 {
     clock::now().saturating_duration_since(started).as_millis()
 }
 
+/// For threads to tell what they found.
+const SLACK: Duration = Duration::from_millis(500);
 /// Any text unlike the receiver's own.
 const CLUSTER_ID: &str = "penstock-check";

@@ -295,6 +295,48 @@ fn a_configuration_that_is_no_text_says_in_which_line() {
 }
 
 #[test]
+fn iotdb_s_own_file_may_have_a_bad_value_and_has_to_be_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.properties");
+    let set = format!("properties=\"{}\"", path.display());
+    let check = || run_in(dir.path(), &["check", "--set", &set]);
+    let error = check().1.unwrap_err();
+    let told = "c.properties, which \"properties\" names, cannot be read: No such file";
+    assert!(error.to_string().contains(told), "{error}");
+    assert_eq!(error.exit_code(), ExitCode::from(USAGE));
+    fs::write(&path, b"# \xe9\npipe_air_gap_receiver_port=x\xe9\n").unwrap();
+    let (text, ending) = check();
+    assert_eq!(ending.unwrap(), Ending::Done, "{text}");
+    let told = "c.properties:2: warning: pipe_air_gap_receiver_port: expected a port from 0 to 65535, \
+                found \"x\u{e9}\" (taken instead: that of gate.listen, by default 9780)";
+    assert!(text.contains(told), "{text}");
+    fs::write(&path, vec![b'#'; crate::limits::CONFIG_BYTES_MAX + 1]).unwrap();
+    let error = check().1.unwrap_err();
+    assert!(error.to_string().contains("longer than 1048576 bytes"), "{error}");
+}
+
+#[test]
+fn connect_tells_all_targets_in_the_time_of_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = gate.local_addr().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Nobody ever answers at addresses for documentation, or there is no way to them.
+    let silent = (1..5).map(|host| format!("192.0.2.{host}:9780")).collect::<Vec<_>>().join(",");
+    let pipe = format!(
+        "pipe=[{{name='out',sink={{sink='iotdb-air-gap-sink',node-urls='{silent},{free},{address}'}}}}]"
+    );
+    let started = clock::now();
+    let (text, ending) = run_in(dir.path(), &["check", "--connect", "--set", &pipe]);
+    let took = clock::now().duration_since(started);
+    assert!(took < 3 * crate::limits::TARGET_CHECK_MAX, "{took:?}");
+    assert!(text.contains(&format!("out -> {address}: the gate takes connections")), "{text}");
+    assert!(text.contains(&format!("out -> {free}: failed: ")), "{text}");
+    assert_eq!(text.matches("out -> 192.0.2.").count(), 4, "{text}");
+    assert!(ending.is_err());
+}
+
+#[test]
 fn connect_tells_a_dead_target() {
     let dir = tempfile::tempdir().unwrap();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -1,9 +1,11 @@
 //! Statements: from a text to what is desired, and from that to the answer.
 
 use std::io;
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::live::Pipes;
@@ -11,6 +13,7 @@ use super::plan::{self, Drain, Plan, Run};
 use super::show;
 use crate::config::NodeUrl;
 use crate::data::Sequence;
+use crate::limits::TARGET_CHECK_MAX;
 use crate::node::NodeError;
 use crate::pipe::{Answer, Desired, Pipe, Refusal, Replay};
 use crate::sink::air_gap::{self, SkipError};
@@ -34,8 +37,8 @@ pub(super) enum Failure {
     #[error("Failed to create pipe {pipe}, the one that was dropped is not gone yet: {why}")]
     Place { pipe: String, why: NodeError },
     /// No target takes connections.
-    #[error("All target servers [{0}] are not available.")]
-    Away(String),
+    #[error("All target servers [{targets}] are not available. ({found})")]
+    Away { targets: String, found: String },
     #[error("Failed to skip entry {entry} of pipe {pipe}: {why}")]
     Skip { pipe: String, entry: Sequence, why: SkipError },
     #[error("Failed to replay {replay} of pipe {pipe}: {why}")]
@@ -67,7 +70,7 @@ impl Failure {
             Self::NoPlugin(_) | Self::PluginInUse { .. } => StatusCode::DropPlugin,
             Self::Definition(_)
             | Self::Place { .. }
-            | Self::Away(_)
+            | Self::Away { .. }
             | Self::Skip { .. }
             | Self::Replay { .. }
             | Self::Failing
@@ -193,20 +196,30 @@ impl<D: Disk> Pipes<D> {
         Ok(Answer { warnings, ..answer })
     }
 
-    /// Whether one of the targets takes connections, as stock finds out at CREATE. What is behind the gate is not asked.
+    /// Whether one of the targets takes connections, as stock finds out at CREATE. What is behind the gate is not asked. All are
+    /// tried at once, for [`TARGET_CHECK_MAX`] at most: meanwhile no other statement is carried out.
     async fn check_target(&self, definition: &Definition) -> Result<(), Failure> {
         let terms = self.terms();
         let Ok(Run { drain: Drain::AirGap(sink), .. }) = Plan::of(definition, terms).run else {
             return Ok(());
         };
+        let limit = sink.handshake_timeout.min(TARGET_CHECK_MAX);
+        let mut tries = JoinSet::new();
         for target in sink.targets.iter() {
-            let reached = timeout(sink.handshake_timeout, air_gap::dial(target)).await;
-            if matches!(reached, Ok(Ok(_))) {
-                return Ok(());
+            tries.spawn(look_for(target.clone(), limit));
+        }
+        let mut found = Vec::new();
+        while let Some(tried) = tries.join_next().await {
+            match tried {
+                Ok(None) => return Ok(()),
+                Ok(Some(why)) => found.push(why),
+                Err(error) => found.push(error.to_string()),
             }
         }
+        found.sort();
         let end = |target: &NodeUrl| format!("TEndPoint(ip:{}, port:{})", target.host, target.port);
-        Err(Failure::Away(sink.targets.iter().map(end).collect::<Vec<_>>().join(", ")))
+        let targets = sink.targets.iter().map(end).collect::<Vec<_>>().join(", ");
+        Err(Failure::Away { targets, found: found.join("; ") })
     }
 
     /// What there is to say about a definition that can be kept.
@@ -232,6 +245,17 @@ impl<D: Disk> Pipes<D> {
     async fn show_rows(&self, names: Vec<PipeName>) -> Result<Answer, Failure> {
         Ok(Answer::shown(show::pipes(self, &names).await?))
     }
+}
+
+/// Why a target takes no connection; none if it does.
+async fn look_for(target: NodeUrl, limit: Duration) -> Option<String> {
+    let why = match timeout(limit, air_gap::dial(&target)).await {
+        Ok(Ok(_)) => return None,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no connection within {} ms", limit.as_millis()),
+    };
+    // The number of the error tells a person nothing more.
+    Some(format!("{target}: {}", why.split(" (os error").next().unwrap_or_default()))
 }
 
 fn is_only_showing(statement: &Statement) -> bool {

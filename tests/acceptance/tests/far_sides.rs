@@ -66,7 +66,8 @@ fn a_53_create_checks_the_far_side_if_the_configuration_says_so() {
     let outer = Site::outer();
     let inner = Site::inner_with(&[("compat.create_checks_target", "true")]);
     let answer = inner.sql(&format!("create pipe p {}", Site::NOBODY));
-    let expected = "All target servers [TEndPoint(ip:127.0.0.1, port:1)] are not available.";
+    let expected = "All target servers [TEndPoint(ip:127.0.0.1, port:1)] are not available. \
+                    (127.0.0.1:1: Connection refused)";
     assert_eq!((answer.code(), answer.message()), (1107, expected));
     assert!(inner.done("show pipes").rows().is_empty());
     // One of several is enough.
