@@ -21,6 +21,7 @@ pub struct FarSide {
     /// Where it listens.
     pub address: SocketAddr,
     connections: Arc<AtomicUsize>,
+    most_open: Arc<AtomicUsize>,
 }
 
 impl FarSide {
@@ -29,21 +30,34 @@ impl FarSide {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&connections);
+        let (open, most_open) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (counted, most) = (Arc::clone(&connections), Arc::clone(&most_open));
         thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
                 counted.fetch_add(1, Ordering::Relaxed);
-                // However it ends, the node finds it out.
-                thread::spawn(move || drop(serve(connection, answer)));
+                most.fetch_max(open.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                let open = Arc::clone(&open);
+                thread::spawn(move || attend(connection, answer, &open));
             }
         });
-        Self { address, connections }
+        Self { address, connections, most_open }
+    }
+
+    /// The most connections that were open at the same time.
+    pub fn most_open(&self) -> usize {
+        self.most_open.load(Ordering::Relaxed)
     }
 
     /// Connections so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
+}
+
+fn attend(connection: TcpStream, answer: fn(u16) -> Option<u8>, open: &AtomicUsize) {
+    // However it ends, the node finds it out.
+    drop(serve(connection, answer));
+    open.fetch_sub(1, Ordering::Relaxed);
 }
 
 fn serve(mut connection: TcpStream, answer: fn(u16) -> Option<u8>) -> std::io::Result<()> {

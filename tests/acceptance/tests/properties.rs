@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use penstock_acceptance::far_side::{FarSide, SEAL};
+use penstock_acceptance::far_side::{FarSide, HANDSHAKES, SEAL};
 use penstock_acceptance::{SOON, Site, to};
 use penstock_test_support::node::NodeSettings;
 use penstock_test_support::programs::{Program, Programs};
@@ -137,6 +137,28 @@ fn is_remarked_on(key: &str, why: &str) {
 #[test]
 fn a_61_pipe_subtask_executor_max_thread_num_is_accepted_for_pipes_share_one_thread() {
     is_remarked_on("pipe_subtask_executor_max_thread_num", "all pipes run on one thread");
+    let bench = Bench::new("pipe_subtask_executor_max_thread_num=5\n");
+    let (site, outer) = (bench.site(&[]), Site::outer());
+    let threads = || {
+        let tasks = format!("/proc/{}/task", site.node.pid());
+        fs::read_dir(tasks).unwrap().count()
+    };
+    // Nothing but handshakes is ever answered there.
+    let mute = FarSide::answering(|kind| HANDSHAKES.contains(&kind).then_some(0));
+    site.done(&format!("create pipe mute0 {}", to(mute.address)));
+    site.take(0);
+    wait::until("the first to wait", SOON, || mute.connections() > 0).unwrap();
+    let before = threads();
+    for number in 1..4 {
+        site.done(&format!("create pipe mute{number} {}", to(mute.address)));
+    }
+    wait::until("the others to wait", SOON, || mute.connections() >= 4).unwrap();
+    let next = outer.taken();
+    site.done(&format!("create pipe p {}", to(outer.gate)));
+    site.take(1);
+    outer.wait_taken(next + 2);
+    assert!(threads() <= before, "of the pipes");
+    assert_eq!(site.cell("mute0", "RemainingEventCount"), "2");
 }
 
 #[test]
@@ -159,6 +181,17 @@ fn a_64_pipe_async_connector_core_client_number_is_accepted() {
 #[test]
 fn a_65_pipe_async_connector_max_client_number_is_accepted() {
     is_remarked_on("pipe_async_connector_max_client_number", "a pipe has one connection");
+    let site = Bench::new("pipe_async_connector_max_client_number=16\n").site(&[]);
+    let far = FarSide::answering(|_| Some(0));
+    let port = far.address.port();
+    site.done(&format!(
+        "create pipe p with sink ('sink'='iotdb-air-gap-sink','node-urls'='127.0.0.1:{port},localhost:{port}')"
+    ));
+    for at in 0..20 {
+        site.take(at);
+    }
+    site.wait_done("p");
+    assert_eq!(far.most_open(), 1);
 }
 
 #[test]

@@ -101,20 +101,14 @@ impl Side {
         self.take_rows(device, (0, 1), false)
     }
 
-    fn take_rows(&self, device: u32, (start, rows): (i64, usize), is_aligned: bool) -> Sequence {
-        let device = format!("root.a.d{device}");
-        let shape = frames::TabletShape {
-            device: &device,
-            rows,
-            columns: 1,
-            start_time: start,
-            text_bytes: 3,
-        };
-        let mut payload = frames::tablet(&shape, 1);
-        // The spool adds a tail of its own.
-        payload.truncate(payload.len() - 9);
-        *payload.last_mut().unwrap() = u8::from(is_aligned);
-        self.bench.append(&payload)
+    /// One that another node of ours took in first.
+    fn take_from(&self, identity: Identity, start: i64) {
+        let payload = tablet(1, (start, ROWS), false);
+        self.bench.append_from(crate::spool::Source::Peer(identity), &payload);
+    }
+
+    fn take_rows(&self, device: u32, rows: (i64, usize), is_aligned: bool) -> Sequence {
+        self.bench.append(&tablet(device, rows, is_aligned))
     }
 
     /// Makes what was ordered.
@@ -154,6 +148,17 @@ impl Side {
         }
         None
     }
+}
+
+/// A tablet of so many rows from this time on, without the tail that the spool adds.
+fn tablet(device: u32, (start, rows): (i64, usize), is_aligned: bool) -> Vec<u8> {
+    let device = format!("root.a.d{device}");
+    let shape =
+        frames::TabletShape { device: &device, rows, columns: 1, start_time: start, text_bytes: 3 };
+    let mut payload = frames::tablet(&shape, 1);
+    payload.truncate(payload.len() - 9);
+    *payload.last_mut().unwrap() = u8::from(is_aligned);
+    payload
 }
 
 /// Points of the file that the feed has.
@@ -200,17 +205,35 @@ fn tablets_go_as_one_file_and_others_as_they_are() {
 #[test]
 fn what_came_by_a_pipe_of_ours_keeps_its_identity() {
     let mut side = Side::new(Bench::new());
-    let identity = Identity { origin: OriginId([9; 16]), sequence: Sequence(3) };
-    for number in 3..6 {
-        let identity = Identity { sequence: Sequence(number), ..identity };
-        side.bench.seal(
-            crate::spool::Source::Peer(identity),
-            0,
-            &[("x.tsfile", super::rig::ts_file())],
-        );
+    let theirs = |number| Identity { origin: OriginId([9; 16]), sequence: Sequence(number) };
+    for entry in 0..6_u32 {
+        let start = i64::from(entry) * 10;
+        match entry {
+            2 | 3 => side.take_from(theirs(u64::from(entry)), start),
+            _ => drop(side.take(1, start)),
+        }
     }
     let (mut feed, _cursor) = side.feed(Cursor::at(Sequence(1)), None);
-    assert_eq!(side.next(&mut feed).unwrap().identity, identity);
+    let ours = side.bench.spool().origin();
+    for (kind, last, identity) in [
+        (Kind::File, 2, None),
+        (Kind::Tablet, 3, Some(theirs(2))),
+        (Kind::Tablet, 4, Some(theirs(3))),
+        (Kind::File, 6, None),
+    ] {
+        let next = side.next(&mut feed).unwrap();
+        assert_eq!(next.kind, kind, "{last}");
+        match identity {
+            Some(identity) => assert_eq!(next.identity, identity),
+            None => {
+                assert!(next.identity.origin.is_of_parts_of(ours));
+                assert_eq!(next.identity.sequence, Sequence(last));
+                assert_eq!(points(&mut feed), 2 * ROWS as u64);
+            }
+        }
+        feed.advance(&next);
+    }
+    assert_eq!(side.next(&mut feed), None);
 }
 
 #[test]

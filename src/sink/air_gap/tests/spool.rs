@@ -44,7 +44,10 @@ impl Bench {
     }
 
     pub(super) fn append(&self, payload: &[u8]) -> Sequence {
-        let source = Source::Own;
+        self.append_from(Source::Own, payload)
+    }
+
+    pub(super) fn append_from(&self, source: Source, payload: &[u8]) -> Sequence {
         let entry = NewEntry {
             kind: Kind::Tablet,
             source,
