@@ -12,7 +12,22 @@ pub struct EpochMillis(pub i64);
 /// The steady clock, for waits and deadlines.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
 pub fn now() -> Instant {
+    #[cfg(feature = "simulation")]
+    if let Some(played) = PLAYED.get() {
+        return played;
+    }
     Instant::now()
+}
+
+#[cfg(feature = "simulation")]
+thread_local! {
+    static PLAYED: std::cell::Cell<Option<Instant>> = const { std::cell::Cell::new(None) };
+}
+
+/// What this thread's steady clock shows from now on, for simulators; without a time it runs as the machine's again.
+#[cfg(feature = "simulation")]
+pub fn play(now: Option<Instant>) {
+    PLAYED.set(now);
 }
 
 /// The wall clock, which may be wrong: see [`EpochMillis::is_dated`].

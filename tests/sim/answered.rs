@@ -32,4 +32,16 @@ impl Answered {
         assert!(before < sequence, "entry {sequence} was sent after {before}");
         self.all.insert(sequence);
     }
+
+    /// Those of a run's file, and where the pipe says to be.
+    pub(crate) fn note_run(&mut self, sequences: &[u64], cursor: &Cursor) {
+        for sequence in sequences {
+            let before = std::mem::replace(&mut self.latest[0], *sequence);
+            assert!(before <= *sequence, "entry {sequence} was sent after {before}");
+        }
+        let is_passed = |sequence: &u64| cursor.position.0 > *sequence;
+        let passed = sequences.iter().filter(|sequence| is_passed(sequence)).count();
+        assert!([0, sequences.len()].contains(&passed), "{cursor:?} within {sequences:?}");
+        self.all.extend(sequences);
+    }
 }

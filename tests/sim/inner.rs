@@ -13,8 +13,9 @@ use penstock::link::sender::Event;
 use penstock::ops::board::Board;
 use penstock::ops::clock::{self, EpochMillis};
 use penstock::sink::air_gap::{
-    AirGapSettings, DeadLetters, Done, LanePlan, Load, Orders, SpoolFeed,
+    AirGapSettings, DeadLetters, Done, LanePlan, Load, Orders, Runs, SpoolFeed,
 };
+use penstock::sink::cuts::Desk;
 use penstock::spool::{
     Arrival, ConsumerId, Cursor, EntryHeader, Kind, NewEntry, Outcome, Reader, Settings, SimDisk,
     Source, Spool, Start, WhenFull,
@@ -30,8 +31,10 @@ use crate::outer::Outer;
 use crate::plug::Plug;
 use crate::random::Random;
 use crate::record::{Seen, look};
+use crate::runs::RunMode;
 use crate::units::{Content, Unit, without_tail};
 use crate::voice::{Did, Voice};
+use crate::worker::Worker;
 
 /// The node and its disk.
 pub(crate) struct Inner {
@@ -52,6 +55,8 @@ pub(crate) struct Inner {
     answered: Vec<Answered>,
     /// The share of the link in percent of fresh entries, if they may overtake a backlog.
     pub(crate) fresh_share: Option<u8>,
+    /// Whether and when tablets go as files.
+    runs: Option<RunMode>,
     settings: Settings,
     sink: AirGapSettings,
 }
@@ -62,6 +67,7 @@ struct Node {
     inbox: Running,
     observer: Reader<SimDisk>,
     pipes: Vec<Pipe>,
+    worker: Worker,
 }
 
 /// One consumer, its machine and its connection.
@@ -69,7 +75,15 @@ pub(crate) struct Pipe {
     pub(crate) consumer: ConsumerId,
     /// As far as the sink has said to have come.
     pub(crate) cursor: Arc<Mutex<Cursor>>,
-    pub(crate) voice: Voice<SpoolFeed<SimDisk>>,
+    pub(crate) voice: Voice<Runs<SimDisk>>,
+}
+
+/// Which pipe it is, and in which order and form it sends.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Way {
+    pub(crate) index: usize,
+    pub(crate) fresh_share: Option<u8>,
+    pub(crate) runs: Option<RunMode>,
 }
 
 impl Inner {
@@ -81,6 +95,13 @@ impl Inner {
         sink.e_language = random.once_in(4);
         let pipes = if random.once_in(4) { 2 } else { 1 };
         let plug = Plug::new(seed);
+        let fresh_share = random.once_in(8).then(|| random.between(1, 99));
+        let fresh_share = fresh_share.map(|share| u8::try_from(share).unwrap_or(50));
+        // Two pipes make runs of their own, a beginning that was dropped leaves another run, and what is fresh goes as
+        // tablets: then values may come in both forms.
+        let keeps_runs =
+            pipes == 1 && fresh_share.is_none() && settings.when_full == WhenFull::Block;
+        let runs = RunMode::any(random).filter(|_| keeps_runs);
         Self {
             inbox: Inbox::new(&plug.disk, random),
             plug,
@@ -92,9 +113,8 @@ impl Inner {
             gone_below: 0,
             lost: Vec::new(),
             answered: vec![Answered::default(); pipes],
-            fresh_share: random
-                .once_in(8)
-                .then(|| u8::try_from(random.between(1, 99)).unwrap_or(50)),
+            fresh_share,
+            runs,
             settings,
             sink,
         }
@@ -153,23 +173,31 @@ impl Inner {
             .map_err(|error| error.to_string())?;
         assert_eq!(recovery.corrupt_entries, 0, "a crash makes no flaws: {recovery:?}");
         assert_eq!(recovery.cursors_lost, 0, "a crash takes no cursors");
-        let mut pipes = Vec::new();
+        let (mut pipes, desk) = (Vec::new(), Desk::default());
         for index in 0..self.pipes() {
             let seed = seed ^ index as u64;
-            pipes.push(self.open_pipe(&mut spool, index, seed)?);
+            pipes.push(self.open_pipe(&mut spool, index, &desk, seed)?);
         }
         let observer = spool.reader(Sequence(1));
+        let worker = Worker::new(desk, self.plug.disk.clone(), spool.reader(Sequence(0)));
         let spool = Rc::new(RefCell::new(spool));
-        Ok(Node { observer, inbox: Running::start(&spool, wall), spool, pipes })
+        Ok(Node { observer, inbox: Running::start(&spool, wall), spool, pipes, worker })
     }
 
     fn open_pipe(
         &self,
         spool: &mut Spool<SimDisk>,
         index: usize,
+        desk: &Desk,
         seed: u64,
     ) -> Result<Pipe, String> {
-        Pipe::open(spool, (&self.plug.disk, &self.sink), (index, self.fresh_share), seed)
+        let way = Way { index, fresh_share: self.fresh_share, runs: self.runs };
+        Pipe::open(spool, (&self.plug.disk, &self.sink), (way, desk), seed)
+    }
+
+    /// A step of the worker that makes files of runs. Returns whether there was one.
+    pub(crate) fn work(&mut self) -> bool {
+        self.node.as_mut().is_some_and(|node| node.worker.step())
     }
 
     fn check_again(&mut self) {
@@ -204,7 +232,7 @@ impl Inner {
         }
         self.durable.extend(found);
         let durable = &self.durable;
-        let is_there = |unit: &u64| durable.values().any(|seen| seen.unit == *unit);
+        let is_there = |unit: &u64| durable.values().any(|seen| seen.units.contains(unit));
         self.lost.extend(self.taken.drain(..).filter(|unit| !is_there(unit)));
         self.check_dropped();
         self.inbox.check(&self.plug, |unit| entries_of(&self.durable, unit));
@@ -392,26 +420,28 @@ impl Inner {
     /// The far side has accepted an entry: then it has to have it.
     fn delivered(&mut self, index: usize, header: &EntryHeader, outer: &Outer) {
         let sequence = header.sequence.0;
-        let unit = self.durable.get(&sequence).expect("it was durable here").unit;
-        let local = outer.record.by_unit.get(&unit);
-        let seen = local.and_then(|local| outer.record.entries.get(local));
-        let identity = seen.map(|seen| seen.identity);
-        assert_eq!(
-            identity,
-            Some(header.identity),
-            "unit {unit} was answered, and is not durable over there"
-        );
+        let seen = outer.record.find(header.identity);
+        let seen = seen.expect("an entry was answered, and is not durable over there");
         let Some(Node { spool, pipes, .. }) = &mut self.node else { return };
         let pipe = &pipes[index];
         let cursor = pipe.cursor.lock().unwrap().clone();
-        self.answered[index].note(sequence, &cursor, self.fresh_share.is_some());
+        if seen.is_run {
+            let is_in =
+                |(_, here): &(&u64, &Seen)| here.units.iter().any(|unit| seen.units.contains(unit));
+            let run = self.durable.iter().filter(is_in).map(|(sequence, _)| *sequence);
+            self.answered[index].note_run(&run.collect::<Vec<_>>(), &cursor);
+        } else {
+            let unit = &self.durable.get(&sequence).expect("it was durable here").units;
+            assert_eq!(*unit, seen.units, "entry {sequence} is something else over there");
+            self.answered[index].note(sequence, &cursor, self.fresh_share.is_some());
+        }
         spool.borrow_mut().advance(pipe.consumer, &cursor).expect("the cursor moves on");
     }
 }
 
 /// How many entries there were of a unit.
 fn entries_of(durable: &BTreeMap<u64, Seen>, unit: u64) -> usize {
-    durable.values().filter(|seen| seen.unit == unit).count()
+    durable.values().filter(|seen| seen.units.contains(&unit)).count()
 }
 
 /// Whatever waits is backlog at once.
@@ -427,10 +457,10 @@ impl Pipe {
     pub(crate) fn open(
         spool: &mut Spool<SimDisk>,
         (disk, sink): (&SimDisk, &AirGapSettings),
-        (index, fresh_share): (usize, Option<u8>),
+        (way, desk): (Way, &Desk),
         seed: u64,
     ) -> Result<Self, String> {
-        let name = format!("pipe {index}");
+        let name = format!("pipe {}", way.index);
         let consumer =
             spool.create_consumer(&name, Start::Oldest).map_err(|error| error.to_string())?;
         let start = spool.cursor(consumer).cloned().unwrap_or_default();
@@ -445,11 +475,14 @@ impl Pipe {
         let (reader, disk) = (spool.reader(start.position), disk.clone());
         // Nobody waits here: the world asks whenever it likes.
         let synced = watch::channel(spool.synced()).1;
-        let feed = SpoolFeed::new(reader, start, synced, orders, DeadLetters::new(disk, &name));
-        let feed = match fresh_share {
+        let feed =
+            SpoolFeed::new(reader, start, synced, orders, DeadLetters::new(disk.clone(), &name));
+        let plan = way.runs.map(|runs| runs.plan((&disk, &name), spool.origin(), desk));
+        let feed = match way.fresh_share {
             Some(share) => feed.in_lanes(lane_plan(name, share)),
             None => feed,
         };
+        let feed = Runs::new(feed, plan.transpose()?);
         let voice = Voice::new(Load::new(sink.clone(), feed), seed);
         Ok(Self { consumer, cursor, voice })
     }

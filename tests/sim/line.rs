@@ -9,6 +9,9 @@ use std::collections::VecDeque;
 
 use crate::random::Random;
 
+/// Kinds of what any gate may do.
+pub(crate) const DISTURBANCES: u64 = 6;
+
 /// What one side of a connection knows of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
@@ -62,6 +65,29 @@ impl Line {
     /// The gate does nothing bad any more; what it did stays done.
     pub(crate) fn calm(&mut self) {
         (self.stalled, self.swallow, self.wrong, self.double) = (false, 0, None, false);
+    }
+
+    /// Whether anybody on its sides still is.
+    fn is_alive(&self) -> bool {
+        self.sender != End::Gone || self.receiver != End::Gone
+    }
+
+    /// One of the lines that are alive.
+    pub(crate) fn any_alive(lines: &[Self], random: &mut Random) -> Option<usize> {
+        let alive: Vec<_> = (0..lines.len()).filter(|index| lines[*index].is_alive()).collect();
+        let chosen = usize::try_from(random.below(alive.len() as u64)).unwrap_or_default();
+        alive.get(chosen).copied()
+    }
+
+    /// What any gate may do at any time: one of [`DISTURBANCES`].
+    pub(crate) fn disturb(&mut self, what: u64, random: &mut Random) {
+        match what {
+            0 | 1 => self.stalled = !self.stalled,
+            2 => self.cut(random),
+            3 => self.damage(random),
+            4 => self.swallow += 1,
+            _ => self.answer_unasked(0xff),
+        }
     }
 
     /// The sender writes.
@@ -169,11 +195,6 @@ impl Line {
         if random.once_in(2) {
             self.back.clear();
         }
-    }
-
-    /// Whether nobody will do anything with it any more.
-    pub(crate) fn is_over(&self) -> bool {
-        self.sender == End::Gone && self.receiver == End::Gone
     }
 
     fn lose(&mut self, random: &mut Random) {

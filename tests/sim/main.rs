@@ -10,6 +10,9 @@
 //! order (that of its lane, where fresh entries may overtake a backlog); a node does not start, or holds more than a limit allows; something has not arrived a while after the
 //! faults have stopped. Where a spool drops the oldest, what is missing has to be listed and counted.
 //!
+//! Pipes send tablets as they are, or as files of runs of them: always, or where much waits (`runs.rs`). Then each value comes in one
+//! of both forms only, unless the log says otherwise, as `docs/pipes.md` lets it.
+//!
 //! In one schedule of four people create, stop, start, alter and drop pipes of a node (`pipes`).
 //!
 //! In one schedule of eight two nodes send to each other, and everything has to be at both, once, and to come to rest
@@ -44,10 +47,12 @@ mod plug;
 mod random;
 mod record;
 mod ring;
+mod runs;
 mod stock;
 mod time;
 mod units;
 mod voice;
+mod worker;
 mod world;
 
 use std::cell::RefCell;
@@ -61,6 +66,8 @@ use penstock::ops::clock;
 use penstock::spool::Fault;
 use pipes::Plant;
 use ring::Ring;
+use runs::{EXCUSED, FILES};
+use worker::Ear;
 use world::{FailingCall, Side, World};
 
 /// Schedules of the test command.
@@ -93,6 +100,7 @@ fn main() -> ExitCode {
     panic::set_hook(Box::new(|info| {
         MESSAGE.with(|message| *message.borrow_mut() = info.to_string());
     }));
+    Ear::listen();
     // Far ahead of the true clock, which nothing here may depend on.
     let start = clock::now() + Duration::from_secs(86_400);
     let failures = match order {
@@ -121,6 +129,8 @@ fn play_all(first: u64, count: u64, start: Instant) -> usize {
     }
     let time = clock::now().duration_since(began).as_secs_f64();
     println!("{} passed, {} failed ({time:.1} s)", count - failures.len() as u64, failures.len());
+    let [files, excused] = [&FILES, &EXCUSED].map(|count| count.load(Ordering::Relaxed));
+    println!("{files} files of runs came, {excused} times the log excused a pipe");
     failures.len()
 }
 
@@ -129,6 +139,7 @@ fn fail_each_call(start: Instant) -> usize {
     let began = clock::now();
     let mut dry = World::quiet(INDEX_SEED, start, None);
     dry.play();
+    clock::play(None);
     let mut failing = Vec::new();
     for side in [Side::Inner, Side::Outer] {
         let ways = [
@@ -192,7 +203,10 @@ fn play(seed: u64, start: Instant, trace: bool) -> Result<(), String> {
 
 /// What a broken rule says.
 fn caught(run: impl FnOnce()) -> Result<(), String> {
-    panic::catch_unwind(AssertUnwindSafe(run)).map_err(|_| MESSAGE.with(RefCell::take))
+    let caught = panic::catch_unwind(AssertUnwindSafe(run));
+    clock::play(None);
+    Ear::heard();
+    caught.map_err(|_| MESSAGE.with(RefCell::take))
 }
 
 /// Understands its own arguments, and those of the test harness as far as they matter.

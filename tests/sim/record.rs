@@ -6,14 +6,17 @@ use penstock::data::{Identity, OriginId, ReadAt};
 use penstock::spool::{Entry, FileList, Kind, Reader, SimDisk};
 
 use crate::long::Long;
+use crate::runs::{check_file, is_run, units_in};
 use crate::units::{Content, Unit, as_entry, number_in, number_of, without_tail};
 
 /// An entry of the outer spool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) identity: Identity,
-    pub(crate) unit: u64,
+    /// One, or those in the file of a run of tablets.
+    pub(crate) units: Vec<u64>,
     content: Content,
+    pub(crate) is_run: bool,
 }
 
 /// All entries that were durable once.
@@ -24,6 +27,8 @@ pub(crate) struct Record {
     latest: HashMap<OriginId, u64>,
     /// Fresh entries may overtake others.
     pub(crate) overtakes: bool,
+    /// The log of a sender says that values may come a second time.
+    pub(crate) is_excused: bool,
     /// Rows that are durable of each long request.
     rows: HashMap<u64, usize>,
     /// By lane of a stock peer; those of the inner node are numbered by it.
@@ -68,44 +73,70 @@ impl Record {
 
     fn add(&mut self, local: u64, seen: Seen, units: &HashMap<u64, Unit>) {
         let Identity { origin, sequence } = seen.identity;
-        let unit = units.get(&seen.unit).expect("a unit that nobody has sent");
-        let (same, is_whole) = match (&unit.content, &seen.content) {
-            (Content::Tablet(sent), Content::Tablet(got)) => {
-                (*got == as_entry(without_tail(sent), seen.identity), true)
-            }
-            (Content::Long(long), Content::Tablet(got)) => self.take_part(long, &seen, got),
-            (sent, got) => (sent == got, true),
-        };
-        assert!(same, "unit {} is not what was sent", seen.unit);
-        assert!(
-            !self.by_unit.contains_key(&seen.unit),
-            "unit {} was taken twice, now as entry {local}",
-            seen.unit
-        );
-        if is_whole {
-            self.by_unit.insert(seen.unit, local);
+        if let (true, Content::File { bytes, .. }) = (seen.is_run, &seen.content) {
+            check_file(bytes, |number| units[&number].clone());
+        }
+        for number in &seen.units {
+            self.add_unit(*number, local, &seen, units);
         }
         let before = self.latest.insert(origin, sequence.0).unwrap_or(0);
         assert!(
             self.overtakes || before < sequence.0,
             "{sequence} of {origin} came after {before}"
         );
-        let lane = seen.unit / LANE_UNITS;
-        if lane > 0 {
-            let before = self.latest_of_lane.insert(lane, seen.unit);
-            let is_part = matches!(unit.content, Content::Long(_)) && before == Some(seen.unit);
-            assert!(
-                is_part || before < Some(seen.unit),
-                "unit {} came after {before:?}",
-                seen.unit
-            );
-        }
         self.entries.insert(local, seen);
     }
 
+    fn add_unit(&mut self, number: u64, local: u64, seen: &Seen, units: &HashMap<u64, Unit>) {
+        let unit = units.get(&number).expect("a unit that nobody has sent");
+        let (same, is_whole) = match (&unit.content, &seen.content) {
+            (Content::Tablet(_), Content::File { .. }) if seen.is_run => (true, true),
+            (Content::Tablet(sent), Content::Tablet(got)) => {
+                (*got == as_entry(without_tail(sent), seen.identity), true)
+            }
+            (Content::Long(long), Content::Tablet(got)) => self.take_part(number, long, seen, got),
+            (sent, got) => (sent == got, true),
+        };
+        assert!(same, "unit {number} is not what was sent");
+        let is_twice = self.by_unit.contains_key(&number);
+        assert!(
+            !is_twice || self.is_excused,
+            "unit {number} was taken twice, now as entry {local}"
+        );
+        if is_twice {
+            return;
+        }
+        if is_whole {
+            self.by_unit.insert(number, local);
+        }
+        let lane = number / LANE_UNITS;
+        if lane > 0 {
+            let before = self.latest_of_lane.insert(lane, number);
+            let is_part = matches!(unit.content, Content::Long(_)) && before == Some(number);
+            assert!(is_part || before < Some(number), "unit {number} came after {before:?}");
+        }
+    }
+
+    /// The entry with this identity.
+    pub(crate) fn find(&self, identity: Identity) -> Option<&Seen> {
+        self.entries.values().find(|seen| seen.identity == identity)
+    }
+
+    /// Whether everything of another node's entry is here, which that node has sent under this identity.
+    pub(crate) fn has_all_of(&self, sent: &Seen, identity: Identity) -> bool {
+        sent.units.iter().all(|unit| {
+            let seen = self.by_unit.get(unit).and_then(|local| self.entries.get(local));
+            seen.is_some_and(|seen| {
+                let of_run = seen.is_run || sent.is_run;
+                let is_kin = seen.identity.origin.family() == identity.origin.family();
+                seen.identity == identity || of_run && is_kin
+            })
+        })
+    }
+
     /// The next rows of a long request. Returns whether they are what was sent, and whether they are the last ones.
-    fn take_part(&mut self, long: &Long, seen: &Seen, got: &[u8]) -> (bool, bool) {
-        let taken = self.rows.entry(seen.unit).or_default();
+    fn take_part(&mut self, unit: u64, long: &Long, seen: &Seen, got: &[u8]) -> (bool, bool) {
+        let taken = self.rows.entry(unit).or_default();
         let rows = *taken..*taken + long.rows_of(got);
         if rows.is_empty() || rows.end > long.rows() {
             return (false, false);
@@ -122,10 +153,10 @@ pub(crate) fn look(reader: &Reader<SimDisk>, entry: &Entry) -> Seen {
     reader.read_payload(entry, 0, &mut payload).expect("a payload is read");
     let identity = entry.header.identity;
     if entry.header.kind != Kind::File {
-        let unit = number_in(&payload).expect("a request of ours");
+        let units = vec![number_in(&payload).expect("a request of ours")];
         let is_tablet = entry.header.kind == Kind::Tablet;
         let content = if is_tablet { Content::Tablet(payload) } else { Content::Opaque(payload) };
-        return Seen { identity, unit, content };
+        return Seen { identity, units, content, is_run: false };
     }
     let list = FileList::parse(&payload).expect("a list of files");
     let mut files = Vec::new();
@@ -139,6 +170,8 @@ pub(crate) fn look(reader: &Reader<SimDisk>, entry: &Entry) -> Seen {
     }
     let bytes = files.pop().expect("a file");
     let name = list.files().last().and_then(|file| file.name).unwrap_or_default();
-    let unit = number_of(name).expect("a file of ours");
-    Seen { identity, unit, content: Content::File { mods: files.pop(), bytes } }
+    let is_run = is_run(name);
+    let units =
+        if is_run { units_in(&bytes) } else { vec![number_of(name).expect("a file of ours")] };
+    Seen { identity, units, content: Content::File { mods: files.pop(), bytes }, is_run }
 }

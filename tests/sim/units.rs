@@ -139,6 +139,23 @@ pub(crate) fn without_tail(payload: &[u8]) -> &[u8] {
     &payload[..payload.len() - TAIL_BYTES]
 }
 
+/// How many columns and rows a generated tablet has.
+pub(crate) fn shape_of(payload: &[u8]) -> (usize, usize) {
+    let number = |at: usize| {
+        let bytes = payload.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        u32::from_be_bytes(bytes.expect("a number")) as usize
+    };
+    // Behind the type of the node: device, count of columns, whether there are schemas, names, types, count of rows.
+    let mut at = HEAD_BYTES + 2;
+    at += 4 + number(at);
+    let columns = number(at);
+    at += 5;
+    for _ in 0..columns {
+        at += 4 + number(at);
+    }
+    (columns, number(at + columns))
+}
+
 /// The payload of the entry that a tablet without its tail becomes: its plan node id tells the identity, and it has
 /// no children.
 pub(crate) fn as_entry(tablet: &[u8], identity: Identity) -> Vec<u8> {

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use penstock::ops::clock::EpochMillis;
+use penstock::ops::clock::{self, EpochMillis};
 use penstock::spool::{Fault, Settings, WhenFull};
 
 use crate::inbox::has_worked;
 use crate::inner::Inner;
-use crate::line::{End, Line};
+use crate::line::{DISTURBANCES, End, Line};
 use crate::outer::{Outer, large_spool, small_spool};
 use crate::plug::Plug;
 use crate::random::Random;
@@ -17,6 +17,7 @@ use crate::stock::Lane;
 use crate::time::Time;
 use crate::units::Unit;
 use crate::voice::Did;
+use crate::worker::Ear;
 
 /// Steps in which anything may happen.
 const WILD_STEPS: u64 = 300;
@@ -138,6 +139,7 @@ impl World {
 
     /// Plays the schedule to its end; a broken rule panics.
     pub(crate) fn play(&mut self) {
+        self.hear_log();
         self.reopen();
         let steps = if self.quiet { QUIET_STEPS } else { WILD_STEPS };
         for _ in 0..steps {
@@ -174,7 +176,10 @@ impl World {
         match self.random.below(if self.quiet { 950 } else { 1000 }) {
             0..80 => self.take_in(),
             80..120 => self.sync_inner(),
-            120..150 => self.maintain_inner(),
+            120..135 => self.maintain_inner(),
+            135..150 => {
+                self.inner.work();
+            }
             150..210 => {
                 self.step_inbox();
             }
@@ -201,6 +206,16 @@ impl World {
             _ => self.pull_plug(),
         }
         self.end_what_failed();
+        self.hear_log();
+    }
+
+    /// The clocks show the present time, and the log may say that values may come a second time.
+    fn hear_log(&mut self) {
+        clock::play(Some(self.now));
+        if !Ear::heard().is_empty() {
+            self.tell(format_args!("the log excuses the pipe"));
+            self.outer.record.is_excused = true;
+        }
     }
 
     fn reopen(&mut self) {
@@ -387,25 +402,18 @@ impl World {
     }
 
     fn disturb_gate(&mut self) {
-        let alive: Vec<_> =
-            (0..self.lines.len()).filter(|index| !self.lines[*index].is_over()).collect();
-        let chosen = usize::try_from(self.random.below(alive.len() as u64)).unwrap_or_default();
-        let Some(&index) = alive.get(chosen) else { return };
+        let Some(index) = Line::any_alive(&self.lines, &mut self.random) else { return };
         let pipe = self.inner.pipe_on(index);
         let can_tell = pipe.is_some_and(|pipe| self.inner.can_tell_unasked(pipe));
-        let what = self.random.below(9);
+        let what = self.random.below(DISTURBANCES + 3);
         self.tell(format_args!("the gate disturbs line {index}: {what}"));
         let line = &mut self.lines[index];
-        match what {
-            0 | 1 => line.stalled = !line.stalled,
-            2 => line.cut(&mut self.random),
-            3 => line.damage(&mut self.random),
-            4 => line.swallow += 1,
-            5 => line.answer_unasked(0xff),
+        match what.checked_sub(DISTURBANCES) {
+            None => line.disturb(what, &mut self.random),
             // At any other time nobody could tell it from an answer.
-            6 if can_tell => line.answer_unasked(0x00),
-            7 if pipe.is_some() => line.double = true,
-            8 => line.wrong = Some(u8::try_from(self.random.between(1, 255)).unwrap_or(0xff)),
+            Some(0) if can_tell => line.answer_unasked(0x00),
+            Some(1) if pipe.is_some() => line.double = true,
+            Some(2) => line.wrong = Some(u8::try_from(self.random.between(1, 255)).unwrap_or(0xff)),
             _ => {}
         }
     }
@@ -455,7 +463,8 @@ impl World {
             for index in (0..self.outer.connections()).rev() {
                 worked |= self.serve(index);
             }
-            worked |= self.turn_outer() | self.land();
+            worked |= self.turn_outer() | self.land() | self.inner.work();
+            self.hear_log();
             if !worked && self.is_done() {
                 return;
             }
@@ -484,13 +493,8 @@ impl World {
             if inner.has_dropped(*sequence) {
                 continue;
             }
-            let local = outer.record.by_unit.get(&sent.unit);
-            let seen = local.and_then(|local| outer.record.entries.get(local));
-            assert_eq!(
-                seen.map(|seen| seen.identity),
-                Some(sent.identity),
-                "entry {sequence} of the inner node is missing"
-            );
+            let is_there = outer.record.has_all_of(sent, sent.identity);
+            assert!(is_there, "entry {sequence} of the inner node is missing");
         }
         for unit in outer.record.by_unit.keys() {
             assert!(outer.has_landed(*unit), "unit {unit} has not landed");

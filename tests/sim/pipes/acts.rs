@@ -15,6 +15,7 @@ use super::model::Def;
 use super::node::{PipeFeed, Said};
 use crate::line::Line;
 use crate::voice::{Did, Voice};
+use crate::worker::Ear;
 
 /// A pipe that was started.
 pub(super) struct Playing {
@@ -32,6 +33,7 @@ impl Plant {
         for act in self.node.run() {
             self.begin(act);
         }
+        self.hear_log();
         self.audit();
         let gone = |act: &Playing| act.leave.as_ref().is_none_or(Leave::is_given_up);
         for act in &self.acts {
@@ -67,6 +69,18 @@ impl Plant {
         let sender = Sender { life, run: self.runs, replays, def, border };
         let voice = Voice::new(load, self.random.bits());
         self.acts.push(Playing { pipe, voice, leave: Some(leave), is_told: false, sender });
+    }
+
+    /// The log may say of a pipe that its values may land a second time.
+    fn hear_log(&mut self) {
+        for pipe in Ear::heard() {
+            self.tell(format_args!("the log excuses {pipe}"));
+            let acts = self.acts.iter().filter(|act| act.pipe == pipe);
+            acts.for_each(|act| self.far.excuse(act.sender.life));
+            if let Some(life) = self.book.lives.get(&pipe) {
+                self.far.excuse(life.id);
+            }
+        }
     }
 
     /// A statement was answered.
@@ -142,6 +156,7 @@ impl Plant {
             Did::Something => {}
             Did::Nothing => self.rest(index),
         }
+        self.hear_log();
         did != Did::Nothing
     }
 

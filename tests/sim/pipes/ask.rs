@@ -19,7 +19,8 @@ pub(crate) fn any(
         return None;
     }
     let asked = |text: String, after: Option<Life>, wanted: Wanted| {
-        Some(Asked { pipe: pipe.to_owned(), text, after, wanted, known_below: last + 1 })
+        let (pipe, known_below, again) = (pipe.to_owned(), last + 1, Vec::new());
+        Some(Asked { pipe, text, after, wanted, known_below, again })
     };
     let Some(life) = life else {
         if random.once_in(5) {
@@ -52,12 +53,20 @@ pub(crate) fn any(
             let mut after = life;
             after.exempt.insert(entry);
             after.skipped.insert(entry);
-            asked(format!("skip pipe {pipe} entry {entry}"), Some(after), Wanted::Either)
+            // What lies behind it is not skipped, and may be what it did not want before.
+            if entry >= after.audited {
+                after.unsure.insert(entry);
+            }
+            let skip =
+                asked(format!("skip pipe {pipe} entry {entry}"), Some(after), Wanted::Either);
+            skip.map(|asked| Asked { again: vec![entry], ..asked })
         }
         17..19 => {
             let first = random.between(1, last + 1);
-            let text = format!("replay pipe {pipe} from {first} to {}", first + random.below(9));
-            asked(text, Some(life), Wanted::Either)
+            let end = first + random.below(9);
+            let text = format!("replay pipe {pipe} from {first} to {end}");
+            let replay = asked(text, Some(life), Wanted::Either);
+            replay.map(|asked| Asked { again: (first..=end).collect(), ..asked })
         }
         _ => {
             let text = format!("create pipe {pipe} {}", life.def.clauses());

@@ -20,6 +20,8 @@ pub(crate) struct Life {
     /// Entries that a person may have skipped; and those that were.
     pub(crate) exempt: BTreeSet<u64>,
     pub(crate) skipped: BTreeSet<u64>,
+    /// Those of which nobody was told whether they were, by the present definition.
+    pub(crate) unsure: BTreeSet<u64>,
     /// It has sent all that it is for, and will be dropped by the node.
     pub(crate) is_ending: bool,
 }
@@ -35,6 +37,8 @@ pub(crate) struct Asked {
     pub(crate) wanted: Wanted,
     /// For a pipe that is created: entries below are history, as far as is known.
     pub(crate) known_below: u64,
+    /// Entries that may come once more, or in another form.
+    pub(crate) again: Vec<u64>,
 }
 
 /// What is expected of an answer.
@@ -75,6 +79,7 @@ impl Book {
             audited: 0,
             exempt: BTreeSet::new(),
             skipped: BTreeSet::new(),
+            unsure: BTreeSet::new(),
             is_ending: false,
         }
     }
@@ -137,6 +142,9 @@ impl Book {
             life.border = kept.border;
             life.audited = self.first_of(&life);
         }
+        if self.lives.get(&asked.pipe).is_some_and(|before| before.def != life.def) {
+            life.unsure.clear();
+        }
         // Its place has come behind what it need not send.
         while life.skipped.contains(&life.audited) {
             life.audited += 1;
@@ -171,6 +179,9 @@ impl Book {
                 assert!(is_as(asked.after.as_ref(), found), "after {:?}: {found:?}", asked.text);
                 self.asked = Some(asked);
                 self.carried_out(found);
+            } else if let (Some(life), Some(after)) = (self.lives.get_mut(&asked.pipe), asked.after)
+            {
+                life.unsure.extend(after.unsure);
             }
         }
         self.forget_ended(kept);

@@ -15,10 +15,7 @@ impl Plant {
     /// No more faults: everything has to arrive, after one start more.
     pub(super) fn calm(&mut self) {
         self.tell(format_args!("no more faults"));
-        self.crash();
-        self.node.plug.heal();
-        self.node.plug.make_room();
-        self.reopen();
+        self.start_again();
         self.lines.iter_mut().for_each(Line::calm);
         self.rest_all();
         self.send_again();
@@ -30,18 +27,7 @@ impl Plant {
     fn rest_all(&mut self) {
         let end = self.now + CALM_TIME;
         for _ in 0..CALM_STEPS {
-            self.take();
-            self.run();
-            assert!(!self.turn(), "the disk is sound");
-            self.run();
-            let mut worked = self.node.cut();
-            for index in (0..self.acts.len()).rev() {
-                worked |= self.act(index);
-            }
-            for index in (0..self.far.connections()).rev() {
-                worked |= self.serve(index);
-            }
-            self.forget_ended();
+            let worked = self.work();
             if !worked && self.is_done() {
                 return;
             }
@@ -52,6 +38,23 @@ impl Plant {
             assert!(self.now < end, "it takes too long");
         }
         panic!("it never comes to rest");
+    }
+
+    /// Everybody does what there is to do. Returns whether there was anything.
+    fn work(&mut self) -> bool {
+        self.take();
+        self.run();
+        assert!(!self.turn(), "the disk is sound");
+        self.run();
+        let mut worked = self.node.work();
+        for index in (0..self.acts.len()).rev() {
+            worked |= self.act(index);
+        }
+        for index in (0..self.far.connections()).rev() {
+            worked |= self.serve(index);
+        }
+        self.forget_ended();
+        worked
     }
 
     /// Pipes that have ended by themselves are no more.
@@ -79,31 +82,48 @@ impl Plant {
     fn send_again(&mut self) {
         let skipped = self.book.lives.iter().filter(|(_, life)| life.runs);
         let skipped = skipped.filter_map(|(pipe, life)| {
-            let (first, last) = (life.skipped.first()?, life.skipped.last()?);
-            Some((pipe.clone(), life.clone(), *first, *last))
+            let all = life.skipped.union(&life.unsure);
+            let (first, last) = (all.clone().min()?, all.max()?);
+            let (text, after) =
+                (format!("replay pipe {pipe} from {first} to {last}"), Some(life.clone()));
+            let (wanted, again) = (Wanted::Either, (*first..=*last).collect());
+            Some(Asked { pipe: pipe.clone(), text, after, wanted, known_below: 0, again })
         });
         let skipped: Vec<_> = skipped.collect();
-        for (pipe, life, first, last) in skipped {
-            let text = format!("replay pipe {pipe} from {first} to {last}");
-            let (after, wanted) = (Some(life), Wanted::Either);
-            self.ask_for(Asked { pipe, text, after, wanted, known_below: 0 });
+        for asked in skipped {
+            if self.random.once_in(2) {
+                // What is under way when the node ends is sent, too.
+                self.ask_for(asked.clone());
+                for _ in 0..self.random.below(40) {
+                    self.work();
+                }
+                self.start_again();
+                self.rest_all();
+            }
+            self.ask_for(asked);
             self.rest_all();
         }
+    }
+
+    fn start_again(&mut self) {
+        self.crash();
+        self.node.plug.heal();
+        self.node.plug.make_room();
+        self.reopen();
     }
 
     fn check_end(&mut self) {
         assert_eq!(self.known.len(), self.goods.len(), "everything was taken in, once");
         for (pipe, life) in &self.book.lives {
             assert!(!(life.def.is_snapshot() && life.runs), "{pipe} should have ended");
-            let skipped = life.skipped.iter().filter(|_| life.runs && !life.def.is_sampled());
+            let skipped = life.skipped.union(&life.unsure);
+            let skipped = skipped.filter(|_| life.runs && !life.def.is_sampled());
             for sequence in skipped {
                 let owes = self.owes(life, *sequence);
                 assert!(!owes, "entry {sequence}, skipped by {pipe}, cannot be sent any more");
             }
         }
-        self.crash();
-        self.node.plug.heal();
-        self.reopen();
+        self.start_again();
     }
 
     /// Whether the pipe wants this entry, and its far side has nothing of it.

@@ -1,9 +1,11 @@
 //! The far sides: each takes what comes, answers at once, and knows what may come over each line.
 //!
 //! What comes has to be exactly what the naive model leaves of its entry; what comes twice under one identity the same,
-//! to the byte; and what is new to a pipe comes in the order of the spool.
+//! to the byte; and what is new to a pipe comes in the order of the spool. No entry comes twice in different forms, but for
+//! what `docs/pipes.md` lets.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::Ordering;
 
 use penstock::data::{Identity, OriginId};
 use penstock::wire::bytes::Reader;
@@ -12,10 +14,11 @@ use penstock::wire::piece::PieceHead;
 use penstock::wire::request::{Head, RequestType};
 use penstock::wire::seal::Seal;
 
-use super::goods::{Goods, file_of, identity_of, tablet_of};
+use super::goods::{Goods, Place, file_of, identity_of, points_of, tablet_of};
 use super::model::Def;
 use crate::line::{End, Line};
 use crate::random::Random;
+use crate::runs::FILES;
 
 const FRAME_BYTES_MAX: u32 = 1 << 20;
 
@@ -29,6 +32,20 @@ pub(crate) struct Far {
     seen: HashMap<Identity, Vec<u8>>,
     /// By task of a pipe: the last entry that was new to the pipe, and what may still come before it.
     runs: HashMap<u64, Run>,
+    /// As what each entry first came, by definition of a pipe.
+    came: HashMap<(u16, u64), Form>,
+    /// By pipe: entries that were skipped or sent once more, and so may come in another form with all of their run.
+    again: HashMap<u64, BTreeSet<u64>>,
+    /// Pipes of which the log says that anything may come again.
+    excused: BTreeSet<u64>,
+}
+
+/// As what something came: as an entry, or as the file of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Form {
+    identity: Identity,
+    first: u64,
+    last: u64,
 }
 
 struct Connection {
@@ -111,19 +128,55 @@ impl Far {
             line.answer(0);
         }
         for come in whole {
-            self.accept_entry(come, &sender, entries);
+            self.accept_whole(come, &sender, entries);
         }
         true
     }
 
-    fn accept_entry(&mut self, come: Come, sender: &Sender, entries: &Entries<'_>) {
-        let (bytes, goods, identity) = come;
-        check(&goods, identity, sender, entries);
+    /// These entries of a pipe may come in another form from now on.
+    pub(crate) fn allow_again(&mut self, life: u64, entries: impl IntoIterator<Item = u64>) {
+        self.again.entry(life).or_default().extend(entries);
+    }
+
+    /// All of a pipe may, since the log says so.
+    pub(crate) fn excuse(&mut self, life: u64) {
+        self.excused.insert(life);
+    }
+
+    fn accept_whole(&mut self, come: Come, sender: &Sender, entries: &Entries<'_>) {
+        let Come { bytes, identity, content } = come;
         note(&mut self.seen, identity, &bytes);
-        let is_new = self.got.entry(sender.life).or_default().insert(identity.sequence.0);
-        if is_new {
-            self.runs.entry(sender.run).or_default().go_on(identity.sequence.0, sender);
+        let (sequences, first, last) = match &content {
+            Content::Entry(goods) => {
+                check(goods, identity, sender, entries);
+                (vec![identity.sequence.0], identity.sequence.0, identity.sequence.0)
+            }
+            Content::Run { points, first, last } => {
+                let of_run = check_run(points, identity, (*first, *last), sender, entries);
+                (of_run, *first, *last)
+            }
+        };
+        for sequence in sequences {
+            self.note_form(sequence, Form { identity, first, last }, sender);
+            if self.got.entry(sender.life).or_default().insert(sequence) {
+                self.runs.entry(sender.run).or_default().go_on(sequence, sender);
+            }
         }
+    }
+
+    /// What came as an entry does not come in a file, nor the other way round, nor in two files.
+    fn note_form(&mut self, sequence: u64, form: Form, sender: &Sender) {
+        let before = *self.came.entry((sender.def.tag, sequence)).or_insert(form);
+        let again = self.again.get(&sender.life);
+        let may = |form: Form| {
+            again.is_some_and(|again| again.range(form.first..=form.last).next().is_some())
+        };
+        let is_excused = may(before) || may(form) || self.excused.contains(&sender.life);
+        assert!(
+            before.identity == form.identity || is_excused,
+            "entry {sequence} of pipe {} came as {before:?}, and comes as {form:?}",
+            sender.life
+        );
     }
 }
 
@@ -177,6 +230,36 @@ fn check(goods: &Goods, identity: Identity, sender: &Sender, entries: &Entries<'
     }
 }
 
+/// What came in the file of a run is what the model leaves of its entries, the last one of each place. Returns those.
+fn check_run(
+    points: &BTreeMap<Place, i64>,
+    identity: Identity,
+    (first, last): (u64, u64),
+    sender: &Sender,
+    entries: &Entries<'_>,
+) -> Vec<u64> {
+    FILES.fetch_add(1, Ordering::Relaxed);
+    assert!(sender.def.makes_runs(), "entries {first} to {last} come as a file: {:?}", sender.def);
+    assert!((first..=last).contains(&identity.sequence.0), "{identity:?} of {first} to {last}");
+    let is_of_parts = identity.origin.is_of_parts_of(entries.origin);
+    assert!(is_of_parts, "entries {first} to {last} go under an identity of no parts");
+    let is_across = (first + 1..=last).contains(&sender.border);
+    assert!(!is_across, "entries {first} to {last} lie across {}", sender.border);
+    let (mut wanted, mut sequences) = (BTreeMap::new(), Vec::new());
+    for sequence in first..=last {
+        // A number may be lost with what it was given to.
+        let Some(number) = entries.known.get(&sequence) else { continue };
+        let goods = &entries.goods[number];
+        assert!(matches!(goods, Goods::Tablet(_)), "entry {sequence} is a file in a run");
+        if let Some(left) = sender.def.wants(goods, sequence, sender.border) {
+            wanted.extend(left.points());
+            sequences.push(sequence);
+        }
+    }
+    assert_eq!(*points, wanted, "entries {first} to {last}, as {:?} asks for", sender.def);
+    sequences
+}
+
 /// The same identity means the same bytes, but for what a sampler leaves.
 fn note(seen: &mut HashMap<Identity, Vec<u8>>, identity: Identity, bytes: &[u8]) {
     if identity.origin.is_of_samples() {
@@ -186,7 +269,22 @@ fn note(seen: &mut HashMap<Identity, Vec<u8>>, identity: Identity, bytes: &[u8])
     assert!(*before == bytes, "{identity:?} came with other bytes before");
 }
 
-type Come = (Vec<u8>, Goods, Identity);
+/// What has come whole.
+struct Come {
+    bytes: Vec<u8>,
+    identity: Identity,
+    content: Content,
+}
+
+enum Content {
+    Entry(Goods),
+    /// Points of the tablets from one entry to another.
+    Run {
+        points: BTreeMap<Place, i64>,
+        first: u64,
+        last: u64,
+    },
+}
 
 impl Connection {
     /// The frames that are whole now; none if they are no frames.
@@ -213,7 +311,8 @@ impl Connection {
             RequestType::HandshakeDataNodeV1 | RequestType::HandshakeDataNodeV2 => None,
             RequestType::TabletInsertNode => {
                 let (goods, identity) = tablet_of(payload);
-                Some((payload.to_vec(), goods, identity))
+                let (bytes, content) = (payload.to_vec(), Content::Entry(goods));
+                Some(Come { bytes, identity, content })
             }
             RequestType::TsFilePiece | RequestType::TsFilePieceWithMod => {
                 let head = PieceHead::parse(payload).expect("a piece").expect("all of its head");
@@ -231,10 +330,21 @@ impl Connection {
                 let bytes = self.files.remove(name).expect("a file with pieces");
                 assert_eq!(bytes.len() as u64, sealed.bytes, "the file is whole");
                 let identity = identity_of(name, '-');
-                let goods = file_of(&bytes);
-                Some((bytes, goods, identity))
+                let content = match run_of(name) {
+                    Some((first, last)) => Content::Run { points: points_of(&bytes), first, last },
+                    None => Content::Entry(file_of(&bytes)),
+                };
+                Some(Come { bytes, identity, content })
             }
             other => panic!("a request of type {other:?} from {:?}", self.sender),
         }
     }
+}
+
+/// First and last entry of the run whose file has this name behind its identity; none if it is no run's.
+fn run_of(name: &str) -> Option<(u64, u64)> {
+    let mut words = name.split('-').skip(3);
+    let (first, last) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    assert_eq!(words.next(), Some("0.tsfile"), "all tablets of a run are in one file");
+    Some((first, last))
 }

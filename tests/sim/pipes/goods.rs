@@ -1,5 +1,7 @@
 //! What the pipes carry: tables of numbers, as tablets and as files, each value unlike any other.
 
+use std::collections::BTreeMap;
+
 use penstock::data::{DataType, Identity, OriginId, Sequence, TimeRange};
 use penstock::tsfile::device::DeviceId;
 use penstock::tsfile::encoding::Values;
@@ -22,6 +24,9 @@ const INT64: u8 = 2;
 const NULL: i64 = i64::MIN;
 /// Between the values of two goods.
 const VALUES: i64 = 1000;
+
+/// Device, measurement and time of a value.
+pub(crate) type Place = (String, String, i64);
 
 /// One thing that was taken in, or what is left of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +118,13 @@ impl Goods {
     pub(crate) fn is_part_of(&self, whole: &Self) -> bool {
         let all: Vec<_> = whole.tables().iter().flat_map(Table::points).collect();
         self.tables().iter().flat_map(Table::points).all(|point| all.contains(&point))
+    }
+
+    /// All of its points.
+    pub(crate) fn points(&self) -> impl Iterator<Item = (Place, i64)> {
+        let points = self.tables().iter().flat_map(Table::points);
+        points
+            .map(|(device, name, time, value)| ((device.to_owned(), name.to_owned(), time), value))
     }
 
     /// Times that a header says, if it says any.
@@ -247,4 +259,24 @@ pub(crate) fn file_of(bytes: &[u8]) -> Goods {
         tables.push(table);
     }
     Goods::File(tables)
+}
+
+/// The points of a file that was made of many tablets, none of them twice.
+pub(crate) fn points_of(bytes: &[u8]) -> BTreeMap<Place, i64> {
+    let file = TsFile::open(bytes).expect("a sound file");
+    let (mut reader, mut devices) = (Points::new(&file, None), file.devices().expect("an index"));
+    let mut points = BTreeMap::new();
+    while let Some(device) = devices.next().expect("an index") {
+        reader.start(&device).expect("an index");
+        while let Some(page) = reader.next(|_| true).expect("a page") {
+            let Values::Longs(values) = page.values else { panic!("a column of numbers") };
+            assert_eq!(page.times.len(), values.len(), "a value for each time");
+            for (time, value) in page.times.iter().zip(values) {
+                let place = (device.id.path(), page.measurement.to_owned(), *time);
+                let before = points.insert(place, *value);
+                assert_eq!(before, None, "a file has a point twice");
+            }
+        }
+    }
+    points
 }

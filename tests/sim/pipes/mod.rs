@@ -24,7 +24,7 @@ mod pattern;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use penstock::ops::clock::EpochMillis;
+use penstock::ops::clock::{self, EpochMillis};
 use penstock::spool::Fault;
 
 use self::acts::Playing;
@@ -33,7 +33,7 @@ use self::far::{Entries, Far};
 use self::goods::Goods;
 use self::model::Def;
 use self::node::{Found, Node};
-use crate::line::Line;
+use crate::line::{DISTURBANCES, Line};
 use crate::random::Random;
 use crate::time::Time;
 
@@ -86,6 +86,7 @@ impl Plant {
 
     /// Plays the schedule to its end; a broken rule panics.
     pub(crate) fn play(&mut self) {
+        clock::play(Some(self.now));
         self.reopen();
         for _ in 0..WILD_STEPS {
             self.step();
@@ -113,6 +114,7 @@ impl Plant {
 
     fn pass(&mut self, time: Duration) {
         self.now += time;
+        clock::play(Some(self.now));
         self.node.pass(time);
     }
 
@@ -141,7 +143,7 @@ impl Plant {
                 self.serve(usize::try_from(index).expect("few"));
             }
             880..930 => {
-                self.node.cut();
+                self.node.work();
             }
             930..970 => self.disturb_gate(),
             970..994 => self.disturb_disk(),
@@ -175,6 +177,9 @@ impl Plant {
     fn ask_for(&mut self, asked: Asked) {
         self.tell(format_args!("{}", asked.text));
         self.node.ask(&asked.text);
+        if let Some(after) = &asked.after {
+            self.far.allow_again(after.id, asked.again.iter().copied());
+        }
         self.book.ask(asked);
     }
 
@@ -196,19 +201,12 @@ impl Plant {
     }
 
     fn disturb_gate(&mut self) {
-        let alive: Vec<_> =
-            (0..self.lines.len()).filter(|index| !self.lines[*index].is_over()).collect();
-        let chosen = usize::try_from(self.random.below(alive.len() as u64)).unwrap_or_default();
-        let Some(&index) = alive.get(chosen) else { return };
-        let what = self.random.below(7);
+        let Some(index) = Line::any_alive(&self.lines, &mut self.random) else { return };
+        let what = self.random.below(DISTURBANCES + 1);
         self.tell(format_args!("the gate disturbs line {index}: {what}"));
         let line = &mut self.lines[index];
         match what {
-            0 | 1 => line.stalled = !line.stalled,
-            2 => line.cut(&mut self.random),
-            3 => line.damage(&mut self.random),
-            4 => line.swallow += 1,
-            5 => line.answer_unasked(0xff),
+            0..DISTURBANCES => line.disturb(what, &mut self.random),
             _ => line.wrong = Some(0xff),
         }
     }

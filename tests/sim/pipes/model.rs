@@ -30,7 +30,18 @@ pub(crate) struct Def {
     start: Option<i64>,
     end: Option<i64>,
     side: Side,
+    mode: Mode,
     is_sampled: bool,
+}
+
+/// In which form it sends tablets. An `ALTER` leaves that as it is: else values may come in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Stream,
+    /// As files, after so many seconds.
+    Batch(u64),
+    /// As files where more bytes or seconds wait.
+    Hybrid(u64, u64),
 }
 
 /// What it takes, by when it arrived.
@@ -63,7 +74,13 @@ impl Def {
             _ => Side::Both,
         };
         let (series, is_sampled) = (Series::All, random.once_in(8));
-        let def = Self { tag, series, excluded: None, start: None, end: None, side, is_sampled };
+        let mode = match random.below(3) {
+            0 => Mode::Batch(random.between(1, 5)),
+            1 => Mode::Hybrid(random.between(1, 1000), random.between(1, 60)),
+            _ => Mode::Stream,
+        };
+        let (start, end) = (None, None);
+        let def = Self { tag, series, excluded: None, start, end, side, mode, is_sampled };
         if random.once_in(3) { def } else { def.filtered(random) }
     }
 
@@ -113,7 +130,18 @@ impl Def {
     }
 
     fn source(&self) -> String {
-        let mut all = vec![("realtime.mode", "stream".to_owned())];
+        let mut all = match self.mode {
+            Mode::Stream => vec![("realtime.mode", "stream".to_owned())],
+            Mode::Batch(seconds) => vec![
+                ("realtime.mode", "batch".to_owned()),
+                ("realtime.batch.max-delay-seconds", seconds.to_string()),
+            ],
+            // As a pipe that names none.
+            Mode::Hybrid(bytes, seconds) => vec![
+                ("realtime.hybrid.lag-bytes", bytes.to_string()),
+                ("realtime.hybrid.lag-seconds", seconds.to_string()),
+            ],
+        };
         match &self.series {
             Series::All => {}
             Series::Paths(paths) => all.push(("path", (*paths).to_owned())),
@@ -150,6 +178,11 @@ impl Def {
 
     pub(crate) const fn is_sampled(&self) -> bool {
         self.is_sampled
+    }
+
+    /// Whether it may send files of runs of tablets.
+    pub(crate) fn makes_runs(&self) -> bool {
+        self.mode != Mode::Stream && !self.is_sampled
     }
 
     pub(crate) fn is_snapshot(&self) -> bool {

@@ -3,7 +3,7 @@
 //! ```text
 //!  goods --> spool calls --> SpoolThread::step --> Spool
 //!  statements --> the task that owns the pipes --> acts: what each sends, played by the plant
-//!                                        desk <--> Job::step
+//!                                        desk <--> Worker::step
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,10 +19,9 @@ use penstock::ops::board::Board;
 use penstock::ops::clock::EpochMillis;
 use penstock::pipe::{Answer, Desired, Store};
 use penstock::sink::air_gap::{Filtered, Named, Runs, Sampling};
-use penstock::sink::cuts::{CutTrouble, Job, Room, Step, Task};
 use penstock::spool::{
-    Arrival, Disk, Entry, FileList, Kind, NewEntry, NewFileEntry, Outcome, Reader, SealedFile,
-    SimDisk, Source, Spool,
+    Arrival, Entry, FileList, Kind, NewEntry, NewFileEntry, Outcome, Reader, SealedFile, SimDisk,
+    Source, Spool,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot::{self, error::TryRecvError};
@@ -33,6 +32,7 @@ use super::goods::{Goods, tablet_of};
 use super::model::Def;
 use crate::outer::small_spool;
 use crate::plug::Plug;
+use crate::worker::Worker;
 
 /// What a pipe of the node sends.
 pub(crate) type PipeFeed = Sampling<Filtered<Named<Runs<SimDisk>>>>;
@@ -56,9 +56,7 @@ struct Up {
     observer: Reader<SimDisk>,
     taking: Vec<(u64, oneshot::Receiver<Taken>)>,
     asked: Option<oneshot::Receiver<Vec<Answer>>>,
-    cut: Option<Job<SimDisk>>,
-    /// Files that were cut.
-    made: u64,
+    worker: Worker,
     /// Time that its tasks have not seen yet.
     behind: Duration,
     tasks: LocalSet,
@@ -140,6 +138,7 @@ impl Node {
         };
         let positions = spool.consumers().filter_map(of_pipe).collect();
         let observer = spool.reader(spool.reader(Sequence(1)).oldest());
+        let ahead = spool.reader(Sequence(0));
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         let (runtime, tasks) = (runtime.expect("a runtime"), LocalSet::new());
         let board = Arc::new(Board::new(Role::Sender, "inner", now));
@@ -147,8 +146,9 @@ impl Node {
             tasks.block_on(&runtime, async { Played::start(config(), disk, spool, &board, seed) });
         let (played, thread) = started.map_err(|error| error.to_string())?;
         let (taking, behind) = (Vec::new(), Duration::ZERO);
-        let (asked, cut, made) = (None, None, 0);
-        let up = Up { thread, played, observer, taking, asked, cut, made, behind, tasks, runtime };
+        let (asked, worker) =
+            (None, Worker::new(played.desk().clone(), self.plug.disk.clone(), ahead));
+        let up = Up { thread, played, observer, taking, asked, worker, behind, tasks, runtime };
         Ok((up, positions))
     }
 
@@ -267,27 +267,9 @@ impl Node {
         up.thread.step(now, wall).map_err(|error| error.to_string())
     }
 
-    /// A step of the worker that cuts files. Returns whether there was one.
-    pub(crate) fn cut(&mut self) -> bool {
-        let Some(up) = &mut self.up else { return false };
-        let disk = &self.plug.disk;
-        while let Some(gone) = up.played.desk().next_gone() {
-            // What is left a start removes.
-            let _left = disk.remove(&gone.path).is_err();
-        }
-        let desk = up.played.desk().clone();
-        if up.cut.is_none() {
-            let Some((task, answer)) = desk.next_order() else { return false };
-            let Task::Cut(order) = task else { panic!("all pipes stream") };
-            up.made += 1;
-            up.cut = Some(Job::new(*order, answer, disk.clone(), up.made));
-        }
-        if let Some(job) = &mut up.cut
-            && let Step::Over(_) = job.step(&desk, &mut Roomy)
-        {
-            up.cut = None;
-        }
-        true
+    /// A step of the worker. Returns whether there was one.
+    pub(crate) fn work(&mut self) -> bool {
+        self.up.as_mut().is_some_and(|up| up.worker.step())
     }
 
     /// Whether something is to be sent once more.
@@ -374,15 +356,4 @@ fn number_of(reader: &Reader<SimDisk>, entry: &Entry) -> u64 {
     let name = list.files().next().and_then(|file| file.name).expect("a name");
     let digits = name.strip_prefix('f').and_then(|name| name.strip_suffix(".tsfile"));
     digits.and_then(|digits| digits.parse().ok()).expect("a file of ours")
-}
-
-/// A quota without end.
-struct Roomy;
-
-impl Room for Roomy {
-    fn grow(&mut self, _: u64) -> Result<(), CutTrouble> {
-        Ok(())
-    }
-
-    fn shrink(&mut self, _: u64) {}
 }
