@@ -485,7 +485,7 @@ mod tests {
             (
                 "pipe_air_gap_receiver_max_payload_size_in_bytes=1",
                 &[
-                    "c:1: warning: pipe_air_gap_receiver_max_payload_size_in_bytes: expected bytes from 16384 to 2146435072, found \"1\" (taken instead: gate.max_frame_bytes, by default 67108864)",
+                    "c:1: warning: pipe_air_gap_receiver_max_payload_size_in_bytes: expected bytes from 4096 to 2146435072, found \"1\" (taken instead: gate.max_frame_bytes, by default 67108864)",
                 ],
             ),
             (

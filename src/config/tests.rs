@@ -379,10 +379,6 @@ fn every_mistake_of_a_pipe_names_line_key_and_remedy() {
             "3: error: pipe[0].sink.\"compressor\": Compressor should be one of [zstd, lz4, snappy, gzip, lzma2], but got brotli.",
         ),
         (
-            pipe(&format!("{TARGET}, format = \"tsfile\"")),
-            "3: error: pipe[0].sink.\"format\": conversion between tablets and files is not in this build: each is sent as it was taken in (leave it out)",
-        ),
-        (
             pipe(&format!("{TARGET}, batch.enable = true")),
             "3: warning: pipe[0].sink.\"batch.enable\": has no effect: tablets are sent one by one",
         ),
