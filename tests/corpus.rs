@@ -15,6 +15,8 @@ use std::path::Path;
 mod checks;
 #[path = "fuzz/file_checks.rs"]
 mod file_checks;
+#[path = "fuzz/pattern_checks.rs"]
+mod pattern_checks;
 #[path = "fuzz/statement_checks.rs"]
 mod statement_checks;
 
@@ -52,6 +54,11 @@ fn columns_keep_their_rules_on_the_corpus() {
 #[test]
 fn statements_keep_their_rules_on_the_corpus() {
     assert!(run("statement", statement_checks::statement) >= 30);
+}
+
+#[test]
+fn patterns_keep_their_rules_on_the_corpus() {
+    assert!(run("pattern", pattern_checks::pattern) >= 10);
 }
 
 /// Every file of a corpus, also cut off at every byte of its first hundred; returns how many there are.

@@ -10,7 +10,7 @@
 //! name. So a tablet of a thousand columns costs a thousand comparisons of short texts, and no path is ever
 //! put together.
 
-use super::path::{node_matches, nodes, unquoted};
+use super::path::{is_glob, node_matches, nodes, unquoted};
 use super::pattern::Pattern;
 
 /// Devices that are remembered; each has its place by its hash.
@@ -234,7 +234,7 @@ impl Node {
     fn new(text: &str) -> Self {
         match unquoted(text) {
             "**" => Self::Many,
-            text if text.contains('*') => Self::Glob(text.into()),
+            text if is_glob(text) => Self::Glob(text.into()),
             text => Self::Is(text.into()),
         }
     }

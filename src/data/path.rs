@@ -43,50 +43,41 @@ pub fn matches(pattern: &str, path: &str) -> bool {
     )
 }
 
-/// Whether a pattern matches a path, or something below it, or something above it, so that looking
-/// into a device is worth while.
-pub fn may_match_below(pattern: &str, device: &str) -> bool {
-    let mut device_nodes = nodes(device);
-    for node in nodes(pattern) {
-        let Some(got) = device_nodes.next() else { return true };
-        if node == "**" {
-            return true;
-        }
-        if !node_matches(unquoted(node), unquoted(got)) {
-            return false;
-        }
-    }
-    false
+/// Whether a node of a pattern stands for several names. In back quotes a `*` is a letter like any other.
+pub fn is_glob(node: &str) -> bool {
+    node.contains('*') && !node.starts_with('`')
 }
 
-pub(super) fn node_matches(pattern: &str, node: &str) -> bool {
-    if !pattern.contains('*') {
+/// Whether a node of a pattern takes a node. In time that grows with the product of both lengths, never more.
+pub fn node_matches(pattern: &str, node: &str) -> bool {
+    if !is_glob(pattern) {
         return pattern == node;
     }
-    let pattern: Vec<char> = pattern.chars().collect();
-    let node: Vec<char> = node.chars().collect();
+    // What stands between two `*` are whole letters, which begin nowhere within another.
+    let (pattern, node) = (pattern.as_bytes(), node.as_bytes());
     let (mut at, mut place) = (0, 0);
+    // The last `*`: what follows it, and how far it reaches.
     let mut star: Option<(usize, usize)> = None;
-    while place < node.len() {
+    while let Some(byte) = node.get(place) {
         match pattern.get(at) {
-            Some('*') => {
-                star = Some((at + 1, place));
+            Some(b'*') => {
                 at += 1;
+                star = Some((at, place));
             }
-            Some(letter) if node.get(place) == Some(letter) => {
+            Some(one) if one == byte => {
                 at += 1;
                 place += 1;
             }
             _ => match &mut star {
-                Some((after, taken)) => {
-                    *taken += 1;
-                    (at, place) = (*after, *taken);
+                Some((after, reach)) => {
+                    *reach += 1;
+                    (at, place) = (*after, *reach);
                 }
                 None => return false,
             },
         }
     }
-    pattern.get(at..).unwrap_or_default().iter().all(|letter| *letter == '*')
+    pattern.get(at..).unwrap_or_default().iter().all(|byte| *byte == b'*')
 }
 
 /// Matches a list against a pattern in which some items stand for one item or more. Takes time that
@@ -125,6 +116,8 @@ fn wildcards<P, T>(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -157,21 +150,65 @@ mod tests {
             ("**", "root.sg", true),
             ("root.sg.`d1`.s1", "root.sg.d1.s1", true),
             ("root.sg.`a.b`.s", "root.sg.`a.b`.s", true),
+            ("root.sg.`a*`", "root.sg.`a*`", true),
+            ("root.sg.`a*`", "root.sg.`a.b`", false),
         ] {
             assert_eq!(matches(pattern, path), is_match, "{pattern} {path}");
         }
     }
 
-    #[test]
-    fn devices_that_cannot_match_are_known() {
-        for (pattern, device, may) in [
-            ("root.sg.d1.s1", "root.sg.d1", true),
-            ("root.sg.d1.s1", "root.sg.d2", false),
-            ("root.sg.d1", "root.sg.d1", false),
-            ("root.**.s1", "root.sg.d2", true),
-            ("root.*.d2.*", "root.sg.d2", true),
-        ] {
-            assert_eq!(may_match_below(pattern, device), may, "{pattern} {device}");
+    /// Tries every number of nodes for each `**`.
+    fn takes(pattern: &[&str], path: &[&str]) -> bool {
+        let Some((first, rest)) = pattern.split_first() else { return path.is_empty() };
+        let counts = if *first == "**" { 1..=path.len() } else { 1..=path.len().min(1) };
+        counts.into_iter().any(|count| {
+            let (taken, others) = path.split_at(count);
+            (*first == "**" || takes_node(first, taken[0])) && takes(rest, others)
+        })
+    }
+
+    /// Tries every text for each `*`; what means the same in back quotes and without is written without.
+    fn takes_node(pattern: &str, node: &str) -> bool {
+        let plain = |node: &str| node.replace("`ab`", "ab").replace("`\u{6c34}`", "\u{6c34}");
+        let (pattern, node) = (plain(pattern), plain(node));
+        if pattern.starts_with('`') { pattern == node } else { takes_text(&pattern, &node) }
+    }
+
+    fn takes_text(pattern: &str, text: &str) -> bool {
+        let mut rest = pattern.chars();
+        match rest.next() {
+            None => text.is_empty(),
+            Some('*') => {
+                let mut ends = (0..=text.len()).filter_map(|end| text.get(end..));
+                ends.any(|left| takes_text(rest.as_str(), left))
+            }
+            Some(letter) => {
+                text.strip_prefix(letter).is_some_and(|text| takes_text(rest.as_str(), text))
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_takes_what_trying_everything_finds(
+            pattern in prop::collection::vec(
+                prop_oneof![
+                    "\\*\\*|\\*|`ab`|`a\\*`|`a\\.b`|`\u{6c34}`",
+                    "[ab*\u{6c34}]{1,5}",
+                ],
+                1..6,
+            ),
+            path in prop::collection::vec(
+                prop_oneof!["`ab`|`a\\*`|`a\\.b`|`\u{6c34}`", "[ab\u{6c34}]{1,5}"],
+                1..7,
+            ),
+        ) {
+            let (pattern, path) = (pattern.join("."), path.join("."));
+            let expected = takes(
+                &nodes(&pattern).collect::<Vec<_>>(),
+                &nodes(&path).collect::<Vec<_>>(),
+            );
+            prop_assert_eq!(matches(&pattern, &path), expected);
         }
     }
 }

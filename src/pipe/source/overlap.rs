@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 
 use crate::data::Pattern;
-use crate::data::path::{nodes, unquoted};
+use crate::data::path::{is_glob, node_matches, nodes, unquoted};
 
 /// Steps of all comparisons of one deletion, and bytes that are kept of them: some tens of milliseconds.
 const STEPS_MAX: usize = 1 << 20;
@@ -46,8 +46,9 @@ pub(super) fn paths_of(pattern: &Pattern) -> Vec<Nodes> {
     if begun.is_empty() {
         return vec![with(&[&last, "**"])];
     }
-    let glob = format!("{last}*");
-    vec![with(&[&glob]), with(&[&glob, "**"])]
+    // No name goes on behind its back quote.
+    let begins = if last.starts_with('`') { last } else { format!("{last}*") };
+    vec![with(&[&begins]), with(&[&begins, "**"])]
 }
 
 /// What comparing may still cost.
@@ -98,7 +99,7 @@ pub(super) fn covers<T: AsRef<str>>(
         for (index, taken) in pattern.iter().enumerate() {
             let is_set = |index: usize| at.get(index).copied().unwrap_or_default();
             // Of a path's own wildcards `**` is more than a node, the others are within one.
-            let takes = taken == "**" || (node != "**" && matches(taken, node));
+            let takes = taken == "**" || (node != "**" && node_matches(taken, node));
             next.push(takes && (is_set(index) || (taken == "**" && is_set(index + 1))));
         }
         at = next;
@@ -161,10 +162,10 @@ fn common<'a>(
         (true, true) if left == "**" => Some(right),
         (_, true) => Some(left),
         (true, false) => Some(right),
-        (false, false) => match (left.contains('*'), right.contains('*')) {
+        (false, false) => match (is_glob(left), is_glob(right)) {
             (false, false) => (left == right).then_some(left),
-            (false, true) => matches(right, left).then_some(left),
-            (true, false) => matches(left, right).then_some(right),
+            (false, true) => node_matches(right, left).then_some(left),
+            (true, false) => node_matches(left, right).then_some(right),
             (true, true) => return both_globs(left, right, budget),
         },
     };
@@ -185,8 +186,8 @@ fn both_globs<'a>(
     let mut least: Vec<String> = Vec::new();
     for one in all {
         budget.spend(2 * least.len() + 1)?;
-        if !least.iter().any(|other| matches(other, &one)) {
-            least.retain(|other| !matches(&one, other));
+        if !least.iter().any(|other| node_matches(other, &one)) {
+            least.retain(|other| !node_matches(&one, other));
             least.push(one);
         }
     }
@@ -235,11 +236,6 @@ fn meet(
     }
     begun.truncate(length);
     Ok(())
-}
-
-/// Whether a node with `*` in it takes a node, whose own `*` stand for any text.
-fn matches(pattern: &str, node: &str) -> bool {
-    crate::data::path::matches(pattern, node)
 }
 
 #[cfg(test)]
@@ -336,6 +332,7 @@ mod tests {
         assert_eq!(paths("root"), ["root.**"]);
         assert_eq!(paths("root.a."), ["root.a.**"]);
         assert_eq!(paths("root.a.b"), ["root.a.b*", "root.a.b*.**"]);
+        assert_eq!(paths("root.`a.b`"), ["root.`a.b`", "root.`a.b`.**"]);
     }
 
     proptest! {

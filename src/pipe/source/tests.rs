@@ -200,7 +200,101 @@ fn points_of(payload: &[u8]) -> Vec<Point> {
     points
 }
 
+/// What a bound is in a unit of so many nanoseconds, with what the clock of [`filter`] and its zone say.
+fn in_units(moment: Moment, unit_nanos: i128) -> i128 {
+    let nanos = match moment {
+        Moment::Number(number) => return i128::from(number),
+        Moment::Now => 5_000 * 1_000_000,
+        Moment::Instant(seconds, nanos) | Moment::Local(seconds, nanos) => {
+            i128::from(seconds) * 1_000_000_000 + i128::from(nanos)
+        }
+    };
+    nanos.div_euclid(unit_nanos)
+}
+
+/// Whether a point at `time` is sent, of an entry that counts in such units.
+fn is_taken(source: &Source, header: &EntryHeader, time: i64, unit_nanos: i128) -> bool {
+    let is_history = header.sequence < BORDER;
+    let of_side = is_history && !source.range.is_some();
+    let bounds = if of_side { source.history_range } else { source.range };
+    let is_wanted =
+        if is_history { source.history } else { source.realtime && !source.is_one_shot };
+    let time = i128::from(time);
+    source.is_some
+        && is_wanted
+        && (source.forwarding || header.hops == 0)
+        && bounds.start.is_none_or(|start| in_units(start, unit_nanos) <= time)
+        && bounds.end.is_none_or(|end| time <= in_units(end, unit_nanos))
+}
+
+fn any_bounds() -> impl Strategy<Value = Bounds> {
+    let nanos = prop::sample::select(vec![0, 1, 999, 1_500_000, 999_999_999]);
+    let moment = prop_oneof![
+        (-9_i64..9).prop_map(Moment::Number),
+        (-3_i64..3, nanos.clone()).prop_map(|(seconds, nanos)| Moment::Instant(seconds, nanos)),
+        (-3_i64..3, nanos).prop_map(|(seconds, nanos)| Moment::Local(seconds, nanos)),
+        Just(Moment::Now),
+    ];
+    let bound = prop::option::of(moment);
+    (bound.clone(), bound).prop_map(|(start, end)| Bounds { start, end })
+}
+
 proptest! {
+    #[test]
+    fn a_header_decides_what_is_true_of_all_its_times(
+        flags: [bool; 5],
+        range in any_bounds(),
+        history_range in any_bounds(),
+        sequence in 98_u64..102,
+        hops in 0_u8..2,
+        said in prop::option::of(0_u8..3),
+        times in prop::option::of((-9_i64..9, 0_usize..5, 0_u8..3, 0_i64..9)),
+    ) {
+        let [history, realtime, forwarding, is_one_shot, is_none] = flags;
+        let source = Source {
+            is_some: !is_none, history, realtime, range, history_range, forwarding, is_one_shot,
+            ..source()
+        };
+        let filter = filter(&source);
+        let units = [1_000_000, 1_000, 1];
+        let bounds = [range.start, range.end, history_range.start, history_range.end];
+        // Around a bound, in any unit, or around zero.
+        let times = times.map(|(near, bound, unit, length)| {
+            let bound = bounds.get(bound).copied().flatten();
+            let at = bound.map_or(0, |bound| in_units(bound, units[usize::from(unit)]));
+            let min = i64::try_from(at).unwrap() + near;
+            TimeRange { min, max: min + length }
+        });
+        let header = EntryHeader {
+            hops,
+            precision: said.map(|code| Precision::from_code(code).unwrap()),
+            time_range: times,
+            ..header(Kind::Tablet, sequence)
+        };
+        // Where the unit is not known, any may be meant.
+        let meant = said.map_or(&units[..], |code| &units[usize::from(code)..=usize::from(code)]);
+        let near_bounds = bounds.into_iter().flatten().flat_map(|bound| {
+            units.map(|unit| i64::try_from(in_units(bound, unit)).unwrap())
+        });
+        let probes: Vec<i64> = match times {
+            Some(times) => (times.min..=times.max).collect(),
+            None => near_bounds.chain([i64::MIN + 1, 0, i64::MAX - 1]).flat_map(|at| at - 1..=at + 1).collect(),
+        };
+        let (judged, selected) = (filter.judge(&header), filter.selection(&header));
+        for time in probes {
+            let mut taken = meant.iter().map(|unit| is_taken(&source, &header, time, *unit));
+            let is_sent = selected.is_some_and(|(_, times)| times.contains(time));
+            if meant.len() == 1 {
+                let taken = taken.next().unwrap();
+                prop_assert_eq!(is_sent, taken, "{}", time);
+                prop_assert!(judged != Judgement::Whole || taken, "{} is sent whole", time);
+                prop_assert!(judged != Judgement::Skip || !taken, "{} is gone past", time);
+            } else if taken.any(|taken| taken) {
+                prop_assert!(is_sent && judged != Judgement::Skip, "{} is not sent", time);
+            }
+        }
+    }
+
     #[test]
     fn what_is_left_of_a_tablet_are_the_points_inside(
         seed: u64,
