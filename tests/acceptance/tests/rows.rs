@@ -101,6 +101,8 @@ fn a_16_stop_pipe_sends_nothing_more_and_keeps_the_progress_over_a_kill() {
     let next = outer.taken();
     inner.take(1);
     outer.wait_taken(next + 1);
+    // The far side has it before its answer is here.
+    inner.wait_done("p");
     inner.done("stop pipe p");
     inner.take(2);
     assert_eq!(inner.cell("p", "RemainingEventCount"), "1");
