@@ -40,7 +40,7 @@ pub struct DoNothingSink<F> {
 
 impl<F: Feed> DoNothingSink<F> {
     /// Takes entries until the order to stop, or until the feed is over: returns whether it is.
-    pub async fn run(mut self) -> bool {
+    pub async fn run(mut self: Box<Self>) -> bool {
         let mut stop = self.stop.clone();
         tokio::select! {
             biased;

@@ -13,7 +13,8 @@ use crate::spool::{
     recovery,
 };
 
-/// Reads synced entries in order. One for each consumer: a buffer of 64 KiB and an open segment.
+/// Reads synced entries in order. One for each consumer: an open segment, and while there is more to read a buffer of
+/// 64 KiB.
 ///
 /// ```text
 ///  position --> which segment (shared index) --> walk over its entries, each verified --> Entry
@@ -150,7 +151,7 @@ impl<D: Disk> Reader<D> {
         let mut forgives = std::mem::take(&mut self.forgives);
         loop {
             let synced = self.shared.synced();
-            if self.position >= synced {
+            if self.rest_at(synced) {
                 return Ok(None);
             }
             let (segment, stop, step) = match self.step(synced, forgives) {
@@ -171,6 +172,7 @@ impl<D: Disk> Reader<D> {
                 }
                 Step::Entry { header, payload } => {
                     self.position = header.end();
+                    self.rest_at(synced);
                     return Ok(Some(Entry { header, segment, payload }));
                 }
                 Step::Flaw(flaw) => {
@@ -280,6 +282,17 @@ impl<D: Disk> Reader<D> {
     pub fn rest(&mut self) {
         self.open.clear();
         (self.walk, self.buffer) = (None, None);
+    }
+
+    /// Gives the memory of the window back at the end of what can be read, and says whether it is there: many consumers
+    /// wait there, each for its far side's answer or for more.
+    fn rest_at(&mut self, synced: u64) -> bool {
+        let is_end = self.position >= synced;
+        if is_end {
+            self.buffer = None;
+            self.walk.iter_mut().for_each(Walk::rest);
+        }
+        is_end
     }
 
     fn open_place(&mut self, segment: u64) -> io::Result<&D::File> {

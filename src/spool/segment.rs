@@ -163,7 +163,7 @@ pub(super) struct Walk<F> {
 }
 
 impl<F: DiskFile> Walk<F> {
-    /// Begins at the segment's first entry. The buffer of an earlier walk is used again.
+    /// Begins at the segment's first entry. The buffer of an earlier walk is used again, unless it is empty.
     pub(super) fn new(file: F, id: Option<u64>, first: u64, buffer: Box<[u8]>) -> Self {
         let window = Window::new(buffer);
         let offset = SEGMENT_HEADER_BYTES;
@@ -193,6 +193,11 @@ impl<F: DiskFile> Walk<F> {
 
     pub(super) fn into_buffer(self) -> Box<[u8]> {
         self.window.buffer
+    }
+
+    /// Gives the memory of the window back, until the next step.
+    pub(super) fn rest(&mut self) {
+        self.window.rest();
     }
 
     /// Steps over the next entry below `stop`, the first sequence that does not belong to this walk (`u64::MAX` if the
@@ -363,6 +368,7 @@ pub(super) fn new_buffer() -> Box<[u8]> {
 /// A piece of the file in memory, so that small entries do not cost a read each.
 #[derive(Debug)]
 struct Window {
+    /// Empty while it rests.
     buffer: Box<[u8]>,
     start: u64,
     filled: usize,
@@ -383,9 +389,17 @@ impl Window {
         self.filled = 0;
     }
 
+    fn rest(&mut self) {
+        self.forget();
+        self.buffer = Box::default();
+    }
+
     /// All bytes in memory from `offset` on; at least `wanted` unless the file ends.
     fn view<F: DiskFile>(&mut self, file: &F, offset: u64, wanted: usize) -> io::Result<&[u8]> {
         if self.cached(offset, wanted).is_none() {
+            if self.buffer.is_empty() {
+                self.buffer = new_buffer();
+            }
             (self.start, self.filled) = (offset, 0);
             self.fill(file, wanted).inspect_err(|_| self.forget())?;
         }

@@ -265,12 +265,12 @@ fn start<D: Disk>(
             return Ok(Running { task, stop });
         }
         let parts = Parts { pipe, settings, board, row, seed: around.seed(), stop: stopped };
-        let sink = AirGapSink::new(parts, feed);
-        let life = async move { sink.run().await.is_over() };
+        let sink = Box::new(AirGapSink::new(parts, feed));
+        let life = Box::pin(async move { sink.run().await.is_over() });
         task::spawn_local(tell_if_over(life, name.to_owned(), over))
     } else {
-        let life = DoNothingSink { pipe, feed, board, row, stop: stopped }.run();
-        task::spawn_local(tell_if_over(life, name.to_owned(), over))
+        let sink = Box::new(DoNothingSink { pipe, feed, board, row, stop: stopped });
+        task::spawn_local(tell_if_over(Box::pin(sink.run()), name.to_owned(), over))
     };
     Ok(Running { task, stop })
 }

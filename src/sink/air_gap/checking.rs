@@ -13,9 +13,14 @@
 
 use crate::spool::{FileCheck, Rotten};
 
-/// The check of one delivery's files; 4 KiB.
-#[derive(Debug)]
+/// The check of one delivery's files; 4 KiB, which it takes with the first bytes.
+#[derive(Debug, Default)]
 pub(super) struct Checking {
+    states: Option<Box<States>>,
+}
+
+#[derive(Debug)]
+struct States {
     before: State,
     after: State,
 }
@@ -33,11 +38,17 @@ impl State {
     }
 }
 
-impl Checking {
-    /// Of nothing yet.
-    pub(super) fn new() -> Self {
+impl States {
+    fn new() -> Self {
         let start = State { file: 0, offset: 0, check: FileCheck::new(0, [0; 32]) };
         Self { before: start.clone(), after: start }
+    }
+}
+
+impl Checking {
+    /// Gives its memory back, after a delivery.
+    pub(super) fn rest(&mut self) {
+        self.states = None;
     }
 
     /// Takes bytes of the delivery's `file` from `offset` on; `begin` is the check of the whole file.
@@ -53,15 +64,17 @@ impl Checking {
         bytes: &[u8],
         begin: impl FnOnce() -> FileCheck,
     ) -> Result<(), Rotten> {
+        let states = self.states.get_or_insert_with(|| Box::new(States::new()));
+        let States { before, after } = states.as_mut();
         if offset == 0 {
-            self.before = State { file, offset, check: begin() };
-        } else if self.after.is_at(file, offset) {
-            self.before.clone_from(&self.after);
+            *before = State { file, offset, check: begin() };
+        } else if after.is_at(file, offset) {
+            before.clone_from(after);
         }
-        assert!(self.before.is_at(file, offset), "pieces follow each other");
-        self.after.clone_from(&self.before);
-        self.after.offset += bytes.len() as u64;
-        self.after.check.update(bytes)
+        assert!(before.is_at(file, offset), "pieces follow each other");
+        after.clone_from(before);
+        after.offset += bytes.len() as u64;
+        after.check.update(bytes)
     }
 }
 
@@ -81,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_piece_may_be_built_anew_and_a_file_begun_anew() {
-        let mut checking = Checking::new();
+        let mut checking = Checking::default();
         assert!(take(&mut checking, 0, 0, b"0123"));
         assert!(take(&mut checking, 0, 4, b"4567"));
         assert!(take(&mut checking, 0, 4, b"45"));
@@ -96,7 +109,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "pieces follow each other")]
     fn a_gap_is_a_bug() {
-        let mut checking = Checking::new();
+        let mut checking = Checking::default();
         take(&mut checking, 0, 0, b"0123");
         take(&mut checking, 0, 5, b"56789");
     }

@@ -39,6 +39,9 @@ impl<F: Feed> AirGapSink<F> {
     async fn load(&mut self, now: Instant) -> Result<(), OwnTrouble> {
         let Some(header) = self.feed.next_entry()? else {
             self.drained = true;
+            self.prepared = None;
+            self.buffer.rest();
+            self.checking.rest();
             if !self.feed.is_pending() {
                 self.recover();
             }

@@ -19,7 +19,7 @@ use thiserror::Error;
 use super::settings::Packing;
 use super::transfer::Trailer;
 use crate::data::ReadAt;
-use crate::limits::{MIB, REQUEST_MEMORY_BYTES_MAX};
+use crate::limits::{KIB, MIB, REQUEST_MEMORY_BYTES_MAX};
 use crate::spool::Rotten;
 use crate::wire::WireError;
 use crate::wire::bytes::Writer;
@@ -33,6 +33,8 @@ use crate::wire::trim::TABLET_HEAD;
 const BEGIN: usize = PREFIX.len() + HEADER_BYTES;
 /// Bytes of a file that are read at a time.
 const CHUNK_BYTES: usize = MIB;
+/// What a sink keeps while it has nothing to send: two pages.
+const KEPT_BYTES: usize = 8 * KIB - 64;
 
 /// Why a frame could not be built. Nothing of it was sent.
 #[derive(Debug, Error)]
@@ -67,12 +69,14 @@ pub(super) enum BuildError {
 /// The buffer; see the module's page.
 #[derive(Debug)]
 pub(super) struct FrameBuffer {
-    /// Always of full length; what lies behind `end` is garbage.
+    /// Of full length, or empty while the sink rests; what lies behind `end` is garbage.
     bytes: Vec<u8>,
     /// Where the payload ends, so far.
     end: usize,
     /// Where the finished frame ends.
     frame_end: usize,
+    /// No frame has ended further back since the memory was taken: the system has given us what lies before.
+    touched: usize,
     wrapped: bool,
     packing: Packing,
     /// Result of the compressors; empty without them.
@@ -81,22 +85,42 @@ pub(super) struct FrameBuffer {
 }
 
 impl FrameBuffer {
-    /// A buffer for payloads of up to [`REQUEST_MEMORY_BYTES_MAX`], taken at once.
+    /// A buffer for payloads of up to [`REQUEST_MEMORY_BYTES_MAX`], which is taken with the first frame.
     pub(super) fn new(wrapped: bool, packing: Packing) -> Self {
-        let of_codecs = if packing.compressors.is_empty() { 0 } else { REQUEST_MEMORY_BYTES_MAX };
         Self {
-            bytes: vec![0; BEGIN + REQUEST_MEMORY_BYTES_MAX + SUFFIX.len()],
+            bytes: Vec::new(),
             end: BEGIN,
             frame_end: 0,
+            touched: 0,
             wrapped,
             packing,
-            packed: Vec::with_capacity(of_codecs),
-            spare: Vec::with_capacity(of_codecs),
+            packed: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Gives the memory back until the next frame is begun, unless only small frames were in it: most pipes have nothing
+    /// to send most of the time.
+    pub(super) fn rest(&mut self) {
+        if self.touched > KEPT_BYTES {
+            (self.bytes, self.packed, self.spare) = (Vec::new(), Vec::new(), Vec::new());
+            (self.end, self.frame_end, self.touched) = (BEGIN, 0, 0);
+        }
+    }
+
+    fn take(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = vec![0; BEGIN + REQUEST_MEMORY_BYTES_MAX + SUFFIX.len()];
+            if !self.packing.compressors.is_empty() {
+                self.packed.reserve_exact(REQUEST_MEMORY_BYTES_MAX);
+                self.spare.reserve_exact(REQUEST_MEMORY_BYTES_MAX);
+            }
         }
     }
 
     /// Begins a payload and lets `write` write it, or the head of it.
     pub(super) fn begin(&mut self, write: impl FnOnce(&mut Writer<'_>)) -> Result<(), WireError> {
+        self.take();
         let room = BEGIN..BEGIN + REQUEST_MEMORY_BYTES_MAX;
         let mut writer = Writer::into_slice(self.bytes.get_mut(room).unwrap_or_default());
         write(&mut writer);
@@ -145,6 +169,7 @@ impl FrameBuffer {
 
     /// Ends the frame and returns it; `crc` is the payload's, if it is known already.
     pub(super) fn finish(&mut self, crc: Option<u32>) -> Result<&[u8], BuildError> {
+        self.touched = self.touched.max(self.end);
         let crc = if self.packing.compressors.is_empty() { crc } else { self.compress(crc)? };
         let payload = self.bytes.get(BEGIN..self.end).unwrap_or_default();
         let crc = crc.unwrap_or_else(|| crc32fast::hash(payload));
@@ -216,11 +241,12 @@ impl Streamed {
     /// After the head was begun in `buffer`: `count` bytes of the file from `start` follow it, and `trailer` unless
     /// they are a tablet.
     pub(super) fn new(
-        buffer: &FrameBuffer,
+        buffer: &mut FrameBuffer,
         start: u64,
         count: usize,
         trailer: Option<Trailer>,
     ) -> Self {
+        buffer.touched = buffer.bytes.len();
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(buffer.bytes.get(BEGIN..buffer.end).unwrap_or_default());
         Self { hasher, trailer, start, count, done: 0, head_bytes: buffer.payload_bytes() }
@@ -356,7 +382,7 @@ mod tests {
     fn streamed(wrapped: bool, file: &[u8], start: u64, count: usize) -> Vec<u8> {
         let mut buffer = FrameBuffer::new(wrapped, Packing::default());
         buffer.begin(|writer| writer.put(b"\x01\0\x04head")).unwrap();
-        let mut streamed = Streamed::new(&buffer, start, count, None);
+        let mut streamed = Streamed::new(&mut buffer, start, count, None);
         while streamed.hash(&mut buffer, &file).unwrap().is_some() {}
         let mut frame = streamed.opening(&buffer).to_vec();
         while let Some(chunk) = streamed.chunk(&mut buffer, &file).unwrap() {
@@ -503,6 +529,28 @@ mod tests {
     }
 
     #[test]
+    fn a_buffer_that_rests_has_no_memory_of_large_frames() {
+        for compressors in [&[][..], &[Compressor::Lz4]] {
+            let mut buffer = FrameBuffer::new(true, packing(compressors));
+            let kept = |buffer: &FrameBuffer| {
+                buffer.bytes.capacity() + buffer.packed.capacity() + buffer.spare.capacity()
+            };
+            assert_eq!(kept(&buffer), 0);
+            for (count, is_kept) in [(4096, true), (20_000, false), (4096, true), (MIB, false)] {
+                let body = noise(count);
+                buffer.begin(|writer| writer.put(&body)).unwrap();
+                assert_eq!(payload_of(unwrapped(buffer.finish(None).unwrap())), body);
+                buffer.rest();
+                assert_eq!(kept(&buffer) > 0, is_kept, "{count}");
+            }
+            buffer.begin(|writer| writer.put(b"head")).unwrap();
+            let _streamed = Streamed::new(&mut buffer, 0, 2 * MIB, None);
+            buffer.rest();
+            assert_eq!(kept(&buffer), 0);
+        }
+    }
+
+    #[test]
     fn payload_above_the_room_is_an_error() {
         let mut buffer = FrameBuffer::new(false, Packing::default());
         assert!(buffer.has_room(REQUEST_MEMORY_BYTES_MAX));
@@ -527,7 +575,7 @@ mod tests {
         let file = noise(100);
         let mut buffer = FrameBuffer::new(false, Packing::default());
         buffer.begin(|writer| writer.put(b"head")).unwrap();
-        let mut streamed = Streamed::new(&buffer, 50, 51, None);
+        let mut streamed = Streamed::new(&mut buffer, 50, 51, None);
         let error = streamed.hash(&mut buffer, &&file[..]).unwrap_err();
         assert!(matches!(error, BuildError::Read { offset: 50, wanted: 51, .. }), "{error}");
     }

@@ -32,7 +32,7 @@ impl<F: Feed> Load<F> {
     /// The load of a sink with these settings.
     pub fn new(settings: AirGapSettings, feed: F) -> Self {
         let buffer = FrameBuffer::new(settings.e_language, settings.packing.clone());
-        Self { settings, feed, buffer, checking: Checking::new(), current: None }
+        Self { settings, feed, buffer, checking: Checking::default(), current: None }
     }
 
     /// Settings of the machine that sends it.

@@ -176,7 +176,7 @@ impl<F: Feed> AirGapSink<F> {
         Self {
             line: Line::new(sender, settings.rates.clone(), stop),
             buffer: FrameBuffer::new(settings.e_language, settings.packing.clone()),
-            checking: Checking::new(),
+            checking: Checking::default(),
             precision: settings.precision,
             pipe,
             settings,
@@ -196,8 +196,9 @@ impl<F: Feed> AirGapSink<F> {
         }
     }
 
-    /// Carries entries until the order to stop, or until the feed is over; gives the feed back.
-    pub async fn run(mut self) -> F {
+    /// Carries entries until the order to stop, or until the feed is over; gives the feed back. In a box, or each layer
+    /// of tasks around it would have room for it twice.
+    pub async fn run(mut self: Box<Self>) -> F {
         self.line.sender.greet();
         self.tell_dead_letters("entries lie in its dead-letter directory");
         while !self.line.sender.is_stopped() {

@@ -89,11 +89,23 @@ impl Inner {
         attributes: &[(&str, &str)],
         change: impl FnOnce(NodeSettings) -> NodeSettings,
     ) -> Self {
+        Self::start_with(&[pipe_toml("across", target, attributes)], change)
+    }
+
+    /// A sender with so many pipes to `target`.
+    pub fn with_pipes(count: usize, target: SocketAddr) -> Self {
+        let pipes: Vec<_> =
+            (0..count).map(|number| pipe_toml(&format!("p{number}"), target, &[])).collect();
+        Self::start_with(&pipes, |settings| settings)
+    }
+
+    fn start_with(pipes: &[String], change: impl FnOnce(NodeSettings) -> NodeSettings) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let inbox = directory.path().join("inbox");
         let config = directory.path().join("sender.toml");
         fs::create_dir(&inbox).unwrap();
-        fs::write(&config, sender_toml(&inbox, target, attributes)).unwrap();
+        let inbox_toml = format!("[inbox]\ndir = {:?}\n", inbox.display().to_string());
+        fs::write(&config, inbox_toml + &pipes.concat()).unwrap();
         let settings = NodeSettings::sender(&directory.path().join("data")).config(&config);
         Self { node: change(settings).start().unwrap(), inbox, directory }
     }
@@ -173,13 +185,12 @@ fn own_name(landed: &str) -> String {
     landed.rsplit('-').next().unwrap_or(landed).into()
 }
 
-fn sender_toml(inbox: &Path, target: SocketAddr, attributes: &[(&str, &str)]) -> String {
+fn pipe_toml(name: &str, target: SocketAddr, attributes: &[(&str, &str)]) -> String {
     let attributes: Vec<String> =
         attributes.iter().map(|(key, value)| format!(", {key:?} = {value:?}")).collect();
     format!(
-        "[inbox]\ndir = {:?}\n\n[[pipe]]\nname = \"across\"\nsink = {{ sink = \"iotdb-air-gap-sink\", \
+        "\n[[pipe]]\nname = {name:?}\nsink = {{ sink = \"iotdb-air-gap-sink\", \
          node-urls = \"{target}\"{} }}\n",
-        inbox.display().to_string(),
         attributes.concat(),
     )
 }
@@ -213,9 +224,9 @@ mod tests {
     }
 
     #[test]
-    fn the_sender_is_told_where_to_send() {
-        let text = sender_toml(Path::new("/in"), "127.0.0.1:9".parse().unwrap(), &[("a.b-c", "5")]);
-        assert!(text.contains("dir = \"/in\"") && text.contains("node-urls = \"127.0.0.1:9\""));
+    fn a_pipe_is_told_where_to_send() {
+        let text = pipe_toml("p", "127.0.0.1:9".parse().unwrap(), &[("a.b-c", "5")]);
+        assert!(text.contains("name = \"p\"") && text.contains("node-urls = \"127.0.0.1:9\""));
         assert!(text.contains(", \"a.b-c\" = \"5\" }"));
     }
 }

@@ -39,6 +39,40 @@ fn an_idle_pair_stays_within_its_budget() {
     assert_peak(&inner.node, IDLE_MEMORY_MAX, "idle");
 }
 
+/// Most memory that a pipe may have, resident, that has sent something and now has nothing to do.
+const PIPE_MEMORY_MAX: u64 = 24 << 10;
+
+/// A sender with so many pipes, each of which has sent a file, and where it has sent it.
+fn with_idle_pipes(count: usize) -> (Inner, Outer) {
+    const FILE_BYTES: u64 = 200_000;
+    let outer = Outer::start(|settings| settings.set("landing.enabled", "false"));
+    let inner = Inner::with_pipes(count, outer.address);
+    inner.put("small.tsfile", &TsFileShape::of_size(FILE_BYTES, 1));
+    let has_sent = |pipe: &serde_json::Value| {
+        let number = |name| pipe.get(name).and_then(serde_json::Value::as_u64);
+        number("sent_bytes") > Some(FILE_BYTES / 2) && number("remaining_entries") == Some(0)
+    };
+    let all_sent = |status: &serde_json::Value| {
+        let pipes = status.get("pipes").and_then(serde_json::Value::as_array);
+        pipes.is_some_and(|pipes| pipes.len() == count && pipes.iter().all(has_sent))
+    };
+    inner.node.wait_status("all pipes to have sent", SOON, all_sent).unwrap();
+    (inner, outer)
+}
+
+#[test]
+fn an_idle_pipe_takes_no_more_than_24_kib() {
+    const PIPES: usize = 64;
+    let memory = |inner: &Inner| inner.node.memory().unwrap();
+    let (inner, _outer) = with_idle_pipes(1);
+    let one = memory(&inner);
+    let (inner, _outer) = with_idle_pipes(PIPES);
+    let each = || memory(&inner).saturating_sub(one) / (PIPES as u64 - 1);
+    // The last answer is told before what it was waited with is given back.
+    let idle = wait::until("an idle pipe", SOON, || each() <= PIPE_MEMORY_MAX);
+    assert!(idle.is_ok(), "{} bytes a pipe, beside {one} with one", each());
+}
+
 #[test]
 fn a_receiver_under_frames_of_1_mib_stays_within_its_budget() {
     let outer = Outer::start(|settings| settings.set("landing.enabled", "false"));

@@ -424,6 +424,15 @@ impl Node {
         Ok(kib * 1024)
     }
 
+    /// The memory that it has resident now, in bytes.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn memory(&self) -> Result<u64, NodeError> {
+        let kib = self.proc_number("status", "VmRSS:")?;
+        Ok(kib * 1024)
+    }
+
     /// What it has computed so far, all threads together.
     ///
     /// # Errors

@@ -41,9 +41,9 @@ pub struct SpoolFeed<D: Disk> {
     dead_letters: DeadLetters<D>,
     /// How many there are.
     letters: u64,
-    replaying: Option<Replaying<D>>,
+    replaying: Option<Box<Replaying<D>>>,
     /// None: entries go in the order of the log.
-    lanes: Option<Lanes<D>>,
+    lanes: Option<Box<Lanes<D>>>,
     held: Option<Held>,
     /// Payload of a file entry: its list of files.
     list: Vec<u8>,
@@ -110,7 +110,7 @@ impl<D: Disk> SpoolFeed<D> {
         if let Err(error) = self.dead_letters.sweep() {
             log::warn!("event=dead_letters_not_swept error=\"{error}\"");
         }
-        self.replaying = Some(Replaying::new(replay, file, self.reader.another()));
+        self.replaying = Some(Box::new(Replaying::new(replay, file, self.reader.another())));
         self
     }
 
@@ -126,7 +126,7 @@ impl<D: Disk> SpoolFeed<D> {
     /// Has fresh entries overtake what waits, as `plan` says.
     #[must_use]
     pub fn in_lanes(mut self, plan: LanePlan) -> Self {
-        self.lanes = Some(Lanes::new(plan, &self.reader, &self.cursor));
+        self.lanes = Some(Box::new(Lanes::new(plan, &self.reader, &self.cursor)));
         self
     }
 
@@ -190,7 +190,7 @@ impl<D: Disk> SpoolFeed<D> {
             // It is met again in the one lane.
             (Some(Held::Fresh(_)), _) => {
                 self.held = None;
-                self.lanes.iter_mut().for_each(Lanes::close);
+                self.lanes.iter_mut().for_each(|lanes| lanes.close());
             }
             (None, Some(replaying)) => replaying.forgive(),
             (None, None) => self.reader.forgive(),

@@ -422,7 +422,7 @@ impl<F: Feed + 'static> Running<F> {
             seed: 1,
             stop: stopped,
         };
-        let task = tokio::spawn(AirGapSink::new(parts, feed).run());
+        let task = tokio::spawn(Box::new(AirGapSink::new(parts, feed)).run());
         Self { shelves: Shelves::default(), board, row, stop, task }
     }
 
