@@ -431,7 +431,8 @@ mod tests {
 
     #[test]
     fn of_many_keys_without_effect_twenty_are_named() {
-        let text: String = (0..70_000).map(|number| format!("pipe_{number}=1\n")).collect();
+        let lines: Vec<String> = (0..70_000).map(|number| format!("pipe_{number}=1")).collect();
+        let text = lines.join("\n");
         let (_, said) = read(&text);
         assert_eq!(said.len(), 1);
         assert!(said[0].starts_with("c:1: warning: pipe_0: has no effect here, nor have pipe_1, "));

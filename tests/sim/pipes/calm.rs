@@ -94,9 +94,8 @@ impl Plant {
             if self.random.once_in(2) {
                 // What is under way when the node ends is sent, too.
                 self.ask_for(asked.clone());
-                for _ in 0..self.random.below(40) {
-                    self.work();
-                }
+                let turns = self.random.below(40);
+                let _works_on = (0..turns).all(|_| self.work());
                 self.start_again();
                 self.rest_all();
             }

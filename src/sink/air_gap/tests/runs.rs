@@ -223,13 +223,12 @@ fn what_came_by_a_pipe_of_ours_keeps_its_identity() {
     ] {
         let next = side.next(&mut feed).unwrap();
         assert_eq!(next.kind, kind, "{last}");
-        match identity {
-            Some(identity) => assert_eq!(next.identity, identity),
-            None => {
-                assert!(next.identity.origin.is_of_parts_of(ours));
-                assert_eq!(next.identity.sequence, Sequence(last));
-                assert_eq!(points(&mut feed), 2 * ROWS as u64);
-            }
+        if let Some(identity) = identity {
+            assert_eq!(next.identity, identity);
+        } else {
+            assert!(next.identity.origin.is_of_parts_of(ours));
+            assert_eq!(next.identity.sequence, Sequence(last));
+            assert_eq!(points(&mut feed), 2 * ROWS as u64);
         }
         feed.advance(&next);
     }
