@@ -44,6 +44,36 @@ pub const HANDSHAKE_BYTES_MAX: usize = 4 * KIB;
 /// A first frame that has begun is whole within this time, or its connection makes room.
 pub const FIRST_FRAME_MAX: Duration = Duration::from_secs(30);
 
+/// What a call of IoTDB's client RPC may become in memory: a batch of rows as clients write them is some hundred KiB.
+pub const THRIFT_MEMORY_BYTES_MAX: usize = 4 * MIB;
+
+/// Requests of clients that are in memory at one time, all of them together.
+pub const SESSION_MEMORY_BYTES: usize = 2 * MIB;
+/// One such request: about what becomes one entry of the spool. What a pipe brings goes by, and may be larger.
+pub const SESSION_REQUEST_BYTES_MAX: usize = MIB;
+/// Connections of clients at one time.
+pub const SESSION_CONNECTIONS_MAX: usize = 64;
+/// Guests of the gate thread: a client may write, and its connection may be a pipe's.
+pub const SESSION_GUESTS_MAX: usize = SESSION_CONNECTIONS_MAX * 2;
+/// A frame that has begun goes on within this time, or its connection ends.
+pub const SESSION_READ_MAX: Duration = Duration::from_secs(30);
+/// A client that says nothing for so long has gone; one that is alive opens its session again by itself.
+pub const SESSION_IDLE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// A reply that nobody reads ends its connection.
+pub const SESSION_WRITE_MAX: Duration = Duration::from_secs(30);
+/// How long a write waits for a spool that is full; then its client is told to try again.
+pub const SESSION_HOLD_MAX: Duration = Duration::from_secs(10);
+/// Portion in which a pipe's request goes by.
+pub const SESSION_PORTION_BYTES: usize = 16 * KIB;
+/// Wrong passwords from one address before it has to wait.
+pub const LOGIN_FAILURES_FREE: u32 = 5;
+/// The first pause; it doubles each time.
+pub const LOGIN_PAUSE_FIRST: Duration = Duration::from_secs(1);
+/// The longest pause.
+pub const LOGIN_PAUSE_MAX: Duration = Duration::from_secs(300);
+/// Addresses whose failures are remembered.
+pub const LOGIN_ADDRESSES_MAX: usize = 256;
+
 /// Longest text that names a path, a file or a key on the wire.
 pub const NAME_BYTES_MAX: usize = 4 * KIB;
 /// Longest file name: what Linux file systems take, less room for our own suffixes.

@@ -19,11 +19,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use penstock::wire::bytes::{Reader, Writer};
+use penstock::wire::bytes::Writer;
 use penstock::wire::compressed::Compressor;
 use penstock::wire::frame::{self, Decoder, Event};
 use penstock::wire::pairs::Pairs;
 use penstock::wire::request::{Head, Request};
+use penstock::wire::thrift::transfer::{Found, TAIL, TransferHead};
+use penstock::wire::thrift::{Incoming, Protocol, TPipeTransferResp, write_reply};
 use serde_json::{Value, json};
 
 /// Larger than any capture.
@@ -83,6 +85,32 @@ fn every_thrift_body_decodes_as_expected_and_encodes_to_itself() {
         check(&capture, &payload);
         assert!(written(&Request::decode(&payload).unwrap()) == payload);
     }
+}
+
+#[test]
+fn every_thrift_reply_is_read_and_written_to_itself() {
+    for capture in captures(|capture| capture.is_thrift) {
+        let name = capture.path.file_stem().unwrap().to_str().unwrap();
+        let (number, rest) = name.split_once('-').unwrap();
+        let next: u32 = number.parse::<u32>().unwrap() + 1;
+        let replies = [format!("{next:03}-{rest}-reply.bin"), format!("{number}-ans.bin")];
+        let beside = |name: &String| fs::read(capture.path.with_file_name(name)).ok();
+        let reply = replies.iter().find_map(beside);
+        let reply = reply.unwrap_or_else(|| panic!("{name} has no reply"));
+        let call = Incoming::read(Protocol::Binary, thrift_message(&capture.bytes)).unwrap().head;
+        let incoming = Incoming::read(Protocol::Binary, thrift_message(&reply)).unwrap();
+        let result: TPipeTransferResp = incoming.result(&call.method, call.sequence).unwrap();
+        let mut again = Vec::new();
+        write_reply(Protocol::Binary, &call, &result, &mut again).unwrap();
+        assert_eq!(again, reply, "{name}");
+    }
+}
+
+/// A frame without its length.
+fn thrift_message(frame: &[u8]) -> &[u8] {
+    let (length, message) = frame.split_first_chunk().unwrap();
+    assert_eq!(u32::from_be_bytes(*length) as usize, message.len());
+    message
 }
 
 fn check(capture: &Capture, payload: &[u8]) {
@@ -250,22 +278,19 @@ fn frame_start(bytes: &[u8]) -> usize {
 }
 
 /// Version, type and body of a `pipeTransfer` call, in the form of an air-gap payload.
-fn thrift_payload(message: &[u8]) -> Vec<u8> {
-    let mut reader = Reader::new(message);
-    assert_eq!(reader.count(1 << 20, "frame length"), Ok(message.len() - 4));
-    assert_eq!(reader.array(""), Ok([0x80, 1, 0, 1]), "a call, strict");
-    assert_eq!(reader.string(64, "method"), Ok("pipeTransfer"));
-    reader.i32("sequence id").unwrap();
-    assert_eq!(reader.array(""), Ok([0x0c, 0xff, 0xff]), "field -1, struct");
-    assert_eq!(reader.array(""), Ok([3, 0, 1]), "field 1, byte");
-    let version = reader.i8("version").unwrap();
-    assert_eq!(reader.array(""), Ok([6, 0, 2]), "field 2, i16");
-    let code = reader.i16("type").unwrap();
-    assert_eq!(reader.array(""), Ok([11, 0, 3]), "field 3, binary");
-    let body = reader.binary(message.len(), "body").unwrap();
-    assert_eq!(reader.rest(), [0, 0], "two ends");
+fn thrift_payload(frame: &[u8]) -> Vec<u8> {
+    let message = thrift_message(frame);
+    let Found::Transfer(head, used) = TransferHead::find(Protocol::Binary, message) else {
+        panic!("no call of pipeTransfer")
+    };
+    let TransferHead { version, request_type: code, body_bytes, .. } = head;
+    let (body, tail) = message[used..].split_at(body_bytes as usize);
+    assert_eq!(tail, TAIL);
+    let mut again = Vec::new();
+    head.write(Protocol::Binary, &mut again).unwrap();
+    assert_eq!([&again, body, tail].concat(), frame);
     let mut payload = Vec::new();
-    let mut writer = Writer::into_vec(&mut payload, message.len());
+    let mut writer = Writer::into_vec(&mut payload, frame.len());
     Head { version, code }.write(&mut writer);
     writer.put(body);
     writer.finish().unwrap();

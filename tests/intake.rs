@@ -13,6 +13,7 @@ mod captures;
 #[path = "intake/crash.rs"]
 mod crash;
 #[path = "intake/world.rs"]
+#[expect(dead_code, reason = "the tests of sessions use the rest")]
 mod world;
 
 use std::io::ErrorKind;

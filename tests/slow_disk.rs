@@ -137,6 +137,7 @@ impl Bench {
             max_frame_bytes: 64 << 20,
             cluster_id: "ours".to_owned(),
             login: None,
+            assumed: None,
             local: Vec::new(),
             plans: Plans::default(),
             hold_max: HOLD_MAX,

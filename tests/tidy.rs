@@ -73,6 +73,10 @@ fn an_untidy_file_is_seen() {
 }
 
 fn faults_of(name: &str, text: &str) -> Vec<String> {
+    // Made by thrift's compiler.
+    if name == "src/wire/thrift/generated.rs" {
+        return Vec::new();
+    }
     let code = if is_test(name) { "" } else { before_tests(text) };
     let mut faults = Vec::new();
     if code.lines().count() > LINES_MAX {

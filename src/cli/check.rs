@@ -90,6 +90,10 @@ fn what_runs(config: &Config, running: Option<&Status>, out: &mut impl Write) ->
         let login = if gate.credentials.is_some() { ", with a login" } else { "" };
         writeln!(out, "  gate      {listen}, frames up to {frames}, {peers}{login}")?;
     }
+    if let Some(session) = &config.session {
+        let (listen, user) = (session.listen, &session.credentials.user);
+        writeln!(out, "  session   {listen}, IoTDB's clients and thrift pipes, user {user}")?;
+    }
     if let Some(inbox) = &config.inbox {
         let after = match &inbox.archive_dir {
             Some(dir) => format!("archived to {}", dir.display()),

@@ -135,6 +135,9 @@ impl Look<'_> {
         if config.gate.enabled {
             self.port("gate.listen", config.gate.listen);
         }
+        if let Some(session) = &config.session {
+            self.port("session.listen", session.listen);
+        }
         if let Some(address) = config.status_listen {
             self.port("status.listen", address);
         }
@@ -151,6 +154,10 @@ impl Look<'_> {
         if let Some(credentials) = &config.gate.credentials {
             let place = config.places.of("gate.password");
             self.secret(&credentials.password, "gate.password".to_owned(), place);
+        }
+        if let Some(session) = &config.session {
+            let place = config.places.of("session.password");
+            self.secret(&session.credentials.password, "session.password".to_owned(), place);
         }
         for (index, pipe) in config.pipes.iter().enumerate() {
             let Some(sink) = &pipe.sink else { continue };

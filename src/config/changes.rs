@@ -30,6 +30,7 @@ pub fn restart_keys(running: &Config, new: &Config) -> Vec<&'static str> {
         "gate.allow": gate.allow,
         "gate.local": gate.local,
         "gate.user, gate.password": gate.credentials,
+        "session": session,
         "intake.plans": intake,
         "inbox": inbox,
         "landing.enabled": landing.enabled,

@@ -72,6 +72,8 @@ pub struct Config {
     pub spool: SpoolConfig,
     /// The air-gap receiver.
     pub gate: GateConfig,
+    /// The session service, if it listens.
+    pub session: Option<SessionConfig>,
     /// Requests that are not data.
     pub intake: IntakeConfig,
     /// The directory whose `TsFiles` are taken in, if there is one.
@@ -164,6 +166,19 @@ pub struct GateConfig {
     pub local: Vec<String>,
     /// What a handshake must carry.
     pub credentials: Option<Credentials>,
+}
+
+/// `[session]`: IoTDB's clients, and the thrift pipes of other nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// Who may log in.
+    pub credentials: Credentials,
+    /// Cluster ids whose data counts as written here.
+    pub local: Vec<String>,
 }
 
 /// A user and the password, which is not shown.

@@ -65,13 +65,14 @@ fn read_root(input: Input<'_>, root: &mut Section<'_>, document: &mut Document<'
     let plugins = sections::plugins(root, &properties, &data_dir, document);
     let pipes = pipe::read_all(root, plugins.allow, document);
     let landing = sections::landing(root, role, !pipes.is_empty(), &data_dir, document);
-    let config = Config {
+    Config {
         role,
         name,
         cluster_id,
         timestamp_precision,
         spool: sections::spool(root, landing.max_delay, document),
         gate: sections::gate(root, (role, input.file.is_some()), &properties, document),
+        session: sections::session(root, document),
         intake: sections::intake(root, document),
         inbox: sections::inbox(root, role, &data_dir, document),
         landing,
@@ -87,9 +88,7 @@ fn read_root(input: Input<'_>, root: &mut Section<'_>, document: &mut Document<'
         data_dir,
         places: Places::default(),
         base: document.base().to_owned(),
-    };
-    sections::not_in_this_build(root, document);
-    config
+    }
 }
 
 fn name(root: &mut Section<'_>, host_name: &str, document: &mut Document<'_>) -> String {

@@ -10,11 +10,11 @@ use super::read::listen;
 use super::value::{Size, Span};
 use super::{
     CompatConfig, Credentials, GateConfig, InboxConfig, IntakeConfig, LandingConfig,
-    LandingWhenFull, PlanPolicy, PluginsConfig, Role, SpoolConfig, WhenFull,
+    LandingWhenFull, PlanPolicy, PluginsConfig, Role, SessionConfig, SpoolConfig, WhenFull,
 };
 use crate::limits::{
     CONNECTIONS_MAX, CONNECTIONS_MAX_DEFAULT, FRAME_BYTES_MAX_DEFAULT, HANDSHAKE_BYTES_MAX, KIB,
-    MIB, TWIN_RUN_BYTES_MAX,
+    MIB, SESSION_CONNECTIONS_MAX, TWIN_RUN_BYTES_MAX,
 };
 use crate::statement::Secret;
 
@@ -106,6 +106,45 @@ fn credentials(section: &mut Section<'_>, document: &mut Document<'_>) -> Option
         }
         (None, None) => None,
     }
+}
+
+/// Where IoTDB listens for clients.
+const SESSION_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6667);
+
+/// `[session]`; on once it says where to listen.
+pub(super) fn session(
+    root: &mut Section<'_>,
+    document: &mut Document<'_>,
+) -> Option<SessionConfig> {
+    let mut section = root.section("session", document);
+    let is_wanted = section.raw("listen").is_some();
+    let listen = listen(&mut section, SESSION_ADDRESS, document);
+    let max_connections = section.take("max_connections", SESSION_CONNECTIONS_MAX, document);
+    let local = section.take("local", Vec::new(), document);
+    let credentials = credentials(&mut section, document);
+    if !(1..=SESSION_CONNECTIONS_MAX).contains(&max_connections) {
+        let message = format!("expected 1 to {SESSION_CONNECTIONS_MAX}");
+        section.reject("max_connections", &message, "", document);
+    }
+    let config = match (is_wanted, credentials) {
+        (true, Some(credentials)) => {
+            Some(SessionConfig { listen, max_connections, credentials, local })
+        }
+        (true, None) => {
+            let message = "needs a user and a password, or anybody could write";
+            section.reject("listen", message, "add user and password", document);
+            None
+        }
+        (false, _) => {
+            if section.is_present() {
+                let message = "has no effect without a place to listen at";
+                section.remark_all(message, "add listen = \"127.0.0.1:6667\"", document);
+            }
+            None
+        }
+    };
+    section.finish(document);
+    config
 }
 
 /// `[intake]`.
@@ -257,27 +296,6 @@ pub(super) fn plugins(
     };
     section.finish(document);
     config
-}
-
-/// Sections of features that come later: what asks for them is a mistake, what does not is not.
-pub(super) fn not_in_this_build(root: &mut Section<'_>, document: &mut Document<'_>) {
-    let mut session = root.section("session", document);
-    for key in ["user", "password", "local"] {
-        session.raw(key);
-    }
-    if session.raw("listen").is_some() {
-        let message = "the session service is not in this build";
-        session.reject(
-            "listen",
-            message,
-            "remove the section; data comes by gate or inbox",
-            document,
-        );
-    } else if session.is_present() {
-        let message = "has no effect: the session service is not in this build";
-        session.remark_all(message, "remove the section", document);
-    }
-    session.finish(document);
 }
 
 /// `[compat]`.

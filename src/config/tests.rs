@@ -158,7 +158,7 @@ fn mistakes_of_arguments_name_the_argument() {
         ("name.x=1", "--set name.x: error: name: invalid type: map, expected a string"),
         (
             "colour=red",
-            "--set colour: error: colour: unknown key (known here: name, cluster_id, data_dir, properties, timestamp_precision, plugins, pipe, landing, spool, gate, intake, inbox, compat, quarantine, alarm, status, log, session)",
+            "--set colour: error: colour: unknown key (known here: name, cluster_id, data_dir, properties, timestamp_precision, plugins, pipe, landing, spool, gate, session, intake, inbox, compat, quarantine, alarm, status, log)",
         ),
         (
             "gate.password=env:HUNTER",
@@ -243,11 +243,11 @@ fn every_mistake_names_line_key_and_remedy() {
         ("[inbox]\ndir = \"\"\n", "2: error: inbox.dir: the path is empty"),
         (
             "[session]\nlisten = \"127.0.0.1:6667\"\n",
-            "2: error: session.listen: the session service is not in this build (remove the section; data comes by gate or inbox)",
+            "2: error: session.listen: needs a user and a password, or anybody could write (add user and password)",
         ),
         (
-            "[session]\nuser = \"root\"\n",
-            "1: warning: session: has no effect: the session service is not in this build (remove the section)",
+            "[session]\nlocal = [\"c\"]\n",
+            "1: warning: session: has no effect without a place to listen at (add listen = \"127.0.0.1:6667\")",
         ),
         (
             "[compat]\ncreate_pipe_state = \"resting\"\n",

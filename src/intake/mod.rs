@@ -2,4 +2,5 @@
 
 pub mod gate;
 pub mod inbox;
+pub mod session;
 pub mod shared_dir;

@@ -11,9 +11,10 @@ use tokio::time;
 
 use crate::config::{Config, restart_keys};
 use crate::data::{Precision, Sequence};
+use crate::intake::session;
 use crate::keep::spool_handle::SpoolHandle;
 use crate::limits::CONTROL_COMMANDS_MAX;
-use crate::node::parts::{Built, RunningGate};
+use crate::node::parts::{Built, RunningGate, SessionParts};
 use crate::node::pipes::{self, Pipes, Surroundings};
 use crate::node::worker::{self, Worker};
 use crate::node::{NodeError, Reread, remembered};
@@ -65,7 +66,8 @@ pub(super) async fn serve<D: Disk>(
     let Built { disk, spool, spool_thread, gate, landing, cluster_id, precision, origin, .. } =
         built;
     let (commands, orders) = mpsc::channel(CONTROL_COMMANDS_MAX);
-    listen(&config, commands, board).await?;
+    listen(&config, commands.clone(), board).await?;
+    serve_sessions(&config, built.session, commands, precision.clone(), board).await?;
     task::spawn_local(alarm::run(config.alarm_command.clone(), Arc::clone(board)));
     task::spawn_local(remember_precision(disk.clone(), precision.clone(), Arc::clone(board)));
     task::spawn_local(remember_seen(disk.clone(), Arc::clone(board)));
@@ -179,6 +181,28 @@ async fn listen(
     board.set_listener("status", bound);
     let service = Service::read_only(Arc::clone(board));
     task::spawn_local(status::serve(Listener::Status(listener), service));
+    Ok(())
+}
+
+async fn serve_sessions(
+    config: &Config,
+    parts: Option<SessionParts>,
+    commands: mpsc::Sender<Command>,
+    precision: watch::Receiver<Option<Precision>>,
+    board: &Arc<Board>,
+) -> Result<(), NodeError> {
+    let (Some(config), Some(parts)) = (&config.session, parts) else { return Ok(()) };
+    let address = config.listen;
+    let failed = |source| NodeError::Listen { key: "session.listen", address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    log::info!("event=session_listens address={bound}");
+    board.set_listener("session", bound);
+    let SessionParts { login, pipes, writers, inlets } = parts;
+    let max_connections = config.max_connections;
+    let settings =
+        session::Settings { max_connections, login, pipes, writers, inlets, commands, precision };
+    task::spawn_local(session::serve(listener, settings));
     Ok(())
 }
 

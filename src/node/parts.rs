@@ -5,9 +5,9 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::watch;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Credentials, SessionConfig};
 use crate::data::Precision;
-use crate::intake::gate::{self, Gate, GateHandle};
+use crate::intake::gate::{self, Gate, GateHandle, Inlets};
 use crate::keep::spool_handle::SpoolHandle;
 use crate::keep::spool_thread::{self, SpoolThread};
 use crate::limits;
@@ -29,6 +29,8 @@ pub(super) struct Built<D: Disk> {
     pub(super) spool: SpoolHandle<D>,
     pub(super) spool_thread: JoinHandle<Result<(), Fatal>>,
     pub(super) gate: Option<RunningGate>,
+    /// What the session service needs, if it is to listen.
+    pub(super) session: Option<SessionParts>,
     pub(super) landing: Option<ConsumerId>,
     pub(super) book: Book<D>,
     /// Of each pipe.
@@ -36,6 +38,14 @@ pub(super) struct Built<D: Disk> {
     pub(super) cluster_id: String,
     pub(super) precision: watch::Receiver<Option<Precision>>,
     pub(super) origin: crate::data::OriginId,
+}
+
+/// What the session service needs of the node.
+pub(super) struct SessionParts {
+    pub(super) login: Login,
+    pub(super) pipes: Policy,
+    pub(super) writers: Policy,
+    pub(super) inlets: Inlets,
 }
 
 /// A gate that listens.
@@ -90,19 +100,22 @@ fn build_parts<D: Disk>(
         disk.clone(),
         spool,
         spool_thread::Settings {
-            connections: if config.gate.enabled { config.gate.max_connections } else { 0 },
+            connections: peers(config) + guests(config),
             max_frame_bytes: max_frame_bytes(config),
         },
         Arc::clone(board),
     );
-    let gate = config
-        .gate
-        .enabled
+    let gate = (peers(config) + guests(config) > 0)
         .then(|| {
             let policy = policy(config, &cluster_id)?;
             bind_gate(config, policy, (precision_sender, boot), &handle, board)
         })
         .transpose()?;
+    let inlets = gate.as_ref().map(Gate::inlets);
+    let session = match (&config.session, inlets) {
+        (Some(session), Some(inlets)) => Some(session_parts(config, session, &cluster_id, inlets)?),
+        _ => None,
+    };
     let spool_thread = spawn("spool", move || thread.run())?;
     let gate = gate.map(start_gate).transpose()?;
     Ok(Built {
@@ -110,6 +123,7 @@ fn build_parts<D: Disk>(
         spool: handle,
         spool_thread,
         gate,
+        session,
         landing,
         book,
         places,
@@ -178,16 +192,50 @@ fn max_frame_bytes(config: &Config) -> u32 {
     u32::try_from(config.gate.max_frame_bytes).unwrap_or(u32::MAX)
 }
 
+/// Places of the gate thread for peers.
+const fn peers(config: &Config) -> usize {
+    if config.gate.enabled { config.gate.max_connections } else { 0 }
+}
+
+/// Its places for guests: a client may write, and its connection may be a pipe's.
+fn guests(config: &Config) -> usize {
+    config.session.as_ref().map_or(0, |session| session.max_connections * 2)
+}
+
+fn login(credentials: &Credentials, key: &str) -> Result<Login, NodeError> {
+    let password = secret::reveal(&credentials.password)
+        .map_err(|source| NodeError::Secret { key: key.to_owned(), source })?;
+    Ok(Login { user: credentials.user.clone(), password })
+}
+
+/// What is kept to by what comes over the session service: pipes as over a gate, clients without much patience.
+fn session_parts(
+    config: &Config,
+    session: &SessionConfig,
+    cluster_id: &str,
+    inlets: Inlets,
+) -> Result<SessionParts, NodeError> {
+    let login = login(&session.credentials, "session.password")?;
+    let stock = || "root".to_owned();
+    let pipes = Policy {
+        login: Some(login.clone()),
+        // Stock pipes up to 1.3.3 send none, and stock receivers take them for these.
+        assumed: Some(Login { user: stock(), password: stock() }),
+        local: session.local.clone(),
+        ..policy(config, cluster_id)?
+    };
+    let writers = Policy { hold_max: limits::SESSION_HOLD_MAX, ..pipes.clone() };
+    Ok(SessionParts { login, pipes, writers, inlets })
+}
+
 fn policy(config: &Config, cluster_id: &str) -> Result<Policy, NodeError> {
-    let login = config.gate.credentials.as_ref().map(|credentials| {
-        let password = secret::reveal(&credentials.password)
-            .map_err(|source| NodeError::Secret { key: "gate.password".to_owned(), source })?;
-        Ok::<_, NodeError>(Login { user: credentials.user.clone(), password })
-    });
+    let credentials = config.gate.credentials.as_ref();
+    let login = credentials.map(|credentials| login(credentials, "gate.password"));
     Ok(Policy {
         max_frame_bytes: max_frame_bytes(config),
         cluster_id: cluster_id.to_owned(),
         login: login.transpose()?,
+        assumed: None,
         local: config.gate.local.clone(),
         plans: Plans {
             delete: plan_policy(config.intake.delete),
@@ -214,8 +262,9 @@ fn bind_gate<D: Disk>(
 ) -> Result<Gate, NodeError> {
     let listen = config.gate.listen;
     let settings = gate::Settings {
-        listen,
+        listen: config.gate.enabled.then_some(listen),
         max_connections: config.gate.max_connections,
+        guests: guests(config),
         allow: config.gate.allow.clone(),
         policy,
         precision,
@@ -223,8 +272,10 @@ fn bind_gate<D: Disk>(
     };
     let gate = Gate::bind(settings, spool.stage(), Arc::clone(board))
         .map_err(|source| NodeError::Listen { key: "gate.listen", address: listen, source })?;
-    log::info!("event=gate_listens address={}", gate.address());
-    board.set_listener("gate", gate.address());
+    if let Some(address) = gate.address() {
+        log::info!("event=gate_listens address={address}");
+        board.set_listener("gate", address);
+    }
     Ok(gate)
 }
 

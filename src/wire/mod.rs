@@ -1,4 +1,4 @@
-//! Bytes of the two protocols: pure functions, no I/O.
+//! Bytes of the two protocols: pure functions, no I/O. The client RPC of IoTDB is in [`thrift`].
 //!
 //! ```text
 //!  socket --> frame (and elanguage) --> payload --> request --+-- handshake
@@ -39,6 +39,7 @@ pub mod seal;
 pub mod slice;
 pub mod split;
 pub mod tablet;
+pub mod thrift;
 pub mod trailer;
 pub mod trim;
 pub mod trim_row;

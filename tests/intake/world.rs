@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use penstock::config::Role;
 use penstock::data::{Precision, ReadAt, Sequence};
-use penstock::intake::gate::{Gate, GateHandle, Settings as GateSettings};
+use penstock::intake::gate::{Gate, GateHandle, Inlets, Settings as GateSettings};
 use penstock::keep::spool_handle::SpoolHandle;
 use penstock::keep::spool_thread::{Settings as ThreadSettings, SpoolThread};
 use penstock::limits;
@@ -26,6 +26,7 @@ use tokio::sync::watch;
 /// A running gate.
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
+    pub(crate) inlets: Inlets,
     pub(crate) spool: SpoolHandle<RealDisk>,
     pub(crate) board: Arc<Board>,
     gate: GateHandle,
@@ -64,16 +65,18 @@ impl World {
         let (spool, _) = Spool::open(disk.clone(), settings.spool, now, clock::wall().0).unwrap();
         let board = Arc::new(Board::new(Role::Receiver, "test", now));
         let thread_settings = ThreadSettings {
-            connections: settings.gate.max_connections,
+            connections: settings.gate.max_connections + settings.gate.guests,
             max_frame_bytes: settings.gate.policy.max_frame_bytes,
         };
         settings.gate.boot = spool.boot();
         let (thread, spool) = SpoolThread::new(disk, spool, thread_settings, Arc::clone(&board));
         let gate = Gate::bind(settings.gate, spool.stage(), Arc::clone(&board)).unwrap();
-        let (address, handle) = (gate.address(), gate.handle());
+        let (address, handle) = (gate.address().unwrap(), gate.handle());
+        let inlets = gate.inlets();
         let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
         Self {
             address,
+            inlets,
             spool,
             board,
             gate: handle,
@@ -147,8 +150,9 @@ fn files_of(reader: &Reader<RealDisk>, entry: &Entry, payload: &[u8]) -> Vec<(St
 
 fn gate_settings() -> GateSettings {
     GateSettings {
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: Some("127.0.0.1:0".parse().unwrap()),
         max_connections: limits::CONNECTIONS_MAX_DEFAULT,
+        guests: 0,
         allow: Vec::new(),
         policy: policy(),
         precision: watch::channel(None::<Precision>).0,
@@ -161,6 +165,7 @@ pub(crate) fn policy() -> Policy {
         max_frame_bytes: u32::try_from(limits::FRAME_BYTES_MAX_DEFAULT).unwrap(),
         cluster_id: "ours".to_owned(),
         login: None,
+        assumed: None,
         local: Vec::new(),
         plans: Plans::default(),
         hold_max: limits::HOLD_MAX,

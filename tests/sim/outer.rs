@@ -90,6 +90,7 @@ impl Outer {
             max_frame_bytes: FRAME_BYTES_MAX,
             cluster_id: "outer".to_owned(),
             login: None,
+            assumed: None,
             local: Vec::new(),
             plans: Plans::default(),
             hold_max: limits::HOLD_MAX,

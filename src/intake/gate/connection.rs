@@ -1,24 +1,37 @@
 //! One connection of the table: its socket, its machine, and what is known of it.
+//!
+//! A guest is a connection from within the program. Its answer is one byte as well: 0, or [`Case::code`], also in front of
+//! the end of one that is over; since it leaves no gate, it may say why.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
+use mio::event::Source;
+use mio::net::{TcpStream, UnixStream};
+use mio::{Interest, Registry, Token};
 use socket2::{SockRef, TcpKeepalive};
 
 use super::store::GateStore;
 use crate::limits;
-use crate::link::receiver::{Policy, Receiver};
+use crate::link::receiver::{Case, Guest, Policy, Receiver};
 use crate::ops::board::Crossing;
 use crate::spool::LinkId;
+use crate::wire::answer::Answer;
+
+/// What a connection is made of.
+#[derive(Debug)]
+enum Socket {
+    Peer(TcpStream),
+    Guest(UnixStream),
+}
 
 /// A connection.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each says another thing, and any may hold")]
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+    socket: Socket,
     pub(super) peer: SocketAddr,
     pub(super) machine: Receiver,
     /// The kernel may have bytes for us.
@@ -83,10 +96,25 @@ impl Connection {
             .with_retries(limits::KEEPALIVE_PROBES);
         socket.set_tcp_keepalive(&keepalive)?;
         socket.set_tcp_user_timeout(Some(limits::UNACKNOWLEDGED_MAX))?;
-        Ok(Self {
-            stream,
+        Ok(Self::of(Socket::Peer(stream), peer, Receiver::new(link, policy), now))
+    }
+
+    /// The same for what comes from within the program; `peer` is who is behind it.
+    pub(super) fn within(
+        stream: UnixStream,
+        (peer, guest): (SocketAddr, Guest),
+        link: LinkId,
+        policy: Arc<Policy>,
+        now: Instant,
+    ) -> Self {
+        Self::of(Socket::Guest(stream), peer, Receiver::within(link, policy, guest), now)
+    }
+
+    fn of(socket: Socket, peer: SocketAddr, machine: Receiver, now: Instant) -> Self {
+        Self {
+            socket,
             peer,
-            machine: Receiver::new(link, policy).labelled(peer.to_string()),
+            machine: machine.labelled(peer.to_string()),
             readable: true,
             shut: false,
             ended: false,
@@ -95,7 +123,21 @@ impl Connection {
             touched: false,
             held: false,
             crossing: None,
-        })
+        }
+    }
+
+    /// Has the poll tell what happens to it.
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> std::io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        match &mut self.socket {
+            Socket::Peer(stream) => stream.register(registry, token, interest),
+            Socket::Guest(stream) => stream.register(registry, token, interest),
+        }
+    }
+
+    /// Whether it comes from within the program.
+    pub(super) const fn is_guest(&self) -> bool {
+        matches!(self.socket, Socket::Guest(_))
     }
 
     /// How well it can be spared; not at all if an answer is owed to a peer that may wait for it.
@@ -134,8 +176,14 @@ impl Connection {
     /// Writes what is owed. `Some`: nothing can be read after it.
     fn answer(&mut self, now: Instant) -> Option<Turn> {
         if let Some(answer) = self.machine.poll_answer() {
-            self.unsent = Some(answer.byte());
+            let refusal = self.machine.refusal().filter(|_| answer == Answer::Refused);
+            let why = refusal.filter(|_| self.is_guest());
+            self.unsent = Some(why.map_or_else(|| answer.byte(), Case::code));
             self.held = false;
+        } else if let Some(case) = self.machine.poll_reset()
+            && self.is_guest()
+        {
+            self.unsent = Some(case.code());
         }
         let sent = self.send(now);
         if self.ended && (!sent || !self.machine.is_held()) {
@@ -149,7 +197,11 @@ impl Connection {
 
     /// Reads once, and returns how many bytes came.
     fn read(&mut self, now: Instant, window: &mut [u8], store: &mut GateStore) -> usize {
-        match self.stream.read(window) {
+        let read = match &mut self.socket {
+            Socket::Peer(stream) => stream.read(window),
+            Socket::Guest(stream) => stream.read(window),
+        };
+        match read {
             Ok(0) => self.ended = true,
             Ok(count) => {
                 // A short read has emptied the kernel's buffer; only an end can stand there.
@@ -173,7 +225,11 @@ impl Connection {
     fn send(&mut self, now: Instant) -> bool {
         let Some(byte) = self.unsent else { return true };
         loop {
-            match self.stream.write(&[byte]) {
+            let written = match &mut self.socket {
+                Socket::Peer(stream) => stream.write(&[byte]),
+                Socket::Guest(stream) => stream.write(&[byte]),
+            };
+            match written {
                 Ok(0) => self.ended = true,
                 Ok(_) => {
                     self.unsent = None;
@@ -190,6 +246,10 @@ impl Connection {
 
     /// Whether the socket has failed while nobody was reading.
     pub(super) fn has_failed(&self) -> bool {
-        !matches!(self.stream.take_error(), Ok(None))
+        let error = match &self.socket {
+            Socket::Peer(stream) => stream.take_error(),
+            Socket::Guest(stream) => stream.take_error(),
+        };
+        !matches!(error, Ok(None))
     }
 }

@@ -36,7 +36,7 @@ impl Gate {
     }
 
     fn note_event(&mut self, peer: SocketAddr, index: usize, event: Event, now: Instant) {
-        let intake = self.intake();
+        let intake = self.intake_at(index);
         match event {
             Event::Stored { payload_bytes, .. } => {
                 intake.accepted(1, u64::from(payload_bytes), now);

@@ -19,7 +19,11 @@
 
 mod connection;
 mod events;
+mod inlets;
+mod stopping;
 pub mod store;
+
+pub use self::inlets::Inlets;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -48,10 +52,12 @@ use crate::spool::LinkId;
 /// What the gate has to know.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where to listen.
-    pub listen: SocketAddr,
+    /// Where to listen, if anywhere: other intakes bring their requests without it.
+    pub listen: Option<SocketAddr>,
     /// Connections at one time.
     pub max_connections: usize,
+    /// Guests at one time, see [`Inlets`].
+    pub guests: usize,
     /// Who may connect; empty: everyone.
     pub allow: Vec<Network>,
     /// What the receivers keep to.
@@ -68,13 +74,16 @@ pub struct Settings {
 pub struct Gate {
     poll: Poll,
     listener: Option<TcpListener>,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
+    inlets: Inlets,
     policy: Arc<Policy>,
     allow: Vec<Network>,
     boot: u32,
     links: u32,
-    /// `max_connections` places.
+    /// `max_connections` places, and behind them those of guests.
     table: Vec<Option<Connection>>,
+    /// How many of them are for peers.
+    peers: usize,
     store: GateStore,
     buffer: Vec<u8>,
     /// Links whose end is not on the stage yet.
@@ -144,8 +153,6 @@ const WAKER: Token = Token(1);
 const TABLE: usize = 2;
 /// Events taken at one time.
 const EVENTS: usize = 128;
-/// Peers get so long to read the last answers before their connections are reset.
-const LAST_ANSWERS: Duration = Duration::from_millis(50);
 
 impl Gate {
     /// Binds the listener.
@@ -153,27 +160,33 @@ impl Gate {
     /// # Errors
     /// What the system says: the address is taken, or there are too few file handles.
     pub fn bind(settings: Settings, stage: Arc<Stage>, board: Arc<Board>) -> io::Result<Self> {
-        let Settings { listen, max_connections, allow, policy, precision, boot } = settings;
+        let Settings { listen, max_connections, guests, allow, policy, precision, boot } = settings;
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         stage.set_waker(Arc::clone(&waker));
-        let mut listener = TcpListener::bind(listen)?;
-        let address = listener.local_addr()?;
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let mut listener = listen.map(TcpListener::bind).transpose()?;
+        if let Some(listener) = &mut listener {
+            poll.registry().register(listener, LISTENER, Interest::READABLE)?;
+        }
+        let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+        let peers = if listen.is_some() { max_connections.max(1) } else { 0 };
+        let places = (peers + guests).max(1);
         Ok(Self {
             poll,
-            listener: Some(listener),
+            listener,
             address,
+            inlets: Inlets::new(Arc::clone(&waker)),
+            peers,
             policy: Arc::new(policy),
             allow,
             boot,
             links: 0,
-            table: std::iter::repeat_with(|| None).take(max_connections.max(1)).collect(),
+            table: std::iter::repeat_with(|| None).take(places).collect(),
             store: GateStore::new(stage, precision),
             buffer: vec![0; limits::READ_BYTES],
-            to_close: Vec::with_capacity(max_connections),
-            closing: Vec::with_capacity(max_connections),
-            reports: Vec::with_capacity(max_connections),
+            to_close: Vec::with_capacity(places),
+            closing: Vec::with_capacity(places),
+            reports: Vec::with_capacity(places),
             board,
             stop: Arc::new(AtomicBool::new(false)),
             waker,
@@ -186,8 +199,8 @@ impl Gate {
         })
     }
 
-    /// The address that it listens on, with the port that the system chose.
-    pub const fn address(&self) -> SocketAddr {
+    /// The address that it listens on, if it does, with the port that the system chose.
+    pub const fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 
@@ -236,6 +249,7 @@ impl Gate {
         if knocked {
             self.accept(now);
         }
+        self.admit_guests(now);
         self.close_links();
         Ok(again)
     }
@@ -244,8 +258,9 @@ impl Gate {
         self.board.stamps.of(Loop::Gate)
     }
 
-    fn intake(&self) -> &Intake {
-        self.board.intake(IntakeKind::Gate)
+    fn intake_at(&self, index: usize) -> &Intake {
+        let kind = if index < self.peers { IntakeKind::Gate } else { IntakeKind::Session };
+        self.board.intake(kind)
     }
 
     fn time_until_due(&self, now: Instant) -> Duration {
@@ -288,7 +303,7 @@ impl Gate {
     fn serve_table(&mut self, now: Instant) -> bool {
         let mut again = false;
         let mut starved = false;
-        let mut held = 0;
+        let mut held = [0, 0];
         let mut pushed = false;
         self.first = (self.first + 1) % self.table.len();
         for index in (self.first..self.table.len()).chain(0..self.first) {
@@ -316,12 +331,16 @@ impl Gate {
                 Turn::Gone => self.end(index, false),
                 Turn::Reset => self.end(index, true),
             }
-            held += u64::from(matches!(self.table.get(index), Some(Some(one)) if one.held));
+            let is_held = matches!(self.table.get(index), Some(Some(one)) if one.held);
+            let [of_peers, of_guests] = &mut held;
+            *(if index < self.peers { of_peers } else { of_guests }) += u64::from(is_held);
         }
         if pushed {
             self.store.stage().submit();
         }
-        self.intake().held.set(held);
+        let [of_peers, of_guests] = held;
+        self.board.intake(IntakeKind::Gate).held.set(of_peers);
+        self.board.intake(IntakeKind::Session).held.set(of_guests);
         if starved && !self.store.stage().starve(limits::STAGE_BYTES) {
             // The stage is empty: it is a buffer that is waited for, or room that has just come.
             again |= self.table.iter().flatten().any(|one| {
@@ -353,8 +372,7 @@ impl Gate {
     }
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr, now: Instant) {
-        let link = LinkId::new(self.boot, self.links);
-        self.links = self.links.wrapping_add(1);
+        let link = self.next_link();
         let connection = Connection::new(stream, peer, link, Arc::clone(&self.policy), now);
         let mut connection = match connection {
             Ok(connection) => connection,
@@ -370,15 +388,28 @@ impl Gate {
             }
             return;
         };
-        let token = Token(index + TABLE);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.poll.registry().register(&mut connection.stream, token, interest) {
+        if let Err(error) = connection.register(self.poll.registry(), Token(index + TABLE)) {
             return log::warn!("event=not_admitted peer={peer} error={error}");
         }
+        self.place(index, connection);
+    }
+
+    fn next_link(&mut self) -> LinkId {
+        let link = LinkId::new(self.boot, self.links);
+        self.links = self.links.wrapping_add(1);
+        link
+    }
+
+    fn place(&mut self, index: usize, connection: Connection) {
         if let Some(place) = self.table.get_mut(index) {
             *place = Some(connection);
         }
         self.show_connections();
+    }
+
+    /// Whether too many ended links are still with the spool thread.
+    fn too_many_end(&self) -> bool {
+        self.closing.len() + self.to_close.len() >= self.table.len()
     }
 
     fn is_allowed(&self, address: IpAddr) -> bool {
@@ -388,19 +419,20 @@ impl Gate {
     /// A free place; else the one that can be spared best. None if we owe every one of them an answer, or if too
     /// many ended links are still with the spool thread.
     fn free_place(&mut self, now: Instant) -> Option<usize> {
-        if self.closing.len() + self.to_close.len() >= self.table.len() {
+        if self.too_many_end() {
             return None;
         }
-        if let Some(free) = self.table.iter().position(Option::is_none) {
+        let peers = self.table.get(..self.peers).unwrap_or_default();
+        if let Some(free) = peers.iter().position(Option::is_none) {
             return Some(free);
         }
-        let silent = self.table.iter().enumerate().filter_map(|(index, place)| {
+        let silent = peers.iter().enumerate().filter_map(|(index, place)| {
             let one = place.as_ref()?;
             Some((one.spared()?, one.active_at, index))
         });
         let (.., index) = silent.min()?;
         if let Some(count) = self.made_way.note(now) {
-            log::info!("event=made_way count={count} table={}", self.table.len());
+            log::info!("event=made_way count={count} table={}", self.peers);
         }
         self.end(index, true);
         Some(index)
@@ -437,48 +469,9 @@ impl Gate {
     }
 
     fn show_connections(&self) {
-        let open = self.table.iter().flatten().count();
-        self.intake().connections.set(open as u64);
-    }
-
-    /// The orderly stop.
-    fn finish(&mut self, events: &mut Events) -> io::Result<()> {
-        let until = clock::now() + limits::STOP_ANSWER_MAX;
-        if let Some(mut listener) = self.listener.take() {
-            self.poll.registry().deregister(&mut listener)?;
-        }
-        for connection in self.table.iter_mut().flatten() {
-            connection.machine.handle_stop(&mut self.store);
-        }
-        loop {
-            let now = clock::now();
-            self.stamp().turn(now);
-            self.take_reports(now);
-            let mut owed = 0;
-            for connection in self.table.iter_mut().flatten() {
-                connection.machine.handle_room(now, &mut self.store);
-                connection.turn(now, &mut self.buffer, &mut self.store);
-                owed += usize::from(connection.machine.is_held());
-            }
-            self.store.stage().submit();
-            if owed == 0 || until <= now {
-                break;
-            }
-            self.poll_ignoring_interrupts(events, until.saturating_duration_since(now))?;
-        }
-        self.poll_ignoring_interrupts(events, LAST_ANSWERS)?;
-        for index in 0..self.table.len() {
-            self.end(index, true);
-        }
-        self.close_links();
-        Ok(())
-    }
-
-    fn poll_ignoring_interrupts(&mut self, events: &mut Events, time: Duration) -> io::Result<()> {
-        let polled = self.poll.poll(events, Some(time.min(limits::TURN_PERIOD_MAX)));
-        match polled {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
-            _ => Ok(()),
+        let (peers, guests) = self.table.split_at_checked(self.peers).unwrap_or_default();
+        for (kind, places) in [(IntakeKind::Gate, peers), (IntakeKind::Session, guests)] {
+            self.board.intake(kind).connections.set(places.iter().flatten().count() as u64);
         }
     }
 }

@@ -103,7 +103,11 @@ impl Receiver {
         body: Option<Body>,
         store: &mut impl Store,
     ) {
-        match (case.verdict(), body) {
+        let mut verdict = case.verdict();
+        if verdict == Verdict::AcceptAfterQuarantine && !self.quarantines {
+            verdict = Verdict::RefuseNow;
+        }
+        match (verdict, body) {
             (Verdict::AcceptAfterQuarantine, Some(body)) if self.peer.is_some() => {
                 self.quarantine(now, case, body, store);
             }

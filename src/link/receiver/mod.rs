@@ -45,6 +45,7 @@ use heapless::Deque;
 use self::files::Files;
 use self::slices::Slices;
 use self::work::Work;
+use crate::data::Precision;
 use crate::limits;
 use crate::spool::LinkId;
 use crate::wire::answer::Answer;
@@ -60,6 +61,8 @@ pub struct Policy {
     pub cluster_id: String,
     /// User and password that a handshake has to carry.
     pub login: Option<Login>,
+    /// What a handshake without user and password counts as having said.
+    pub assumed: Option<Login>,
     /// Cluster ids whose data counts as written here.
     pub local: Vec<String>,
     /// What becomes of requests that are not data.
@@ -75,6 +78,16 @@ pub struct Login {
     pub user: String,
     /// The password, in clear text, as the wire has it.
     pub password: String,
+}
+
+/// Whose requests come to a receiver from within the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guest {
+    /// Those of a peer's pipe, which begins with a handshake as over a gate.
+    Pipe,
+    /// What clients of this node write, in this unit of times: it counts as written here. What makes no sense is refused, so
+    /// that the client hears of it; nothing goes to quarantine.
+    Writer(Precision),
 }
 
 /// What has happened, for counters and logs. The machine does not depend on anyone looking.
@@ -120,6 +133,7 @@ pub enum Event {
 ///      any state --violation, held too long, node stops-----------------> Reset (final)
 /// ```
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says another thing, and any may hold")]
 pub struct Receiver {
     link: LinkId,
     /// What people call the other end.
@@ -134,6 +148,10 @@ pub struct Receiver {
     peer: Option<Peer>,
     /// A V2 handshake was refused.
     refused: bool,
+    /// What cannot be taken is kept, for a person to look at.
+    quarantines: bool,
+    /// Why the last frame that was not taken was not.
+    refusal: Option<Case>,
     /// A stranger's frame has begun, and has to be whole by then.
     whole_by: Option<Instant>,
     files: Files,
@@ -229,6 +247,8 @@ impl Receiver {
             head: Vec::with_capacity(HEAD_BYTES),
             peer: None,
             refused: false,
+            quarantines: true,
+            refusal: None,
             whole_by: None,
             files: Files::new(),
             slices: None,
@@ -237,6 +257,23 @@ impl Receiver {
             held_shown: false,
             stopping: false,
             events: Deque::new(),
+        }
+    }
+
+    /// The same for what comes from within the program: without checksums.
+    pub fn within(link: LinkId, policy: Arc<Policy>, guest: Guest) -> Self {
+        let greeted = Self {
+            decoder: Decoder::unchecked(HANDSHAKE_FRAME_BYTES_MAX),
+            ..Self::new(link, policy)
+        };
+        match guest {
+            Guest::Pipe => greeted,
+            Guest::Writer(precision) => Self {
+                decoder: Decoder::unchecked(greeted.policy.named_bytes_max()),
+                peer: Some(Peer::of_writers(precision)),
+                quarantines: false,
+                ..greeted
+            },
         }
     }
 
@@ -255,6 +292,11 @@ impl Receiver {
     /// Who sends, once a handshake was accepted.
     pub const fn peer(&self) -> Option<&Peer> {
         self.peer.as_ref()
+    }
+
+    /// Why the last frame was not taken, if it was not.
+    pub const fn refusal(&self) -> Option<Case> {
+        self.refusal
     }
 
     /// Name and length of the file that got a piece last, as far as whole pieces go.
@@ -359,6 +401,9 @@ impl Receiver {
     }
 
     fn note(&mut self, event: Event) {
+        if let Event::Refused(case) | Event::Reset(case) = event {
+            self.refusal = Some(case);
+        }
         if self.events.is_full() {
             self.events.pop_front();
         }

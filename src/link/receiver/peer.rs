@@ -2,15 +2,18 @@
 
 use heapless::String;
 
-use super::Policy;
 use super::store::{Provenance, Store, cluster_hash};
 use super::verdict::HandshakeFlaw;
+use super::{Login, Policy};
 use crate::data::Precision;
 use crate::spool::LinkId;
 use crate::wire::handshake::Handshake;
 
 /// Bytes of a cluster id that are kept for people; a UUID has 36.
 const CLUSTER_ID_BYTES: usize = 64;
+
+/// What stands for the cluster of clients: no legal id, so that no peer has it.
+const WRITERS: &str = "\0writers";
 
 /// A peer whose handshake was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,12 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Clients of this node. They have no cluster, so that what one of them repeats after a lost answer is known again.
+    pub(super) fn of_writers(precision: Precision) -> Self {
+        let cluster = cluster_hash(WRITERS);
+        Self { cluster_id: String::new(), cluster, precision, local: true }
+    }
+
     /// The first bytes of its cluster id; empty for a V1 handshake.
     pub fn cluster_id(&self) -> &str {
         &self.cluster_id
@@ -81,14 +90,24 @@ pub(super) fn judge(
 impl Policy {
     fn admits(&self, handshake: &Handshake<'_>) -> bool {
         let Some(login) = &self.login else { return true };
-        // Hashes are compared in constant time.
+        let assumed = self.assumed.as_ref();
+        let user = handshake.username().or_else(|| assumed.map(|login| login.user.as_str()));
+        let password = handshake.password();
+        let password = password.or_else(|| assumed.map(|login| login.password.as_str()));
+        login.admits(user, password)
+    }
+}
+
+impl Login {
+    /// Whether these are the user and the password. Hashes of them are compared, in constant time.
+    pub fn admits(&self, user: Option<&str>, password: Option<&str>) -> bool {
         let same = |ours: &str, theirs: Option<&str>| {
             theirs.is_some_and(|theirs| {
                 blake3::hash(ours.as_bytes()) == blake3::hash(theirs.as_bytes())
             })
         };
-        let user = same(&login.user, handshake.username());
-        same(&login.password, handshake.password()) && user
+        let is_user = same(&self.user, user);
+        same(&self.password, password) && is_user
     }
 }
 

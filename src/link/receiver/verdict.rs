@@ -93,6 +93,49 @@ pub enum Verdict {
 }
 
 impl Case {
+    /// All of them.
+    pub const ALL: [Self; 28] = [
+        Self::SpoolFull,
+        Self::DiskSlow,
+        Self::QuarantineFull,
+        Self::HeldTooLong,
+        Self::Checksum,
+        Self::Lengths,
+        Self::TooLong,
+        Self::OutOfPlace,
+        Self::TooManyFiles,
+        Self::Unfinished,
+        Self::NoHandshake,
+        Self::NeverFits,
+        Self::ReadOnly,
+        Self::Stopping,
+        Self::FileName,
+        Self::FlawedFile,
+        Self::Undecodable,
+        Self::TooManyWrappers,
+        Self::UnknownType,
+        Self::UnknownVersion,
+        Self::Cloned,
+        Self::Handshake(HandshakeFlaw::Undecodable),
+        Self::Handshake(HandshakeFlaw::NoCluster),
+        Self::Handshake(HandshakeFlaw::OwnCluster),
+        Self::Handshake(HandshakeFlaw::NoPrecision),
+        Self::Handshake(HandshakeFlaw::Precision),
+        Self::Handshake(HandshakeFlaw::Login),
+        Self::Handshake(HandshakeFlaw::Fallback),
+    ];
+
+    /// A byte for it, above 0: within the program an answer may say why, which over a gate it may not.
+    pub fn code(self) -> u8 {
+        let place = Self::ALL.iter().position(|case| *case == self);
+        place.and_then(|place| u8::try_from(place + 1).ok()).unwrap_or(u8::MAX)
+    }
+
+    /// The case of such a byte.
+    pub fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code).checked_sub(1)?).copied()
+    }
+
     /// The table.
     pub const fn verdict(self) -> Verdict {
         match self {
@@ -210,6 +253,11 @@ mod tests {
                 assert!(names.insert(case.name()), "{} stands twice", case.name());
             }
         }
-        assert_eq!(names.len(), 28);
+        assert_eq!(names.len(), Case::ALL.len());
+        for case in Case::ALL {
+            assert!(names.contains(case.name()));
+            assert_eq!(Case::of_code(case.code()), Some(case));
+        }
+        assert_eq!((Case::of_code(0), Case::of_code(29)), (None, None));
     }
 }

@@ -55,7 +55,8 @@ impl SlowNode {
         let settings = ThreadSettings { connections, max_frame_bytes: gate.policy.max_frame_bytes };
         let (thread, spool) = SpoolThread::new(disk, spool, settings, Arc::clone(&board));
         let gate = Gate::bind(gate, spool.stage(), board)?;
-        let (address, handle) = (gate.address(), gate.handle());
+        let address = gate.address().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let handle = gate.handle();
         let threads = vec![
             thread::spawn(move || gate.run()),
             thread::spawn(move || thread.run().map_err(io::Error::other)),
@@ -79,12 +80,14 @@ fn gate_settings(boot: u32) -> GateSettings {
         max_frame_bytes: 1 << 20,
         cluster_id: "bench-node".to_owned(),
         login: None,
+        assumed: None,
         local: Vec::new(),
         plans: Plans::default(),
         hold_max: limits::HOLD_MAX,
     };
     GateSettings {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        guests: 0,
         max_connections: limits::CONNECTIONS_MAX_DEFAULT,
         allow: Vec::new(),
         policy,

@@ -243,6 +243,7 @@ fn policy() -> Policy {
         max_frame_bytes: 8 << 20,
         cluster_id: "ours".to_owned(),
         login: None,
+        assumed: None,
         local: vec!["beside".to_owned()],
         plans: Plans::default(),
         hold_max: Duration::from_secs(600),

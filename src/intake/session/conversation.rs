@@ -1,0 +1,348 @@
+//! One connection: a call, a reply, until it ends.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use thrift::protocol::TMessageType;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Shared;
+use super::door::{Door, Refused};
+use super::frames::{Frames, Over};
+use crate::data::Precision;
+use crate::limits::{KIB, SESSION_PORTION_BYTES, SESSION_REQUEST_BYTES_MAX};
+use crate::link::receiver::{Case, Guest, HandshakeFlaw};
+use crate::wire::piece::PieceHead;
+use crate::wire::thrift::status::Code;
+use crate::wire::thrift::transfer::{Found, METHOD, TAIL, TransferHead};
+use crate::wire::thrift::{
+    Head, Incoming, LENGTH_BYTES, Protocol, TPipeTransferReq, TPipeTransferResp, TSStatus,
+    UNNUMBERED, write_reply,
+};
+
+/// What is read of a frame before it is known what it is: a head of a call, and of a piece.
+const FIRST_BYTES: usize = KIB;
+/// An idle connection keeps no more than this.
+const KEPT_BYTES: usize = 4 * KIB;
+
+/// A connection and its state.
+#[derive(Debug)]
+pub(super) struct Conversation<S> {
+    pub(super) frames: Frames<S>,
+    pub(super) peer: SocketAddr,
+    pub(super) shared: Rc<Shared>,
+    pub(super) protocol: Protocol,
+    /// Whoever has logged in.
+    pub(super) user: Option<String>,
+    pub(super) time_zone: String,
+    /// Its own number of statements and queries.
+    pub(super) statements: i64,
+    pipe: Option<Door>,
+    writer: Option<(Precision, Door)>,
+    /// The present call, and what is made of it.
+    buffer: Vec<u8>,
+    pub(super) payload: Vec<u8>,
+    pub(super) reply: Vec<u8>,
+    /// The reply is the last thing that is said.
+    pub(super) is_over: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
+    pub(super) fn new(stream: S, peer: SocketAddr, shared: Rc<Shared>) -> Self {
+        Self {
+            frames: Frames::new(stream),
+            peer,
+            shared,
+            protocol: Protocol::Binary,
+            user: None,
+            time_zone: String::from("UTC"),
+            statements: 0,
+            pipe: None,
+            writer: None,
+            buffer: Vec::new(),
+            payload: Vec::new(),
+            reply: Vec::new(),
+            is_over: false,
+        }
+    }
+
+    /// Serves it to its end.
+    pub(super) async fn run(mut self) {
+        log::debug!("event=session_opened peer={}", self.peer);
+        let end = loop {
+            match self.turn().await {
+                Ok(()) if self.is_over => break Over::Closed,
+                Ok(()) => {}
+                Err(over) => break over,
+            }
+        };
+        match end {
+            Over::Closed => log::debug!("event=session_closed peer={}", self.peer),
+            why @ (Over::Lost(_) | Over::Late(_) | Over::NoFrame(_)) => {
+                log::info!("event=session_ended peer={} why=\"{why}\"", self.peer);
+            }
+        }
+    }
+
+    async fn turn(&mut self) -> Result<(), Over> {
+        for buffer in [&mut self.buffer, &mut self.payload, &mut self.reply] {
+            buffer.clear();
+            buffer.shrink_to(KEPT_BYTES);
+        }
+        let most = usize::try_from(self.shared.pipes.max_frame_bytes).unwrap_or(usize::MAX);
+        let bytes = self.frames.next(most.saturating_add(KIB)).await?;
+        self.frames.fill(&mut self.buffer, FIRST_BYTES).await?;
+        let first = self.buffer.first().copied().unwrap_or_default();
+        self.protocol =
+            Protocol::of(first).ok_or(Over::NoFrame("it begins with no thrift message"))?;
+        match TransferHead::find(self.protocol, &self.buffer) {
+            Found::Transfer(head, used) => self.transfer(head, used).await?,
+            Found::More | Found::Other => self.call(bytes).await?,
+        }
+        if self.reply.is_empty() {
+            return Ok(());
+        }
+        let reply = std::mem::take(&mut self.reply);
+        let written = self.frames.write(&reply).await;
+        self.reply = reply;
+        written
+    }
+
+    /// A call that is read whole.
+    async fn call(&mut self, bytes: usize) -> Result<(), Over> {
+        let shared = Rc::clone(&self.shared);
+        let wanted = u32::try_from(bytes.min(SESSION_REQUEST_BYTES_MAX) / KIB + 1).unwrap_or(0);
+        // Nobody closes it.
+        let _share = shared.memory.acquire_many(wanted).await.ok();
+        if bytes > SESSION_REQUEST_BYTES_MAX {
+            return self.too_large().await;
+        }
+        self.frames.fill(&mut self.buffer, bytes).await?;
+        let message = std::mem::take(&mut self.buffer);
+        let read = Incoming::read(self.protocol, &message);
+        let call = read.map_err(|_| Over::NoFrame("its message has no head"))?;
+        if call.head.method == METHOD {
+            // Of another form than all writers make it.
+            let head = call.head.clone();
+            let request = call.argument::<TPipeTransferReq>(UNNUMBERED);
+            match request {
+                Ok(request) => self.small_transfer(&head, &request).await?,
+                Err(error) => self.not_read(&head, &error.to_string())?,
+            }
+        } else {
+            self.dispatch(call).await?;
+        }
+        self.buffer = message;
+        Ok(())
+    }
+
+    /// A call that is too large is read over, and told so.
+    async fn too_large(&mut self) -> Result<(), Over> {
+        let head = Incoming::read(self.protocol, &self.buffer).map(|call| call.head);
+        let head = head.map_err(|_| Over::NoFrame("its message has no head"))?;
+        while self.frames.left() > 0 {
+            self.buffer.clear();
+            self.frames.fill(&mut self.buffer, SESSION_PORTION_BYTES).await?;
+        }
+        let status = crate::wire::thrift::inserts::too_large();
+        self.refuse(&head, *status.0)
+    }
+
+    /// Puts a reply behind what is to be written; none to a call that waits for none.
+    pub(super) fn answer(
+        &mut self,
+        head: &Head,
+        result: &impl thrift::protocol::TSerializable,
+    ) -> Result<(), Over> {
+        if head.kind == TMessageType::OneWay {
+            return Ok(());
+        }
+        write_reply(self.protocol, head, result, &mut self.reply)
+            .map_err(|_| Over::NoFrame("its reply is too large"))
+    }
+}
+
+// What a pipe brings.
+impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
+    /// A request that goes by: `used` bytes of the buffer are in front of its body.
+    async fn transfer(&mut self, head: TransferHead, used: usize) -> Result<(), Over> {
+        let body_bytes = usize::try_from(head.body_bytes).unwrap_or(usize::MAX);
+        let rest = self.buffer.len().saturating_sub(used).saturating_add(self.frames.left());
+        if body_bytes.saturating_add(TAIL.len()) != rest {
+            return Err(Over::NoFrame("the length of its body is not that of its frame"));
+        }
+        let mut payload = payload_head(head.version, head.request_type).to_vec();
+        payload.extend_from_slice(self.buffer.get(used..).unwrap_or_default());
+        let piece_end = piece_end(&payload);
+        let refused = self.go_by(&payload, head.body_bytes).await?.err();
+        let call =
+            Head { method: METHOD.to_owned(), kind: TMessageType::Call, sequence: head.sequence };
+        let result = self.transferred(refused, piece_end);
+        self.answer(&call, &result)
+    }
+
+    /// The same for one that lies in memory.
+    async fn small_transfer(&mut self, head: &Head, req: &TPipeTransferReq) -> Result<(), Over> {
+        let mut payload = payload_head(req.version, req.type_).to_vec();
+        payload.extend_from_slice(&req.body);
+        let refused = match self.open_pipe() {
+            Ok(door) => door.request(&payload).await.err(),
+            Err(refused) => Some(refused),
+        };
+        let result = self.transferred(refused, piece_end(&payload));
+        self.answer(head, &result)
+    }
+
+    /// Passes the first bytes of a request on, and the rest of its frame but for the ends of the structs.
+    async fn go_by(&mut self, first: &[u8], body_bytes: u32) -> Result<Result<(), Refused>, Over> {
+        let mut left = usize::try_from(body_bytes).unwrap_or(usize::MAX) + PAYLOAD_HEAD_BYTES;
+        let payload_bytes = u32::try_from(left).unwrap_or(u32::MAX);
+        let mut passed = match self.open_pipe() {
+            Ok(door) => door.begin(payload_bytes).await,
+            Err(refused) => Err(refused),
+        };
+        let mut portion = first.to_vec();
+        loop {
+            let part = portion.get(..left).unwrap_or(&portion);
+            if let (Ok(()), Some(door)) = (passed, &mut self.pipe) {
+                passed = door.put(part).await;
+            }
+            left -= part.len();
+            if self.frames.left() == 0 {
+                break;
+            }
+            portion.clear();
+            self.frames.fill(&mut portion, SESSION_PORTION_BYTES).await?;
+        }
+        if let (Ok(()), Some(door)) = (passed, &mut self.pipe) {
+            passed = door.answer().await;
+        }
+        Ok(passed)
+    }
+
+    fn open_pipe(&mut self) -> Result<&mut Door, Refused> {
+        if self.pipe.is_none() {
+            let Shared { inlets, pipes, .. } = &*self.shared;
+            let door = Door::open(inlets, self.peer, Guest::Pipe, pipes);
+            self.pipe = Some(door.map_err(|_| Refused::Ended)?);
+        }
+        self.pipe.as_mut().ok_or(Refused::Ended)
+    }
+
+    fn transferred(&mut self, refused: Option<Refused>, end: Option<u64>) -> TPipeTransferResp {
+        let Some(refused) = refused else {
+            let end = end.map(|end| end.to_be_bytes().to_vec());
+            return TPipeTransferResp::new(TSStatus::new(200, None, None, None, None), end);
+        };
+        // The way to the spool is over, and what is half there with it: a new connection begins anew.
+        self.is_over |= ends(refused);
+        TPipeTransferResp::new(pipe_status(refused), None)
+    }
+}
+
+// What a client writes.
+impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
+    /// Stores the request that lies in `payload`.
+    pub(super) async fn store(&mut self) -> Result<(), TSStatus> {
+        let precision = self.precision();
+        if self.writer.as_ref().is_none_or(|(opened_with, _)| *opened_with != precision) {
+            let Shared { inlets, writers, .. } = &*self.shared;
+            let door = Door::open(inlets, self.peer, Guest::Writer(precision), writers);
+            let door = door.map_err(|_| writer_status(Refused::Ended))?;
+            self.writer = Some((precision, door));
+        }
+        let Some((_, door)) = &mut self.writer else { return Err(writer_status(Refused::Ended)) };
+        match door.request(&self.payload).await {
+            Ok(()) => Ok(()),
+            Err(refused) => {
+                if ends(refused) {
+                    self.writer = None;
+                }
+                Err(writer_status(refused))
+            }
+        }
+    }
+
+    /// The node's unit of times, or what clients take for granted.
+    pub(super) fn precision(&self) -> Precision {
+        self.shared.precision.borrow().unwrap_or(Precision::Ms)
+    }
+}
+
+/// Version and type, as over a gate.
+const PAYLOAD_HEAD_BYTES: usize = 3;
+
+fn payload_head(version: i8, request_type: i16) -> [u8; PAYLOAD_HEAD_BYTES] {
+    let [high, low] = request_type.to_be_bytes();
+    [version.to_be_bytes()[0], high, low]
+}
+
+/// Where in its file a piece ends: what the reply to it says.
+fn piece_end(payload: &[u8]) -> Option<u64> {
+    let piece = PieceHead::parse(payload).ok().flatten()?;
+    Some(piece.start + u64::from(piece.piece_bytes))
+}
+
+/// Whether the way to the spool is over.
+const fn ends(refused: Refused) -> bool {
+    match refused {
+        Refused::Ended => true,
+        Refused::Case(case) => {
+            matches!(case.verdict(), crate::link::receiver::Verdict::Reset)
+        }
+    }
+}
+
+/// What a pipe is told. 1801 on a handshake would make it fall back to an older one, so only requests have it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "for all others the pipe comes again")]
+fn pipe_status(refused: Refused) -> TSStatus {
+    let Refused::Case(case) = refused else {
+        return Code::PIPE_RECEIVER_TEMPORARY_UNAVAILABLE
+            .status("the node has no place for this pipe now");
+    };
+    let (code, message) = match case {
+        Case::Handshake(HandshakeFlaw::Login) => {
+            (Code::WRONG_LOGIN_PASSWORD, "user or password are not those of [session]")
+        }
+        Case::Handshake(HandshakeFlaw::Precision) => {
+            (Code::PIPE_HANDSHAKE_ERROR, "the node has another timestamp precision")
+        }
+        Case::Handshake(HandshakeFlaw::OwnCluster) => {
+            (Code::PIPE_HANDSHAKE_ERROR, "the pipe leads back to its own cluster")
+        }
+        Case::Handshake(_) | Case::NoHandshake => {
+            (Code::PIPE_HANDSHAKE_ERROR, "the handshake is not accepted")
+        }
+        Case::UnknownType => (Code::PIPE_TYPE_ERROR, "the node does not know this request"),
+        Case::UnknownVersion => (Code::PIPE_VERSION_ERROR, "the node knows version 1 of requests"),
+        Case::OutOfPlace | Case::TooManyFiles => {
+            (Code::PIPE_TRANSFER_FILE_ERROR, "the piece or seal does not fit what came before it")
+        }
+        other => {
+            let code = Code::PIPE_RECEIVER_TEMPORARY_UNAVAILABLE;
+            return code.status(format!("not taken: {}", other.name()));
+        }
+    };
+    code.status(message)
+}
+
+/// What a client is told.
+#[expect(clippy::wildcard_enum_match_arm, reason = "for all others the client comes again")]
+fn writer_status(refused: Refused) -> TSStatus {
+    let Refused::Case(case) = refused else {
+        return try_again("the node has no place for this connection now");
+    };
+    match case {
+        Case::Undecodable => Code::ILLEGAL_PARAMETER.status("the request makes no sense"),
+        Case::ReadOnly => Code::SYSTEM_READ_ONLY.status("the node's disk fails: it takes nothing"),
+        Case::HeldTooLong | Case::SpoolFull => try_again("the node's spool is full"),
+        other => try_again(&format!("not taken: {}", other.name())),
+    }
+}
+
+/// Clients of Java try it again by themselves.
+fn try_again(message: &str) -> TSStatus {
+    TSStatus { need_retry: Some(true), ..Code::WRITE_PROCESS_REJECT.status(message) }
+}
+
+const _: () = assert!(LENGTH_BYTES < FIRST_BYTES);

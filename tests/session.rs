@@ -1,0 +1,466 @@
+//! The session service over loopback, with the gate thread and a spool on a real disk behind it.
+//!
+//! ```text
+//!  Client --- loopback --- session::serve (a thread) --- guests --- Gate --- SpoolThread --- Spool<RealDisk>
+//! ```
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "it fails the test"
+)]
+
+#[path = "intake/world.rs"]
+#[expect(dead_code, reason = "the tests of the gate use the rest")]
+mod world;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use penstock::intake::session::{self, Settings};
+use penstock::link::receiver::{Login, Policy};
+use penstock::ops::board::IntakeKind;
+use penstock::ops::status::Command;
+use penstock::pipe::{Answer, Table};
+use penstock::spool::Kind;
+use penstock::wire::thrift::transfer::{METHOD, TAIL, TransferHead};
+use penstock::wire::thrift::*;
+use penstock_test_support::frames;
+use thrift::protocol::TSerializable;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::LocalSet;
+use world::{World, policy, ts_file};
+
+/// A service and what is behind it.
+struct Bench {
+    world: World,
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(8)
+    }
+
+    fn with(max_connections: usize) -> Self {
+        let world = World::with(|settings| settings.gate.guests = 2 * max_connections);
+        let login = Login { user: "root".to_owned(), password: "root".to_owned() };
+        let pipes = Policy { login: Some(login.clone()), ..policy() };
+        let writers = pipes.clone();
+        let (commands, orders) = mpsc::channel(1);
+        let (_, precision) = watch::channel(None);
+        let inlets = world.inlets.clone();
+        let settings =
+            Settings { max_connections, login, pipes, writers, inlets, commands, precision };
+        let (stop, stopped) = oneshot::channel();
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            LocalSet::new().block_on(&runtime, async move {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                tell.send(listener.local_addr().unwrap()).unwrap();
+                tokio::select! {
+                    () = session::serve(listener, settings) => {}
+                    () = answer(orders) => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        let address = told.recv().unwrap();
+        Self { world, address, stop: Some(stop), thread: Some(thread) }
+    }
+
+    fn client(&self, protocol: Protocol) -> Client {
+        let stream = TcpStream::connect_timeout(&self.address, Duration::from_secs(20)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Client { stream, protocol, sequence: 0 }
+    }
+
+    /// A client that has logged in.
+    fn session(&self, protocol: Protocol) -> Client {
+        let mut client = self.client(protocol);
+        assert_eq!(client.open("root", "root").status.code, 200);
+        client
+    }
+
+    fn end(mut self) {
+        drop(self.stop.take());
+        self.thread.take().unwrap().join().unwrap();
+        self.world.stop();
+    }
+}
+
+/// In place of the task that owns the pipes.
+async fn answer(mut orders: mpsc::Receiver<Command>) {
+    while let Some(Command::Sql(text, reply)) = orders.recv().await {
+        let table = Table {
+            columns: vec!["ID".to_owned(), "State".to_owned()],
+            rows: vec![vec![text, "RUNNING".to_owned()]],
+        };
+        reply.send(vec![Answer::shown(table)]).unwrap();
+    }
+}
+
+struct Client {
+    stream: TcpStream,
+    protocol: Protocol,
+    sequence: i32,
+}
+
+impl Client {
+    fn send(&mut self, frame: &[u8]) {
+        self.stream.write_all(frame).unwrap();
+    }
+
+    fn receive(&mut self) -> Vec<u8> {
+        let mut length = [0; 4];
+        self.stream.read_exact(&mut length).unwrap();
+        let mut message = vec![0; u32::from_be_bytes(length) as usize];
+        self.stream.read_exact(&mut message).unwrap();
+        message
+    }
+
+    fn ask<A: TSerializable, R: TSerializable>(&mut self, method: &str, argument: &A) -> R {
+        self.ask_at(method, ARGUMENT, argument)
+    }
+
+    fn ask_at<A: TSerializable, R: TSerializable>(
+        &mut self,
+        method: &str,
+        id: i16,
+        argument: &A,
+    ) -> R {
+        self.sequence += 1;
+        let mut frame = Vec::new();
+        write_call(self.protocol, method, self.sequence, (id, argument), &mut frame).unwrap();
+        self.send(&frame);
+        let reply = self.receive();
+        let incoming = Incoming::read(self.protocol, &reply).unwrap();
+        incoming.result(method, self.sequence).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    fn open(&mut self, user: &str, password: &str) -> TSOpenSessionResp {
+        let request = TSOpenSessionReq::new(
+            2,
+            "Etc/UTC".to_owned(),
+            user.to_owned(),
+            password.to_owned(),
+            BTreeMap::from([("version".to_owned(), "V_1_0".to_owned())]),
+        );
+        self.ask("openSession", &request)
+    }
+
+    fn statement(&mut self, method: &str, text: &str) -> TSExecuteStatementResp {
+        let request = TSExecuteStatementReq::new(1, text.to_owned(), 1, None, None);
+        self.ask(method, &request)
+    }
+
+    /// A request of a pipe, payload as over a gate.
+    fn transfer(&mut self, payload: &[u8]) -> TPipeTransferResp {
+        self.sequence += 1;
+        let head = TransferHead {
+            sequence: self.sequence,
+            version: payload[0].cast_signed(),
+            request_type: i16::from_be_bytes([payload[1], payload[2]]),
+            body_bytes: u32::try_from(payload.len() - 3).unwrap(),
+        };
+        let mut frame = Vec::new();
+        head.write(self.protocol, &mut frame).unwrap();
+        frame.extend_from_slice(&payload[3..]);
+        frame.extend_from_slice(&TAIL);
+        self.send(&frame);
+        let reply = self.receive();
+        Incoming::read(self.protocol, &reply).unwrap().result(METHOD, self.sequence).unwrap()
+    }
+}
+
+const BOTH: [Protocol; 2] = [Protocol::Binary, Protocol::Compact];
+
+fn tablet(device: &str, start: i64) -> TSInsertTabletReq {
+    let times = (start..start + 3).flat_map(i64::to_be_bytes).collect();
+    // The bitmaps of a client of Java: bits behind the last row are set.
+    let values = [
+        &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 3],
+        &b"\0\0\0\x01a\0\0\0\0\0\0\0\x02bc"[..],
+        &[1, 0xfa, 0],
+    ];
+    TSInsertTabletReq::new(
+        1,
+        device.to_owned(),
+        vec!["i".to_owned(), "t".to_owned()],
+        values.concat(),
+        times,
+        vec![1, 5],
+        3,
+        false,
+        None,
+        None,
+        None,
+        None,
+        None,
+    )
+}
+
+fn record(device: &str) -> TSInsertRecordReq {
+    let values = [&[0, 1][..], &[1, 0, 0, 0, 7], &[0xfe], b"\x05\0\0\0\x02hi"].concat();
+    let names = ["b", "i", "n", "t"].map(str::to_owned).to_vec();
+    TSInsertRecordReq::new(1, device.to_owned(), names, values, 9, true, None)
+}
+
+#[test]
+fn what_clients_write_is_in_the_spool_when_it_is_answered() {
+    for protocol in BOTH {
+        let bench = Bench::new();
+        let mut client = bench.session(protocol);
+        let count = || bench.world.entries().len();
+        let status: TSStatus = client.ask("insertTablet", &tablet("root.a.d", 5));
+        assert_eq!((status.code, count()), (200, 1));
+        let status: TSStatus = client.ask("insertRecord", &record("root.a.d"));
+        assert_eq!((status.code, count()), (200, 2));
+        let (one, two) = (tablet("root.a.d1", 1), tablet("root.a.d2", 1));
+        let both = TSInsertTabletsReq::new(
+            1,
+            vec![one.prefix_path, two.prefix_path],
+            vec![one.measurements, two.measurements],
+            vec![one.values, two.values],
+            vec![one.timestamps, two.timestamps],
+            vec![one.types, two.types],
+            vec![3, 3],
+            true,
+        );
+        let status: TSStatus = client.ask("insertTablets", &both);
+        assert_eq!((status.code, count()), (200, 4));
+        let row = record("");
+        let names = vec![row.measurements.clone(), row.measurements.clone()];
+        let values = vec![row.values.clone(), row.values];
+        let devices = vec!["root.b.d1".to_owned(), "root.b.d2".to_owned()];
+        let rows =
+            TSInsertRecordsReq::new(1, devices, names.clone(), values.clone(), vec![1, 2], None);
+        let status: TSStatus = client.ask("insertRecords", &rows);
+        assert_eq!((status.code, count()), (200, 6));
+        let device = "root.c.d1".to_owned();
+        let rows = TSInsertRecordsOfOneDeviceReq::new(1, device, names, values, vec![1, 2], None);
+        let status: TSStatus = client.ask("insertRecordsOfOneDevice", &rows);
+        assert_eq!(status.code, 200);
+        let entries = bench.world.entries();
+        assert!(entries.iter().all(|entry| entry.kind == Kind::Tablet), "{entries:?}");
+        let devices = ["a.d", "a.d", "a.d1", "a.d2", "b.d1", "b.d2", "c.d1"];
+        for (entry, device) in entries.iter().zip(devices) {
+            let device = format!("root.{device}\0\0\0");
+            let at = entry.payload.windows(device.len()).position(|part| part == device.as_bytes());
+            assert_eq!(at, Some(9), "{device}");
+        }
+        let values = [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 3];
+        assert!(entries[0].payload.windows(values.len()).any(|part| part == values));
+        assert_eq!(bench.world.board.intake(IntakeKind::Session).accepted_entries.get(), 6);
+        bench.end();
+    }
+}
+
+#[test]
+fn nothing_is_done_before_a_login_and_a_wrong_password_is_none() {
+    let bench = Bench::new();
+    for protocol in BOTH {
+        let mut client = bench.client(protocol);
+        let status: TSStatus = client.ask("insertTablet", &tablet("root.a.d", 1));
+        assert_eq!(status.code, 802);
+        assert_eq!(client.statement("executeStatementV2", "show pipes").status.code, 802);
+        let opened = client.open("root", "wrong");
+        assert_eq!((opened.status.code, opened.session_id), (801, Some(-1)));
+        assert_eq!(client.open("admin", "root").status.code, 801);
+        let opened = client.open("root", "root");
+        assert_eq!((opened.status.code, opened.server_protocol_version), (200, 2));
+        assert_eq!(opened.status.message.as_deref(), Some("Login successfully"));
+        let status: TSStatus = client.ask("insertTablet", &tablet("root.a.d", 1));
+        assert_eq!(status.code, 200);
+    }
+    let mut guesser = bench.client(Protocol::Binary);
+    let codes: Vec<i32> = (0..8).map(|_| guesser.open("root", "guess").status.code).collect();
+    assert!(codes.starts_with(&[801, 801, 801]) && codes.ends_with(&[822]), "{codes:?}");
+    bench.end();
+}
+
+#[test]
+fn statements_come_back_in_the_form_that_the_method_has() {
+    let bench = Bench::new();
+    let mut client = bench.session(Protocol::Binary);
+    let shown = client.statement("executeQueryStatementV2", "SHOW PIPES;");
+    assert_eq!(shown.columns.unwrap(), ["ID", "State"]);
+    let block = shown.query_result.unwrap().remove(0);
+    assert!(block.windows(10).any(|window| window == b"SHOW PIPES"));
+    let shown = client.statement("executeQueryStatement", "SHOW PIPES");
+    assert_eq!(shown.query_data_set.unwrap().time.len(), 8);
+    let none = client.statement("executeQueryStatementV2", "SHOW AVAILABLE URLS");
+    assert_eq!((none.status.code, none.query_result), (200, Some(vec![])));
+    let select = client.statement("executeQueryStatementV2", "select * from root.**");
+    assert_eq!(select.status.code, 300);
+    assert!(select.status.message.unwrap().contains("keeps no database"));
+    // A client of Java jumps over what it cannot read; so an exception never comes for a method of the service.
+    let status: TSStatus = client.ask("deleteData", &TSSetTimeZoneReq::new(1, String::new()));
+    assert_eq!(status.code, 300);
+    bench.end();
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_nothing_of_it_kept() {
+    let bench = Bench::new();
+    let mut client = bench.session(Protocol::Binary);
+    let mut refused = |change: fn(&mut TSInsertTabletReq)| {
+        let mut request = tablet("root.a.d", 1);
+        change(&mut request);
+        let status: TSStatus = client.ask("insertTablet", &request);
+        (status.code, status.message.unwrap())
+    };
+    for (change, code) in [
+        ((|it| it.size = 4) as fn(&mut TSInsertTabletReq), 303),
+        (|it| it.size = -1, 303),
+        (|it| it.types[0] = 6, 303),
+        (|it| it.types.truncate(1), 303),
+        (|it| it.values.truncate(20), 303),
+        (|it| it.values.push(0), 303),
+        (|it| it.prefix_path = "plant.d".to_owned(), 509),
+        (|it| it.measurements[0] = String::new(), 509),
+        (|it| it.write_to_table = Some(true), 300),
+        (|it| it.is_compressed = Some(true), 300),
+    ] {
+        let (got, message) = refused(change);
+        assert_eq!(got, code, "{message}");
+    }
+    let mut row = record("root.a.d");
+    row.values.pop();
+    let status: TSStatus = client.ask("insertRecord", &row);
+    assert_eq!(status.code, 303);
+    assert_eq!(bench.world.entries().len(), 0);
+    assert_eq!(bench.world.stats().quarantine_things, 0);
+    // Larger than what is read whole: read over, and told.
+    let mut large = tablet("root.a.d", 1);
+    large.values = vec![0; 3 << 20];
+    let status: TSStatus = client.ask("insertTablet", &large);
+    assert_eq!(status.code, 606);
+    assert!(status.message.unwrap().contains("fewer rows"));
+    let status: TSStatus = client.ask("insertTablet", &tablet("root.a.d", 1));
+    assert_eq!(status.code, 200);
+    bench.end();
+}
+
+#[test]
+fn a_pipe_s_files_of_any_size_go_by_and_its_requests_are_kept() {
+    let bench = Bench::new();
+    for protocol in BOTH {
+        let mut pipe = bench.client(protocol);
+        let refused = pipe.transfer(&frames::tablet_of("root.sg.d1", 4, 1000, 1));
+        assert_eq!(refused.status.code, 1802);
+        // The way to the spool was over with it.
+        let mut pipe = bench.client(protocol);
+        let login = |password| {
+            frames::handshake_of(&[
+                ("clusterID", "theirs"),
+                ("timestampPrecision", "ms"),
+                ("username", "root"),
+                ("password", password),
+            ])
+        };
+        assert_eq!(pipe.transfer(&login("wrong")).status.code, 801);
+        assert_eq!(pipe.transfer(&login("root")).status.code, 200);
+        let before = bench.world.entries().len();
+        let file = ts_file(3 << 20);
+        let mut end = 0;
+        for piece in file.chunks(2 << 20) {
+            let name = "a-1-0-0.tsfile";
+            let taken = pipe.transfer(&frames::piece(frames::PIECE, name, end, piece));
+            end += piece.len() as u64;
+            assert_eq!((taken.status.code, taken.body), (200, Some(end.to_be_bytes().to_vec())));
+        }
+        let sealed = pipe.transfer(&frames::seal("a-1-0-0.tsfile", end));
+        assert_eq!(sealed.status.code, 200);
+        let stored = pipe.transfer(&frames::tablet_of("root.sg.d1", 4, 1000, 1));
+        assert_eq!((stored.status.code, stored.body), (200, None));
+        let entries = bench.world.entries();
+        assert_eq!(entries.len(), before + 2);
+        assert!(entries[before].files == [("a-1-0-0.tsfile".to_owned(), file)]);
+    }
+    bench.end();
+}
+
+#[test]
+fn recorded_pipes_of_stock_nodes_are_answered_as_stock_answers() {
+    let bench = Bench::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/iotdb-2.0.10/thrift");
+    for pipe in ["default", "tab_batch", "tab_nobatch", "zstd"] {
+        let mut calls: Vec<_> =
+            fs::read_dir(folder.join(pipe)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        calls.retain(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            path.extension().is_some_and(|ending| ending == "bin") && !name.ends_with("-ans")
+        });
+        calls.sort();
+        assert!(calls.len() >= 3, "{pipe}");
+        let mut client = bench.client(Protocol::Binary);
+        for path in calls {
+            let call = fs::read(&path).unwrap();
+            client.send(&call);
+            let reply = client.receive();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let (number, _) = name.split_once('-').unwrap();
+            let recorded = fs::read(path.with_file_name(format!("{number}-ans.bin"))).unwrap();
+            let sequence = Incoming::read(Protocol::Binary, &call[4..]).unwrap().head.sequence;
+            let result = |message: &[u8]| {
+                let incoming = Incoming::read(Protocol::Binary, message).unwrap();
+                incoming.result::<TPipeTransferResp>(METHOD, sequence).unwrap()
+            };
+            let (ours, stock) = (result(&reply), result(&recorded[4..]));
+            assert_eq!(ours.status.code, stock.status.code, "{}", path.display());
+        }
+    }
+    assert!(bench.world.entries().len() > 3);
+    bench.end();
+}
+
+#[test]
+fn what_is_no_frame_ends_its_connection_and_nobody_else_s() {
+    let bench = Bench::new();
+    let mut good = bench.session(Protocol::Binary);
+    for bytes in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        &[0xff, 0xff, 0xff, 0xff],
+        &[0, 0, 0, 0],
+        &[0x7f, 0xff, 0xff, 0xff, 0x80, 1, 0, 1],
+        &[0, 0, 0, 5, 1, 2, 3, 4, 5],
+        &[0x16, 3, 1, 0, 5],
+        // A body that is longer than its frame.
+        b"\0\0\0\x2e\x80\x01\0\x01\0\0\0\x0cpipeTransfer\0\0\0\x01\x0c\xff\xff\x03\0\x01\x01\x06\0\x02\0\x02\x0b\0\x03\0\0\x01\0\xaa\0\0",
+    ] {
+        let mut bad = bench.client(Protocol::Binary);
+        bad.send(bytes);
+        let mut rest = Vec::new();
+        // An end, orderly or not.
+        let _reset = bad.stream.read_to_end(&mut rest).is_err();
+        assert!(rest.is_empty(), "{bytes:?}");
+    }
+    let status: TSStatus = good.ask("insertTablet", &tablet("root.a.d", 1));
+    assert_eq!(status.code, 200);
+    bench.end();
+}
+
+#[test]
+fn one_connection_too_many_is_closed_at_once() {
+    let bench = Bench::with(2);
+    let (first, mut second) = (bench.session(Protocol::Binary), bench.session(Protocol::Compact));
+    let mut third = bench.client(Protocol::Binary);
+    let mut rest = Vec::new();
+    let _reset = third.stream.read_to_end(&mut rest).is_err();
+    assert!(rest.is_empty());
+    let status: TSStatus = second.ask("insertTablet", &tablet("root.a.d", 1));
+    assert_eq!(status.code, 200);
+    drop(first);
+    bench.end();
+}
