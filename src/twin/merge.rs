@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 
 use super::arena::put_value;
+use super::packed::Packed;
 use super::slices::{Shelf, Slice, Window};
 use super::{Source, TwinError};
 use crate::data::DataType;
@@ -16,6 +17,7 @@ use crate::tsfile::encoding::Values;
 /// Bytes that a window reads at least and at most.
 const AHEAD_MIN: usize = 256;
 const AHEAD_MAX: usize = 16 * KIB;
+const TIME_BYTES: usize = size_of::<i64>();
 /// Bytes of texts that are given to the writer at one time.
 const BATCH_BYTES: usize = 32 * KIB;
 
@@ -42,6 +44,8 @@ struct Cursor {
     rank: u64,
     /// Where the value lies.
     value: u32,
+    packed_times: Packed,
+    packed_values: Packed,
     times: Window,
     ranks: Window,
     nulls: Window,
@@ -196,12 +200,15 @@ impl Cursor {
             time: 0,
             rank: slice.rank,
             value: slice.values,
+            packed_times: Packed::default(),
+            packed_values: Packed::default(),
             times: Window::default(),
             ranks: Window::default(),
             nulls: Window::default(),
             values: Window::default(),
             ahead: AHEAD_MIN,
         };
+        cursor.unpack(shelf, form)?;
         if slice.min < from {
             let row = cursor.first_from(from, shelf)?;
             while cursor.row < row {
@@ -210,6 +217,32 @@ impl Cursor {
         }
         let is_open = cursor.settle(shelf, form)?;
         Ok(is_open.then_some(cursor))
+    }
+
+    /// Finds out what times and values are made whole with, and where they begin behind it.
+    fn unpack<D: Disk, S: Source>(
+        &mut self,
+        shelf: &mut Shelf<'_, D, S>,
+        form: Form,
+    ) -> Result<(), TwinError> {
+        let Slice { home, times, same, .. } = self.slice;
+        if same.times != 0 {
+            let first = self.times.get(shelf, home, times, (TIME_BYTES, TIME_BYTES))?;
+            self.packed_times = Packed::new(same.times, first);
+            self.slice.times = behind(times, TIME_BYTES);
+        }
+        if let Some(bytes) = form.value_bytes().filter(|_| same.values != 0) {
+            let first = self.values.get(shelf, home, self.value, (bytes, bytes))?;
+            self.packed_values = Packed::new(same.values, first);
+            self.value = behind(self.value, bytes);
+        }
+        Ok(())
+    }
+
+    /// Where the time of a row lies, and its bytes.
+    fn place_of_time(&self, row: u32) -> (u32, usize) {
+        let bytes = self.packed_times.stored_bytes(TIME_BYTES);
+        (behind(self.slice.times, bytes * row as usize), bytes)
     }
 
     /// The first row at or after a time.
@@ -222,9 +255,9 @@ impl Cursor {
         while low < high {
             let middle = low + (high - low) / 2;
             let mut window = Window::default();
-            let at = self.slice.times + 8 * middle;
-            let time = i64::from_be_bytes(array(window.get(shelf, self.slice.home, at, (8, 8))?));
-            if time < from {
+            let (at, bytes) = self.place_of_time(middle);
+            let stored = window.get(shelf, self.slice.home, at, (bytes, bytes))?;
+            if i64::from_be_bytes(self.packed_times.whole(stored)) < from {
                 low = middle + 1;
             } else {
                 high = middle;
@@ -257,10 +290,12 @@ impl Cursor {
         }
         let Slice { home, rows, .. } = self.slice;
         let left = (rows - self.row) as usize;
-        let ahead = (8 * left).min(form.ahead_max());
-        let at = self.slice.times + 8 * self.row;
-        self.time = i64::from_be_bytes(array(self.times.get(shelf, home, at, (8, ahead))?));
+        let (at, bytes) = self.place_of_time(self.row);
+        let ahead = (bytes * left).min(form.ahead_max());
+        let stored = self.times.get(shelf, home, at, (bytes, ahead))?;
+        self.time = i64::from_be_bytes(self.packed_times.whole(stored));
         if self.slice.ranks != 0 {
+            let ahead = (8 * left).min(form.ahead_max());
             let at = self.slice.ranks + 8 * self.row;
             self.rank = u64::from_be_bytes(array(self.ranks.get(shelf, home, at, (8, ahead))?));
         }
@@ -287,11 +322,11 @@ impl Cursor {
         form: Form,
     ) -> Result<(), TwinError> {
         let bytes = match form.value_bytes() {
-            Some(bytes) => bytes,
+            Some(bytes) => self.packed_values.stored_bytes(bytes),
             None => self.text_bytes(shelf, form)?,
         };
         self.row += 1;
-        self.value = self.value.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        self.value = behind(self.value, bytes);
         Ok(())
     }
 
@@ -318,12 +353,18 @@ impl Cursor {
         if form.data_type.is_none() {
             return Ok(());
         }
-        let (bytes, ahead) = match form.value_bytes() {
+        let fixed = form.value_bytes().map(|bytes| self.packed_values.stored_bytes(bytes));
+        let (bytes, ahead) = match fixed {
             Some(bytes) => (bytes, bytes * (rows - self.row) as usize),
             None => (self.text_bytes(shelf, form)?, self.ahead),
         };
         let ahead = ahead.min(form.ahead_max());
-        put_value(self.values.get(shelf, home, self.value, (bytes, ahead))?, 0, values);
+        let stored = self.values.get(shelf, home, self.value, (bytes, ahead))?;
+        if self.slice.same.values == 0 {
+            put_value(stored, 0, values);
+        } else {
+            put_value(&self.packed_values.whole(stored), 0, values);
+        }
         // All slices may be open, each at a long text.
         self.values.shrink(AHEAD_MAX);
         Ok(())
@@ -333,6 +374,11 @@ impl Cursor {
 /// Whether values are enough for one call of the writer: texts can be long.
 pub(super) fn is_batch(values: &Values) -> bool {
     matches!(values, Values::Binaries(list) if list.bytes() >= BATCH_BYTES)
+}
+
+/// An offset so many bytes further on.
+fn behind(offset: u32, bytes: usize) -> u32 {
+    offset.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX))
 }
 
 fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {

@@ -45,6 +45,7 @@ mod long;
 mod maker;
 mod merge;
 mod output;
+mod packed;
 mod paging;
 mod pass;
 mod slices;

@@ -7,9 +7,11 @@
 //!  record   u8 0: times of an aligned device, 1: values | key of the name (key.rs) | u8 type
 //!           | i64 smallest time, sign flipped | u64 rank
 //!           | var greatest time less the smallest | var rows | var 0: scratch, else segment in the spool + 1 | var base
-//!           | var times | var values | var nulls | var ranks | u8 bytes of these eight numbers
+//!           | var times | var values | var nulls | var ranks
+//!           | var bytes that are the same in all times | the same of values | u8 bytes of these ten numbers
 //!
-//!  scratch  rows x i64 time | rows x u64 rank | rows x value, as in tablets       (parts are found by the record)
+//!  scratch  rows x i64 time | rows x u64 rank | rows x value, as in tablets       (parts are found by the record;
+//!           times and values without what is the same in all of them: packed.rs)
 //! ```
 
 use std::borrow::Cow;
@@ -62,6 +64,15 @@ pub(super) struct Slice {
     pub(super) values: u32,
     pub(super) nulls: u32,
     pub(super) ranks: u32,
+    /// Bytes that are left out of times and of values, as [`same_bytes`](super::packed::same_bytes) has them.
+    pub(super) same: Same,
+}
+
+/// Of the times and of the values of a slice; 0 for both in the spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Same {
+    pub(super) times: u8,
+    pub(super) values: u8,
 }
 
 /// What a slice is of.
@@ -87,6 +98,7 @@ impl Slice {
             values: 0,
             nulls: 0,
             ranks: 0,
+            same: Same::default(),
         }
     }
 
@@ -110,9 +122,9 @@ impl Slice {
             Home::Spool(place) => (place.segment.saturating_add(1), place.offset),
         };
         let offsets = [self.times, self.values, self.nulls, self.ranks].map(u64::from);
-        for number in [span, self.rows.into(), home, base].into_iter().chain(offsets) {
-            put_var(number, out);
-        }
+        let same = [self.same.times, self.same.values].map(u64::from);
+        let numbers = [span, self.rows.into(), home, base].into_iter().chain(offsets);
+        numbers.chain(same).for_each(|number| put_var(number, out));
         // Ten bytes each at most.
         out.push(u8::try_from(out.len() - start).unwrap_or(u8::MAX));
     }
@@ -131,7 +143,9 @@ impl Slice {
         };
         let mut offset = || number().and_then(|number| u32::try_from(number).ok());
         let (times, values, nulls, ranks) = (offset()?, offset()?, offset()?, offset()?);
-        Some(Self { min, max, rank, rows, home, times, values, nulls, ranks })
+        let mut same = || number().and_then(|number| u8::try_from(number).ok());
+        let same = Same { times: same()?, values: same()? };
+        Some(Self { min, max, rank, rows, home, times, values, nulls, ranks, same })
     }
 }
 
@@ -238,6 +252,7 @@ mod tests {
             values: 2,
             nulls: 3,
             ranks: 4,
+            same: Same { times: 0x1f, values: 0x8f },
         };
         let mut record = Vec::new();
         slice.put(&Of::Series("temperature".into(), DataType::Float), &mut record);

@@ -7,7 +7,8 @@ use super::TwinError;
 use super::arena::{Arena, Point};
 use super::budget::Budget;
 use super::files::Scratch;
-use super::slices::{Home, Of, Slice};
+use super::packed::{differing, same_bytes};
+use super::slices::{Home, Of, Same, Slice};
 use super::sorter::Sorter;
 use crate::data::{ReadAt, Sequence};
 use crate::limits::TWIN_LOTS_MAX;
@@ -23,9 +24,18 @@ pub(super) struct Spill<'a, D: Disk> {
     /// The entry in the middle of the run: half a run needs less.
     middle: Sequence,
     record: Vec<u8>,
-    /// Times and ranks that were written last: their hash, and their offsets.
-    shared: Option<(blake3::Hash, u32, u32)>,
+    /// Times and ranks that were written last, and their hash.
+    shared: Option<(blake3::Hash, Times)>,
     base: u64,
+}
+
+/// Where times and ranks lie.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    at: u32,
+    /// As in [`Slice`].
+    ranks: u32,
+    same: u8,
 }
 
 impl<'a, D: Disk> Spill<'a, D> {
@@ -75,18 +85,18 @@ impl<'a, D: Disk> Spill<'a, D> {
     fn put_rows(&mut self, rows: &[i64]) -> Result<(), TwinError> {
         let (Some(min), Some(max)) = (rows.first(), rows.last()) else { return Ok(()) };
         let times = self.at();
-        for time in rows {
-            self.append(&time.to_be_bytes())?;
-        }
-        let slice = self.slice((*min, *max), rows.len(), times);
+        let same = self.put(rows.iter().map(|time| time.to_be_bytes()))?;
+        let slice = self.slice((*min, *max), rows.len(), Times { at: times, ranks: 0, same });
         self.file(&Of::Times, &slice)
     }
 
-    /// A slice without values and ranks.
-    fn slice(&self, (min, max): (i64, i64), rows: usize, times: u32) -> Slice {
+    /// A slice without values.
+    fn slice(&self, (min, max): (i64, i64), rows: usize, times: Times) -> Slice {
         let rows = u32::try_from(rows).unwrap_or(u32::MAX);
         let home = Home::Scratch(self.base);
-        Slice { min, max, rank: 0, rows, home, times, values: 0, nulls: 0, ranks: 0 }
+        let Times { at: times, ranks, same } = times;
+        let same = Same { times: same, values: 0 };
+        Slice { min, max, rank: 0, rows, home, times, values: 0, nulls: 0, ranks, same }
     }
 
     fn put_points(
@@ -96,35 +106,37 @@ impl<'a, D: Disk> Spill<'a, D> {
         of: &Of<'_>,
     ) -> Result<(), TwinError> {
         let (Some(first), Some(last)) = (points.first(), points.last()) else { return Ok(()) };
-        let (times, ranks) = self.put_times(arena, points)?;
+        let times = self.put_times(arena, points)?;
         let mut slice = self.slice((first.time, last.time), points.len(), times);
         slice.rank = arena.rank(first);
-        slice.ranks = ranks;
         slice.values = self.at();
         let Of::Series(_, data_type) = of else { return Ok(()) };
-        for point in points {
-            self.append(arena.value(point, *data_type))?;
+        let values = points.iter().map(|point| arena.value(point, *data_type));
+        if data_type.value_bytes().is_some() {
+            slice.same.values = self.put(values)?;
+        } else {
+            for value in values {
+                self.append(value)?;
+            }
         }
         self.file(of, &slice)
     }
 
     /// Writes times and ranks, unless they are those of the series before; ranks only where they differ.
-    fn put_times(&mut self, arena: &Arena, points: &[Point]) -> Result<(u32, u32), TwinError> {
+    fn put_times(&mut self, arena: &Arena, points: &[Point]) -> Result<Times, TwinError> {
         let mut hasher = blake3::Hasher::new();
         for point in points {
             hasher.update(&point.time.to_be_bytes());
             hasher.update(&arena.rank(point).to_be_bytes());
         }
         let hash = hasher.finalize();
-        if let Some((last, times, ranks)) = self.shared
+        if let Some((last, times)) = self.shared
             && last == hash
         {
-            return Ok((times, ranks));
+            return Ok(times);
         }
         let times = self.at();
-        for point in points {
-            self.append(&point.time.to_be_bytes())?;
-        }
+        let same = self.put(points.iter().map(|point| point.time.to_be_bytes()))?;
         let first = points.first().map(|point| arena.rank(point));
         let is_same = points.iter().all(|point| Some(arena.rank(point)) == first);
         // Behind the times: never 0.
@@ -132,8 +144,21 @@ impl<'a, D: Disk> Spill<'a, D> {
         for point in points.iter().filter(|_| !is_same) {
             self.append(&arena.rank(point).to_be_bytes())?;
         }
-        self.shared = Some((hash, times, ranks));
-        Ok((times, ranks))
+        let times = Times { at: times, ranks, same };
+        self.shared = Some((hash, times));
+        Ok(times)
+    }
+
+    /// Puts values of one length away; says which bytes are left out.
+    fn put(&mut self, values: impl Iterator<Item: AsRef<[u8]>> + Clone) -> Result<u8, TwinError> {
+        let same = same_bytes(values.clone());
+        if let Some(first) = values.clone().next().filter(|_| same != 0) {
+            self.append(first.as_ref())?;
+        }
+        for value in values {
+            self.append(&differing(same, value.as_ref()))?;
+        }
+        Ok(same)
     }
 
     /// The next offset; an arena's points are far below 4 GiB.
