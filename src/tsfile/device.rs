@@ -70,15 +70,15 @@ impl DeviceId {
 
     /// The path.
     pub fn path(&self) -> String {
-        self.to_string()
+        let mut path = String::new();
+        self.write_path(&mut path);
+        path
     }
 }
 
 impl fmt::Display for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut path = String::new();
-        self.write_path(&mut path);
-        f.write_str(&path)
+        f.write_str(&self.path())
     }
 }
 

@@ -7,7 +7,8 @@ use crate::data::ReadAt;
 use crate::limits::TSFILE_AHEAD_BYTES;
 use crate::tsfile::window::{TsFileError, read_fully};
 
-/// A file of whose small reads only one in many goes to the disk; large ones go there themselves.
+/// A file of whose small reads only one in many goes to the disk; large ones go there themselves, but for what is held
+/// already: a chunk's header brings the first of its pages along.
 #[derive(Debug)]
 pub(super) struct Ahead<'f, R> {
     file: &'f R,
@@ -28,9 +29,9 @@ impl<'f, R: ReadAt> Ahead<'f, R> {
 
 impl Held {
     /// What is held from `offset` on.
-    fn part(&self, offset: u64, bytes: usize) -> Option<&[u8]> {
-        let start = usize::try_from(offset.checked_sub(self.from)?).ok()?;
-        self.bytes.get(start..start.checked_add(bytes)?)
+    fn part(&self, offset: u64) -> &[u8] {
+        let start = offset.checked_sub(self.from).and_then(|start| usize::try_from(start).ok());
+        start.and_then(|start| self.bytes.get(start..)).unwrap_or_default()
     }
 
     fn fill<R: ReadAt>(&mut self, file: &R, offset: u64) -> io::Result<()> {
@@ -52,18 +53,18 @@ impl<R: ReadAt> ReadAt for Ahead<'_, R> {
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        if into.len() >= TSFILE_AHEAD_BYTES / 4 {
+        let mut held = self.held.borrow_mut();
+        let is_large = into.len() >= TSFILE_AHEAD_BYTES / 4;
+        if is_large && held.part(offset).is_empty() {
             return self.file.read_at(offset, into);
         }
-        let mut held = self.held.borrow_mut();
-        if held.part(offset, into.len()).is_none() {
+        if !is_large && held.part(offset).len() < into.len() {
             held.fill(self.file, offset)?;
         }
-        // Near the end of the file there may be less.
-        let behind =
-            held.bytes.len() as u64 - offset.saturating_sub(held.from).min(held.bytes.len() as u64);
-        let most = usize::try_from(behind).unwrap_or(usize::MAX).min(into.len());
-        if let (Some(to), Some(from)) = (into.get_mut(..most), held.part(offset, most)) {
+        // There may be less: of a large read the rest is asked for next, and near the end of the file there is no more.
+        let part = held.part(offset);
+        let most = part.len().min(into.len());
+        if let (Some(to), Some(from)) = (into.get_mut(..most), part.get(..most)) {
             to.copy_from_slice(from);
         }
         Ok(most)
@@ -72,7 +73,44 @@ impl<R: ReadAt> ReadAt for Ahead<'_, R> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    /// Counts what is read of it.
+    struct Counted(Vec<u8>, Cell<usize>);
+
+    impl ReadAt for Counted {
+        fn len(&self) -> u64 {
+            self.0.len() as u64
+        }
+
+        fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+            let count = self.0.as_slice().read_at(offset, into)?;
+            self.1.set(self.1.get() + count);
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn nothing_is_read_twice_where_a_header_stands_before_much() {
+        const HEADER_BYTES: usize = 30;
+        for chunk in [5, TSFILE_AHEAD_BYTES / 3, TSFILE_AHEAD_BYTES - 1, 3 * TSFILE_AHEAD_BYTES] {
+            let bytes: Vec<u8> = (0..20 * (chunk + HEADER_BYTES))
+                .map(|place| (place % 251).to_le_bytes()[0])
+                .collect();
+            let file = Counted(bytes, Cell::new(0));
+            let ahead = Ahead::new(&file);
+            let mut copied = Vec::new();
+            for count in [HEADER_BYTES, chunk].repeat(20) {
+                let (at, mut part) = (copied.len() as u64, vec![0; count]);
+                assert_eq!(read_fully(&ahead, at, &mut part).expect("memory"), count);
+                copied.extend_from_slice(&part);
+            }
+            assert!(copied == file.0, "chunks of {chunk}");
+            assert_eq!(file.1.get(), file.0.len(), "chunks of {chunk}");
+        }
+    }
 
     #[test]
     fn what_is_read_ahead_is_what_stands_there() {

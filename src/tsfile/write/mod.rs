@@ -202,8 +202,8 @@ pub struct Writer<W, S> {
     /// For the end; before it, what records of the device in hand hold.
     nodes: S,
     state: State,
-    /// The last device, in the order of this version and in that of version 4.
-    last: Option<(DeviceId, DeviceId)>,
+    /// The last device, and its form of version 4 where it has to ascend in that order, too.
+    last: Option<(DeviceId, Option<DeviceId>)>,
     has_group: bool,
     chunk: Chunk,
     written: Written,
@@ -354,17 +354,14 @@ impl<W: io::Write, S: Scratch> Writer<W, S> {
     fn next_device(&mut self, id: &DeviceId) -> Result<(), WriteError> {
         self.end_device()?;
         let path = id.path();
+        let both = self.settings.both_orders;
         let (own, segmented) = match self.settings.version {
-            Version::V3 => (DeviceId::of_path(&*path), DeviceId::segmented(&path)),
-            Version::V4 if id.segments().len() == 1 => {
-                (DeviceId::segmented(&path), DeviceId::of_path(""))
-            }
-            Version::V4 => (id.clone(), DeviceId::of_path("")),
+            Version::V3 => (DeviceId::of_path(&*path), both.then(|| DeviceId::segmented(&path))),
+            Version::V4 if id.segments().len() == 1 => (DeviceId::segmented(&path), None),
+            Version::V4 => (id.clone(), None),
         };
-        let is_v3 = self.settings.version == Version::V3;
-        let both = is_v3 && self.settings.both_orders;
         if self.last.as_ref().is_some_and(|(last, last_segmented)| {
-            *last >= own || (both && *last_segmented >= segmented)
+            *last >= own || (segmented.is_some() && *last_segmented >= segmented)
         }) {
             return Err(WriteError::Order { what: "device", name: path });
         }
