@@ -94,7 +94,8 @@ pub(super) async fn serve<D: Disk>(
     )?;
     // Nobody else of the worker waits for entries.
     if landing.is_some() {
-        task::spawn_local(wake(worker.thread(), spool.synced()));
+        let thread = worker.thread();
+        task::spawn_local(wake(move || thread.unpark(), spool.synced()));
     }
     task::spawn_local(watching::run(Arc::clone(board)));
     board.set_phase(Phase::Running);
@@ -212,12 +213,16 @@ fn start_worker<D: Disk>(config: &Config, parts: worker::Parts<D>) -> Result<Wor
         .map_err(|source| NodeError::System { what: "the worker thread", source })
 }
 
-/// Wakes the worker whenever there is more in the spool.
-async fn wake(worker: std::thread::Thread, mut synced: watch::Receiver<Sequence>) {
+/// Wakes the worker when there is more in the spool: at once, then no sooner than [`WAKE_PERIOD`] later.
+async fn wake(wake_worker: impl Fn(), mut synced: watch::Receiver<Sequence>) {
     while synced.changed().await.is_ok() {
-        worker.unpark();
+        wake_worker();
+        time::sleep(WAKE_PERIOD).await;
     }
 }
+
+/// Small frames are synced thousands of times a second: the gate should not wait for two threads that look at each.
+const WAKE_PERIOD: Duration = Duration::from_millis(20);
 
 /// Keeps the unit of times that the first peer fixed.
 async fn remember_precision<D: Disk>(
@@ -268,4 +273,36 @@ async fn reload(reread: Reread<'_>, running: &Config, pipes: &pipes::Handle, boa
         }
     }
     systemd::ready(&systemd::state_line(board, clock::now()));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// One frame a millisecond.
+    async fn bring(synced: watch::Sender<Sequence>, frames: u64) {
+        for sequence in 1..=frames {
+            synced.send_replace(Sequence(sequence));
+            time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn small_frames_wake_the_worker_now_and_then() {
+        const FRAMES: u64 = 1000;
+        let (sender, synced) = watch::channel(Sequence(0));
+        let (times, seen) = (Cell::new(0), Cell::new(Sequence(0)));
+        let all = synced.clone();
+        let wake_worker = || {
+            times.set(times.get() + 1);
+            seen.set(*all.borrow());
+            assert!(times.get() > 1 || seen.get() == Sequence(1), "the first is told at once");
+        };
+        let frames = bring(sender, FRAMES);
+        tokio::join!(wake(wake_worker, synced), frames);
+        assert!((40..=60).contains(&times.get()), "{}", times.get());
+        assert_eq!(seen.get(), Sequence(FRAMES), "the last is told, too");
+    }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -56,7 +57,7 @@ pub(crate) const ALL: [(&str, Measure); 14] = [
     ("way of a tablet", pipes::way),
 ];
 
-const SMALL_FRAME_BYTES: usize = 4096;
+pub(crate) const SMALL_FRAME_BYTES: usize = 4096;
 /// Longest wait for a file.
 pub(crate) const FILE_LIMIT: Duration = Duration::from_secs(600);
 
@@ -188,8 +189,8 @@ fn small_frames(sizes: &Sizes) -> io::Result<Vec<Row>> {
     let sync = bare::synced_append(directory.path(), SMALL_FRAME_BYTES, times)?;
     let trip = bare::round_trip(SMALL_FRAME_BYTES, times)?;
     let outer = Outer::start(|settings| settings);
-    let one = tablets_per_second(outer.address, 1, sizes.frames)?;
-    let sixteen = tablets_per_second(outer.address, 16, sizes.frames)?;
+    let one = tablets_per_second(outer.address, 1, 0..sizes.frames)?;
+    let sixteen = tablets_per_second(outer.address, 16, 0..sizes.frames)?;
     let ideal = 1.0 / (sync + trip).as_secs_f64();
     Ok(vec![
         Row {
@@ -214,8 +215,8 @@ fn group_commit(sizes: &Sizes) -> io::Result<Vec<Row>> {
     const SYNC_TIME: Duration = Duration::from_millis(2);
     const DISK_BYTES: u64 = 1 << 30;
     let node = SlowNode::start(SYNC_TIME, DISK_BYTES)?;
-    let one = tablets_per_second(node.address, 1, sizes.frames)?;
-    let sixteen = tablets_per_second(node.address, 16, sizes.frames)?;
+    let one = tablets_per_second(node.address, 1, 0..sizes.frames)?;
+    let sixteen = tablets_per_second(node.address, 16, 0..sizes.frames)?;
     node.stop()?;
     Ok(vec![Row {
         name: "4 KiB tablets, sixteen connections, sync of 2 ms".into(),
@@ -226,17 +227,17 @@ fn group_commit(sizes: &Sizes) -> io::Result<Vec<Row>> {
     }])
 }
 
-/// Tablets that a receiver answers in a second, over so many connections at once.
+/// Tablets that a receiver answers in a second, over so many connections at once; these of each one's device.
 pub(crate) fn tablets_per_second(
     address: SocketAddr,
     connections: u64,
-    frames: u64,
+    frames: Range<u64>,
 ) -> io::Result<f64> {
     let start = clock::now();
     let refused = AtomicBool::new(false);
     parallel::run(connections, |name| {
         let device = format!("root.bench.d{connections}x{name}");
-        if !send_tablets(address, &device, frames).unwrap_or(false) {
+        if !send_tablets(address, &device, frames.clone()).unwrap_or(false) {
             refused.store(true, Ordering::Relaxed);
         }
     });
@@ -244,14 +245,16 @@ pub(crate) fn tablets_per_second(
         return Err(io::Error::other("a tablet was not taken"));
     }
     let took = (clock::now() - start).as_secs_f64();
-    Ok(f64::from(u32::try_from(connections * frames).unwrap_or(u32::MAX)) / took)
+    let count = connections * (frames.end - frames.start);
+    Ok(f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / took)
 }
 
 /// Sends small tablets one after another; says whether all were taken.
-fn send_tablets(address: SocketAddr, device: &str, frames: u64) -> io::Result<bool> {
+fn send_tablets(address: SocketAddr, device: &str, frames: Range<u64>) -> io::Result<bool> {
     let mut peer = Peer::introduce(address, "bench")?;
-    for at in 0..i64::try_from(frames).unwrap_or(i64::MAX) {
-        let payload = tablet_of(device, SMALL_FRAME_BYTES - 150, at * 1000, at.unsigned_abs());
+    for at in frames {
+        let start = i64::try_from(at * 1000).unwrap_or(i64::MAX);
+        let payload = tablet_of(device, SMALL_FRAME_BYTES - 150, start, at);
         if peer.ask(&payload)? != 0 {
             return Ok(false);
         }

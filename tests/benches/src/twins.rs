@@ -1,7 +1,12 @@
 //! What it costs the gate that tablets land as files meanwhile.
 //!
-//! Two receivers, one of which lands what it takes in, have the same tablets in turns; each waits until the other
-//! has nothing left to do. The round in the middle counts, as a machine with other work is never the same for long.
+//! ```text
+//!  one round   16 Ki tablets that are not counted, so that a file is due | 32 Ki that are: two files are made meanwhile
+//!              the same for a receiver that lands nothing, once the first has nothing left to do
+//! ```
+//!
+//! Files are of the size that they have by default, so what a tablet costs is what it costs a user. The round in the
+//! middle counts, as a machine with other work is never the same for long.
 
 use std::time::Duration;
 use std::{fs, io};
@@ -9,32 +14,32 @@ use std::{fs, io};
 use penstock_e2e::Outer;
 use penstock_test_support::wait;
 
-use crate::rows::{Sizes, tablets_per_second};
+use crate::rows::{SMALL_FRAME_BYTES, Sizes, tablets_per_second};
 use crate::table::{Row, Wanted};
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 const NOTHING_LANDS: &str = "landing = { enabled = false }\n\n[[pipe]]\nname = \"away\"\nsink = { sink = \"do-nothing-sink\" }\n";
 /// Longest wait until everything has landed.
-const LANDED_LIMIT: Duration = Duration::from_secs(120);
-/// A second's tablets land while those of the next are taken in, so a round has to be some seconds long.
-const TIMES_THE_FRAMES: u64 = 8;
+const LANDED_LIMIT: Duration = Duration::from_secs(300);
+/// Tablets of a file by default, and of the part of a round that counts.
+const FILE_TABLETS: u64 = (64 << 20) / SMALL_FRAME_BYTES as u64;
+const COUNTED_TABLETS: u64 = 2 * FILE_TABLETS;
+/// What is left behind a round lands so soon, instead of a minute later. While tablets come, files are full before.
+const DELAY: &str = "20s";
 
 /// Tablets a second while they land, and while they do not.
-pub(crate) fn twins(sizes: &Sizes) -> io::Result<Vec<Row>> {
-    let landing = Outer::start(|settings| {
-        settings.set("landing.max_delay", "1s").set("landing.max_file_bytes", "4MiB")
-    });
+pub(crate) fn twins(_: &Sizes) -> io::Result<Vec<Row>> {
+    let landing = Outer::start(|settings| settings.set("landing.max_delay", DELAY));
     // It frees its log as the other one does: new room on a disk is slower than what was used before.
     let directory = tempfile::tempdir()?;
     let config = directory.path().join("receiver.toml");
     fs::write(&config, NOTHING_LANDS)?;
     let bare = Outer::start(|settings| settings.config(&config));
-    let frames = sizes.frames * TIMES_THE_FRAMES;
-    [(16, "sixteen connections", frames / 4), (1, "one connection", frames)]
+    [(16, "sixteen connections"), (1, "one connection")]
         .into_iter()
-        .map(|(connections, name, frames)| {
-            let mut rounds = (0..ROUNDS)
-                .map(|_| round(&landing, &bare, connections, frames))
+        .map(|(connections, name)| {
+            let mut rounds = (0..ROUNDS as u64)
+                .map(|number| round(&landing, &bare, connections, number))
                 .collect::<io::Result<Vec<_>>>()?;
             rounds.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
             let (with, without) = rounds.swap_remove(ROUNDS / 2);
@@ -49,16 +54,21 @@ pub(crate) fn twins(sizes: &Sizes) -> io::Result<Vec<Row>> {
         .collect()
 }
 
-/// Tablets a second of both.
-fn round(landing: &Outer, bare: &Outer, connections: u64, frames: u64) -> io::Result<(f64, f64)> {
+/// Tablets a second of both; those of a round come behind those of the round before.
+fn round(landing: &Outer, bare: &Outer, connections: u64, number: u64) -> io::Result<(f64, f64)> {
+    let start = number * (FILE_TABLETS + COUNTED_TABLETS) / connections;
+    let counted = start + FILE_TABLETS / connections;
+    let end = counted + COUNTED_TABLETS / connections;
     let files = || landing.node.number("/landing/files").unwrap_or(0);
+    tablets_per_second(landing.address, connections, start..counted)?;
     let before = files();
-    let with = tablets_per_second(landing.address, connections, frames)?;
+    let with = tablets_per_second(landing.address, connections, counted..end)?;
     if files() == before {
-        return Err(io::Error::other("nothing landed meanwhile: more --frames are needed"));
+        return Err(io::Error::other("nothing landed meanwhile"));
     }
     let pending = || landing.node.number("/landing/pending_entries");
     let has_landed = || pending().is_ok_and(|entries| entries == 0);
     wait::until("the last file", LANDED_LIMIT, has_landed).map_err(io::Error::other)?;
-    Ok((with, tablets_per_second(bare.address, connections, frames)?))
+    tablets_per_second(bare.address, connections, start..counted)?;
+    Ok((with, tablets_per_second(bare.address, connections, counted..end)?))
 }
