@@ -117,8 +117,8 @@ pub(super) fn session(
     document: &mut Document<'_>,
 ) -> Option<SessionConfig> {
     let mut section = root.section("session", document);
-    let is_wanted = section.raw("listen").is_some();
     let listen = listen(&mut section, SESSION_ADDRESS, document);
+    let is_wanted = section.span_of("listen").is_some();
     let max_connections = section.take("max_connections", SESSION_CONNECTIONS_MAX, document);
     let local = section.take("local", Vec::new(), document);
     let credentials = credentials(&mut section, document);

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::limits::SESSION_CONNECTIONS_MAX;
 use crate::wire::compressed::Compressor;
 
 fn read_with(role: Role, text: Option<&str>, sets: &[&str]) -> (Config, Vec<String>) {
@@ -93,6 +94,18 @@ fn paths_of_the_file_are_relative_to_it_and_those_of_arguments_are_not() {
     assert_eq!(config.inbox.expect("on").dir, Path::new("drop"));
     let credentials = config.gate.credentials.expect("both are there");
     assert_eq!(credentials.password.to_string(), "file:/etc/penstock/pw");
+}
+
+#[test]
+fn sessions_are_served_where_the_file_says() {
+    let text = "[session]\nlisten = \"127.0.0.1:7000\"\nuser = \"u\"\npassword = \"file:pw\"\nlocal = [\"c\"]\n";
+    let (config, findings) = read_with(Role::Sender, Some(text), &[]);
+    assert!(findings.is_empty(), "{findings:?}");
+    let session = config.session.expect("it listens");
+    assert_eq!(session.listen.to_string(), "127.0.0.1:7000");
+    assert_eq!((session.credentials.user.as_str(), session.local), ("u", vec!["c".to_owned()]));
+    assert_eq!(session.max_connections, SESSION_CONNECTIONS_MAX);
+    assert_eq!(read_with(Role::Receiver, None, &[]).0.session, None);
 }
 
 #[test]

@@ -75,9 +75,9 @@ def java(world, source, target, port):
     program = os.path.join(ROOT, "tests", "interop", "session", "Writes.java")
     run_tool(["javac", "-encoding", "UTF-8", "-d", classes, "-cp", libraries, program], JAVA_SECONDS)
     said = []
-    for where in (source.rpc_port, port):
+    for where, more in ((source.rpc_port, []), (port, ["compact"])):
         words = ["java", "-Dfile.encoding=UTF-8", "-cp", classes + os.pathsep + libraries, "Writes", str(where),
-                 "root.session_java", PASSWORD]
+                 "root.session_java", PASSWORD, *more]
         done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, timeout=JAVA_SECONDS)
         if done.returncode != 0:

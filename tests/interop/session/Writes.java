@@ -1,6 +1,8 @@
 // Apache's Java session in front of a service: writes the same data with every call that writes, and asks for the pipes.
 //
-//   java -cp <libraries>:. Writes PORT DATABASE PASSWORD   prints the names of the columns of SHOW PIPES
+//   java -cp <libraries>:. Writes PORT DATABASE PASSWORD [compact]   prints the names of the columns of SHOW PIPES
+//
+// Everything is written twice; with `compact` the second time in thrift's other form, which a stock node does not take.
 //
 // Compiles against iotdb-session 2.0.x.
 
@@ -31,15 +33,16 @@ public class Writes {
 
   public static void main(String[] arguments) throws Exception {
     String database = arguments[1];
-    for (boolean compact : new boolean[] {false, true}) {
+    for (String place : new String[] {"first", "second"}) {
+      boolean compact = place.equals("second") && arguments.length > 3;
       Session.Builder builder = new Session.Builder().host("127.0.0.1").port(Integer.parseInt(arguments[0]));
       builder.username("root").password(arguments[2]).enableRedirection(false);
       // Rows are to come as rows, and tablets as they are.
       builder.enableRecordsAutoConvertTablet(false).enableIoTDBRpcCompression(false);
       Session session = builder.enableThriftRpcCompression(compact).build();
       session.open(compact);
-      write(session, database + (compact ? ".compact" : ".binary"));
-      if (!compact) {
+      write(session, database + "." + place);
+      if (place.equals("first")) {
         SessionDataSet pipes = session.executeQueryStatement("SHOW PIPES");
         System.out.println(String.join(",", pipes.getColumnNames()));
         pipes.close();
@@ -65,7 +68,7 @@ public class Writes {
     session.insertTablets(tablets);
     List<String> names = new ArrayList<>();
     for (TSDataType type : TYPES) {
-      names.add(type.name().toLowerCase());
+      names.add("s_" + type.name().toLowerCase());
     }
     List<TSDataType> types = Arrays.asList(TYPES);
     session.insertRecord(database + ".record", START, names, types, row(0));
@@ -88,7 +91,7 @@ public class Writes {
   static Tablet tablet(String device, boolean holes) {
     List<IMeasurementSchema> schemas = new ArrayList<>();
     for (TSDataType type : TYPES) {
-      schemas.add(new MeasurementSchema(type.name().toLowerCase(), type));
+      schemas.add(new MeasurementSchema("s_" + type.name().toLowerCase(), type));
     }
     Tablet tablet = new Tablet(device, schemas, ROWS);
     for (int row = 0; row < ROWS; row++) {
