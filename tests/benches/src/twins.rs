@@ -1,7 +1,7 @@
 //! What it costs the gate that tablets land as files meanwhile.
 //!
 //! ```text
-//!  one round   16 Ki tablets that are not counted, so that a file is due | 32 Ki that are: two files are made meanwhile
+//!  one round   tablets of one file, which are not counted | tablets that are, of several: files are made all the while
 //!              the same for a receiver that lands nothing, once the first has nothing left to do
 //! ```
 //!
@@ -21,9 +21,8 @@ const ROUNDS: usize = 3;
 const NOTHING_LANDS: &str = "landing = { enabled = false }\n\n[[pipe]]\nname = \"away\"\nsink = { sink = \"do-nothing-sink\" }\n";
 /// Longest wait until everything has landed.
 const LANDED_LIMIT: Duration = Duration::from_secs(300);
-/// Tablets of a file by default, and of the part of a round that counts.
-const FILE_TABLETS: u64 = (64 << 20) / SMALL_FRAME_BYTES as u64;
-const COUNTED_TABLETS: u64 = 2 * FILE_TABLETS;
+/// A few more tablets than a file has by default.
+const FILE_TABLETS: u64 = (72 << 20) / SMALL_FRAME_BYTES as u64;
 /// What is left behind a round lands so soon, instead of a minute later. While tablets come, files are full before.
 const DELAY: &str = "20s";
 
@@ -35,11 +34,12 @@ pub(crate) fn twins(_: &Sizes) -> io::Result<Vec<Row>> {
     let config = directory.path().join("receiver.toml");
     fs::write(&config, NOTHING_LANDS)?;
     let bare = Outer::start(|settings| settings.config(&config));
-    [(16, "sixteen connections"), (1, "one connection")]
+    // Over sixteen connections, tablets come faster than files are made.
+    [(16, "sixteen connections", 8 * FILE_TABLETS), (1, "one connection", 2 * FILE_TABLETS)]
         .into_iter()
-        .map(|(connections, name)| {
+        .map(|(connections, name, counted)| {
             let mut rounds = (0..ROUNDS as u64)
-                .map(|number| round(&landing, &bare, connections, number))
+                .map(|number| round(&landing, &bare, connections, (number, counted)))
                 .collect::<io::Result<Vec<_>>>()?;
             rounds.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
             let (with, without) = rounds.swap_remove(ROUNDS / 2);
@@ -55,16 +55,25 @@ pub(crate) fn twins(_: &Sizes) -> io::Result<Vec<Row>> {
 }
 
 /// Tablets a second of both; those of a round come behind those of the round before.
-fn round(landing: &Outer, bare: &Outer, connections: u64, number: u64) -> io::Result<(f64, f64)> {
-    let start = number * (FILE_TABLETS + COUNTED_TABLETS) / connections;
+fn round(
+    landing: &Outer,
+    bare: &Outer,
+    connections: u64,
+    (number, count): (u64, u64),
+) -> io::Result<(f64, f64)> {
+    let start = number * (FILE_TABLETS + count) / connections;
     let counted = start + FILE_TABLETS / connections;
-    let end = counted + COUNTED_TABLETS / connections;
-    let files = || landing.node.number("/landing/files").unwrap_or(0);
+    let end = counted + count / connections;
+    let files = || landing.node.number("/landing/files").map_err(io::Error::other);
     tablets_per_second(landing.address, connections, start..counted)?;
-    let before = files();
+    let before = files()?;
     let with = tablets_per_second(landing.address, connections, counted..end)?;
-    if files() == before {
-        return Err(io::Error::other("nothing landed meanwhile"));
+    if files()? == before {
+        let status = landing.node.status().map_err(io::Error::other)?;
+        let landing = status.pointer("/landing").cloned().unwrap_or_default();
+        let what =
+            format!("over {connections}, at {with:.0} /s, nothing landed meanwhile: {landing}");
+        return Err(io::Error::other(what));
     }
     let pending = || landing.node.number("/landing/pending_entries");
     let has_landed = || pending().is_ok_and(|entries| entries == 0);
