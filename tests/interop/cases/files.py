@@ -218,7 +218,7 @@ def compare(stock, database, what, figures):
         what, len(files), data.points(expected), sum(map(os.path.getsize, files)) >> 10))
 
 
-@case(seconds=300, needs_stock=False, beside=True)
+@case(seconds=600, needs_stock=False, beside=True)
 def libraries(world, figures):
     """Apache's Java library, and its Python package where it installs: read ours, write for us"""
     done = subprocess.run([sys.executable, os.path.join(ROOT, "tests", "interop", "tsfile", "run")],
