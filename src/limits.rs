@@ -53,10 +53,22 @@ pub const SESSION_MEMORY_BYTES: usize = 2 * MIB;
 pub const SESSION_REQUEST_BYTES_MAX: usize = MIB;
 /// Connections of clients at one time.
 pub const SESSION_CONNECTIONS_MAX: usize = 64;
-/// Guests of the gate thread: a client may write, and its connection may be a pipe's.
-pub const SESSION_GUESTS_MAX: usize = SESSION_CONNECTIONS_MAX * 2;
+/// Guests of the gate thread for each of them: a client may write, and its connection may be a pipe's.
+pub const SESSION_GUESTS_EACH: usize = 2;
+/// Statements, or tablets, of one request: each is answered for itself.
+pub const SESSION_LIST_MAX: usize = 1024;
+/// Longest name of a method; those of the service have fifty letters.
+pub const SESSION_METHOD_BYTES_MAX: usize = 64;
+/// Longest name of a time zone.
+pub const SESSION_ZONE_BYTES_MAX: usize = 64;
 /// A frame that has begun goes on within this time, or its connection ends.
 pub const SESSION_READ_MAX: Duration = Duration::from_secs(30);
+/// A request that is read whole is whole within this time: it holds a share of what all have.
+pub const SESSION_REQUEST_MAX: Duration = Duration::from_secs(60);
+/// One such request before a login: who logs in sends a few hundred bytes.
+pub const SESSION_LOGIN_BYTES_MAX: usize = 16 * KIB;
+/// Nobody who has not logged in keeps a connection for longer than this without a word.
+pub const SESSION_LOGIN_MAX: Duration = Duration::from_secs(60);
 /// A client that says nothing for so long has gone; one that is alive opens its session again by itself.
 pub const SESSION_IDLE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// A reply that nobody reads ends its connection.
@@ -196,8 +208,8 @@ pub const LANE_RANGES_MAX: usize = CURSOR_RANGES_MAX / 2;
 /// Consumers of one spool: pipes and the landing; each costs a file handle and two blocks.
 pub const CONSUMERS_MAX: usize = PIPES_MAX + 16;
 /// Partials at one time: four for each connection of a table of the default size (a seal names up to four
-/// files), one for each of the largest. Who finds none is reset, so that those with files can seal them.
-pub const PARTIALS_MAX: usize = 256;
+/// files), and for each of the session service; one for each of the largest. Who finds none is reset, so that those with files can seal them.
+pub const PARTIALS_MAX: usize = 512;
 /// Bytes that a reader of the spool or recovery holds at one time: sixteen entries of 4 KiB for one read.
 pub const SPOOL_WINDOW_BYTES: usize = 64 * KIB;
 /// Bytes of a growing file that may be dirty, so that no sync is long: 0.4 s on a disk of 20 MB/s.
@@ -215,8 +227,10 @@ pub const ORIGINS_MAX: usize = 64;
 pub const SEEN_BYTES_MAX: u64 = 64 * MIB as u64;
 /// Received ranges of all origins together, 16 bytes each; the oldest are forgotten, and their repetition is taken twice.
 pub const RECEIVED_RANGES_MAX: usize = 8 * KIB;
-/// Unconfirmed requests of stock peers: one for each connection of a full table, and as many of lost ones.
-pub const UNCONFIRMED_MAX: usize = 2 * CONNECTIONS_MAX;
+/// Links of stock peers at one time: those of a full table, and the pipes of the session service.
+pub const LINKS_MAX: usize = CONNECTIONS_MAX + SESSION_CONNECTIONS_MAX;
+/// Unconfirmed requests of stock peers: one for each link, and as many of lost ones.
+pub const UNCONFIRMED_MAX: usize = 2 * LINKS_MAX;
 /// Devices by which tablets of such a request are told to have been written again: more than a row or a tablet has; of
 /// a large batch any may have been.
 pub const UNCONFIRMED_DEVICES_MAX: usize = 16;
@@ -407,7 +421,11 @@ const _: () = assert!(HANDSHAKE_BYTES_MAX < REQUEST_MEMORY_BYTES_MAX);
 const _: () = assert!(HANDSHAKE_BYTES_MAX <= SMALL_REQUEST_BYTES_MAX);
 const _: () = assert!(ENTRY_BYTES_TARGET + 64 * KIB <= STAGE_BYTES);
 const _: () = assert!(SMALL_REQUEST_BYTES_MAX + 64 * KIB <= STAGE_BYTES);
-const _: () = assert!(CONNECTIONS_MAX_DEFAULT * FILES_PER_CONNECTION_MAX <= PARTIALS_MAX);
+const _: () = assert!(
+    (CONNECTIONS_MAX_DEFAULT + SESSION_CONNECTIONS_MAX) * FILES_PER_CONNECTION_MAX <= PARTIALS_MAX
+);
+const _: () = assert!(SESSION_REQUEST_BYTES_MAX <= REQUEST_MEMORY_BYTES_MAX);
+const _: () = assert!(SESSION_REQUEST_BYTES_MAX <= SESSION_MEMORY_BYTES);
 const _: () =
     assert!(CONNECTIONS_MAX_DEFAULT <= CONNECTIONS_MAX && CONNECTIONS_MAX <= PARTIALS_MAX);
-const _: () = assert!(CONNECTIONS_MAX < UNCONFIRMED_MAX);
+const _: () = assert!(LINKS_MAX < UNCONFIRMED_MAX);

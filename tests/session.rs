@@ -23,6 +23,7 @@ use std::path::Path;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use penstock::data::Precision;
 use penstock::intake::session::{self, Settings};
 use penstock::link::receiver::{Login, Policy};
 use penstock::ops::board::IntakeKind;
@@ -41,6 +42,7 @@ use world::{World, policy, ts_file};
 struct Bench {
     world: World,
     address: SocketAddr,
+    precision: watch::Sender<Option<Precision>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -56,12 +58,12 @@ impl Bench {
         let pipes = Policy { login: Some(login.clone()), ..policy() };
         let writers = pipes.clone();
         let (commands, orders) = mpsc::channel(1);
-        let (_, precision) = watch::channel(None);
+        let (told, precision) = watch::channel(None);
         let inlets = world.inlets.clone();
         let settings =
             Settings { max_connections, login, pipes, writers, inlets, commands, precision };
         let (stop, stopped) = oneshot::channel();
-        let (tell, told) = std::sync::mpsc::channel();
+        let (tell, bound) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -75,8 +77,8 @@ impl Bench {
                 }
             });
         });
-        let address = told.recv().unwrap();
-        Self { world, address, stop: Some(stop), thread: Some(thread) }
+        let address = bound.recv().unwrap();
+        Self { world, address, precision: told, stop: Some(stop), thread: Some(thread) }
     }
 
     fn client(&self, protocol: Protocol) -> Client {
@@ -286,6 +288,113 @@ fn nothing_is_done_before_a_login_and_a_wrong_password_is_none() {
     let mut guesser = bench.client(Protocol::Binary);
     let codes: Vec<i32> = (0..8).map(|_| guesser.open("root", "guess").status.code).collect();
     assert!(codes.starts_with(&[801, 801, 801]) && codes.ends_with(&[822]), "{codes:?}");
+    // A pipe's handshake is a login, too, and a right one is not looked at meanwhile.
+    let mut pipe = bench.client(Protocol::Binary);
+    assert_eq!(pipe.transfer(&handshake("root")).status.code, 822);
+    bench.end();
+}
+
+fn handshake(password: &str) -> Vec<u8> {
+    frames::handshake_of(&[
+        ("clusterID", "theirs"),
+        ("timestampPrecision", "ms"),
+        ("username", "root"),
+        ("password", password),
+    ])
+}
+
+/// What comes until the connection ends.
+fn rest_of(mut client: Client) -> Vec<u8> {
+    let mut rest = Vec::new();
+    // An end, orderly or not.
+    let _reset = client.stream.read_to_end(&mut rest).is_err();
+    rest
+}
+
+#[test]
+fn who_has_not_logged_in_takes_nothing_of_what_others_have() {
+    let bench = Bench::new();
+    let mut large = tablet("root.a.d", 1);
+    large.values = vec![0; 20 << 10];
+    let mut frame = Vec::new();
+    write_call(Protocol::Binary, "insertTablet", 1, (ARGUMENT, &large), &mut frame).unwrap();
+    let mut stranger = bench.client(Protocol::Binary);
+    // The length and the first bytes are enough.
+    stranger.send(&frame[..2000]);
+    assert_eq!(rest_of(stranger), b"");
+    frame.clear();
+    let method = "m".repeat(10_000);
+    write_call(
+        Protocol::Binary,
+        &method,
+        1,
+        (ARGUMENT, &TSSetTimeZoneReq::new(1, String::new())),
+        &mut frame,
+    )
+    .unwrap();
+    let mut stranger = bench.client(Protocol::Binary);
+    stranger.send(&frame);
+    assert_eq!(rest_of(stranger), b"");
+    let mut guesser = bench.client(Protocol::Binary);
+    let codes: Vec<i32> =
+        (0..5).map(|_| guesser.transfer(&handshake("guess")).status.code).collect();
+    assert_eq!(codes, [801; 5]);
+    assert_eq!(bench.client(Protocol::Binary).open("root", "root").status.code, 822);
+    bench.end();
+}
+
+#[test]
+fn requests_of_all_clients_share_their_memory_and_one_that_dawdles_keeps_nobody_out_for_long() {
+    let bench = Bench::new();
+    let mut frame = Vec::new();
+    let mut large = tablet("root.a.d", 1);
+    large.values = vec![0; 1_000_000];
+    write_call(Protocol::Binary, "insertTablet", 1, (ARGUMENT, &large), &mut frame).unwrap();
+    // Two that hold nearly all of it, and say no more.
+    let held: Vec<Client> = (0..2)
+        .map(|_| {
+            let mut client = bench.session(Protocol::Binary);
+            client.send(&frame[..frame.len() - 1]);
+            client
+        })
+        .collect();
+    let mut third = bench.session(Protocol::Binary);
+    let status: TSStatus = third.ask("insertTablet", &large);
+    assert_eq!((status.code, status.need_retry), (606, Some(true)));
+    // Small ones find room beside them.
+    let status: TSStatus = third.ask("insertTablet", &tablet("root.a.d", 1));
+    assert_eq!(status.code, 200);
+    drop(held);
+    let status: TSStatus = third.ask("insertTablet", &large);
+    assert_eq!(status.code, 303, "it is looked at now");
+    bench.end();
+}
+
+#[test]
+fn times_are_taken_only_in_the_unit_that_the_client_was_told() {
+    let bench = Bench::new();
+    let mut client = bench.session(Protocol::Binary);
+    bench.precision.send_replace(Some(Precision::Ns));
+    let status: TSStatus = client.ask("insertTablet", &tablet("root.a.d", 1));
+    assert_eq!(status.code, 301);
+    assert_eq!(rest_of(client), b"");
+    assert_eq!(bench.world.entries().len(), 0);
+    let mut client = bench.client(Protocol::Binary);
+    let configuration = client.open("root", "root").configuration.unwrap();
+    assert_eq!(configuration["timestamp_precision"], "ns");
+    let status: TSStatus = client.ask("insertTablet", &tablet("root.a.d", 1));
+    assert_eq!(status.code, 200);
+    bench.end();
+}
+
+#[test]
+fn an_equal_write_is_a_write_of_its_own() {
+    let bench = Bench::new();
+    for count in 1..=3 {
+        let mut client = bench.session(Protocol::Binary);
+        let status: TSStatus = client.ask("insertTablet", &tablet("root.a.d", 1));
+        assert_eq!((status.code, bench.world.entries().len()), (200, count));
+    }
     bench.end();
 }
 
@@ -361,16 +470,8 @@ fn a_pipe_s_files_of_any_size_go_by_and_its_requests_are_kept() {
         assert_eq!(refused.status.code, 1802);
         // The way to the spool was over with it.
         let mut pipe = bench.client(protocol);
-        let login = |password| {
-            frames::handshake_of(&[
-                ("clusterID", "theirs"),
-                ("timestampPrecision", "ms"),
-                ("username", "root"),
-                ("password", password),
-            ])
-        };
-        assert_eq!(pipe.transfer(&login("wrong")).status.code, 801);
-        assert_eq!(pipe.transfer(&login("root")).status.code, 200);
+        assert_eq!(pipe.transfer(&handshake("wrong")).status.code, 801);
+        assert_eq!(pipe.transfer(&handshake("root")).status.code, 200);
         let before = bench.world.entries().len();
         let file = ts_file(3 << 20);
         let mut end = 0;
@@ -441,10 +542,7 @@ fn what_is_no_frame_ends_its_connection_and_nobody_else_s() {
     ] {
         let mut bad = bench.client(Protocol::Binary);
         bad.send(bytes);
-        let mut rest = Vec::new();
-        // An end, orderly or not.
-        let _reset = bad.stream.read_to_end(&mut rest).is_err();
-        assert!(rest.is_empty(), "{bytes:?}");
+        assert_eq!(rest_of(bad), b"", "{bytes:?}");
     }
     let status: TSStatus = good.ask("insertTablet", &tablet("root.a.d", 1));
     assert_eq!(status.code, 200);
@@ -455,10 +553,7 @@ fn what_is_no_frame_ends_its_connection_and_nobody_else_s() {
 fn one_connection_too_many_is_closed_at_once() {
     let bench = Bench::with(2);
     let (first, mut second) = (bench.session(Protocol::Binary), bench.session(Protocol::Compact));
-    let mut third = bench.client(Protocol::Binary);
-    let mut rest = Vec::new();
-    let _reset = third.stream.read_to_end(&mut rest).is_err();
-    assert!(rest.is_empty());
+    assert_eq!(rest_of(bench.client(Protocol::Binary)), b"");
     let status: TSStatus = second.ask("insertTablet", &tablet("root.a.d", 1));
     assert_eq!(status.code, 200);
     drop(first);

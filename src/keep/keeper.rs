@@ -17,7 +17,7 @@ use super::stage::PartHeader;
 use super::trim::Trimmed;
 use crate::data::{Identity, ReadAt};
 use crate::limits;
-use crate::link::receiver::{Case, FileKey, HEAD_BYTES, Outcome, Provenance, short_hash};
+use crate::link::receiver::{Case, FileKey, HEAD_BYTES, Outcome, Provenance, WRITERS, short_hash};
 use crate::spool::{
     AppendError, Arrival, Disk, Fatal, Full, LinkId, Misuse, NewEntry, NewFileEntry, PartialError,
     PartialId, RequestKey, SealedFile, Source, Spool,
@@ -400,8 +400,14 @@ pub(super) fn source(
     part: u32,
     last: bool,
 ) -> Source {
+    if let Some(identity) = identity {
+        return Source::Peer(identity);
+    }
+    if from.cluster == WRITERS {
+        return Source::Own;
+    }
     let request = RequestKey { cluster: from.cluster, hash };
-    identity.map_or(Source::Stock { request, link: from.link, part, last }, Source::Peer)
+    Source::Stock { request, link: from.link, part, last }
 }
 
 /// The wire does not say how many nodes a thing has passed: one at least, unless its peer's data counts as written here.

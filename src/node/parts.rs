@@ -197,9 +197,10 @@ const fn peers(config: &Config) -> usize {
     if config.gate.enabled { config.gate.max_connections } else { 0 }
 }
 
-/// Its places for guests: a client may write, and its connection may be a pipe's.
+/// Its places for guests.
 fn guests(config: &Config) -> usize {
-    config.session.as_ref().map_or(0, |session| session.max_connections * 2)
+    let session = config.session.as_ref();
+    session.map_or(0, |session| session.max_connections * limits::SESSION_GUESTS_EACH)
 }
 
 fn login(credentials: &Credentials, key: &str) -> Result<Login, NodeError> {
@@ -224,7 +225,12 @@ fn session_parts(
         local: session.local.clone(),
         ..policy(config, cluster_id)?
     };
-    let writers = Policy { hold_max: limits::SESSION_HOLD_MAX, ..pipes.clone() };
+    let frame_bytes = u32::try_from(limits::REQUEST_MEMORY_BYTES_MAX).unwrap_or(u32::MAX);
+    let writers = Policy {
+        hold_max: limits::SESSION_HOLD_MAX,
+        max_frame_bytes: pipes.max_frame_bytes.max(frame_bytes),
+        ..pipes.clone()
+    };
     Ok(SessionParts { login, pipes, writers, inlets })
 }
 

@@ -33,8 +33,8 @@ use std::time::Instant;
 
 use crate::data::{Identity, OriginId, TimeRange};
 use crate::limits::{
-    CONNECTIONS_MAX, ORIGINS_MAX, RECEIVED_RANGES_MAX, UNCONFIRMED_AGE_MAX,
-    UNCONFIRMED_DEVICES_MAX, UNCONFIRMED_MAX,
+    LINKS_MAX, ORIGINS_MAX, RECEIVED_RANGES_MAX, UNCONFIRMED_AGE_MAX, UNCONFIRMED_DEVICES_MAX,
+    UNCONFIRMED_MAX,
 };
 use crate::spool::fields::Take;
 use crate::spool::{EntryHeader, Kind, LinkId, RequestKey, Source};
@@ -181,7 +181,7 @@ impl Dedup {
             *more |= *first != key;
             return !*more || is_at_it;
         }
-        if self.begun.len() < CONNECTIONS_MAX {
+        if self.begun.len() < LINKS_MAX {
             self.begun.push((link, key, false));
         }
         true

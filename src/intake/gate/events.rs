@@ -114,9 +114,10 @@ fn refused_handshake(flaw: HandshakeFlaw, address: &str) -> Trouble {
         HandshakeFlaw::Precision => {
             (TroubleKind::PrecisionDiffers, "has another precision than this node")
         }
-        HandshakeFlaw::Login => {
-            (TroubleKind::HandshakeRefused, "sends another user or password than [gate] asks for")
-        }
+        HandshakeFlaw::Login => (
+            TroubleKind::HandshakeRefused,
+            "sends another user or password than the configuration asks for",
+        ),
         HandshakeFlaw::Undecodable => {
             (TroubleKind::HandshakeRefused, "sends a handshake that cannot be read")
         }

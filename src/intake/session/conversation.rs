@@ -5,14 +5,22 @@ use std::rc::Rc;
 
 use thrift::protocol::TMessageType;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::SemaphorePermit;
+use tokio::time::timeout;
 
 use super::Shared;
 use super::door::{Door, Refused};
-use super::frames::{Frames, Over};
+use super::frames::{Frames, Over, whole_in_time};
 use crate::data::Precision;
-use crate::limits::{KIB, SESSION_PORTION_BYTES, SESSION_REQUEST_BYTES_MAX};
+use crate::limits::{
+    KIB, SESSION_HOLD_MAX, SESSION_IDLE_MAX, SESSION_LOGIN_BYTES_MAX, SESSION_LOGIN_MAX,
+    SESSION_METHOD_BYTES_MAX, SESSION_PORTION_BYTES, SESSION_REQUEST_BYTES_MAX,
+    SESSION_REQUEST_MAX,
+};
 use crate::link::receiver::{Case, Guest, HandshakeFlaw};
+use crate::ops::clock;
 use crate::wire::piece::PieceHead;
+use crate::wire::thrift::inserts;
 use crate::wire::thrift::status::Code;
 use crate::wire::thrift::transfer::{Found, METHOD, TAIL, TransferHead};
 use crate::wire::thrift::{
@@ -37,8 +45,12 @@ pub(super) struct Conversation<S> {
     pub(super) time_zone: String,
     /// Its own number of statements and queries.
     pub(super) statements: i64,
+    /// The unit of times that the client was told.
+    pub(super) precision: Option<Precision>,
     pipe: Option<Door>,
-    writer: Option<(Precision, Door)>,
+    /// A pipe's handshake was accepted.
+    is_greeted: bool,
+    writer: Option<Door>,
     /// The present call, and what is made of it.
     buffer: Vec<u8>,
     pub(super) payload: Vec<u8>,
@@ -57,7 +69,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             user: None,
             time_zone: String::from("UTC"),
             statements: 0,
+            precision: None,
             pipe: None,
+            is_greeted: false,
             writer: None,
             buffer: Vec::new(),
             payload: Vec::new(),
@@ -85,42 +99,72 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     }
 
     async fn turn(&mut self) -> Result<(), Over> {
-        for buffer in [&mut self.buffer, &mut self.payload, &mut self.reply] {
-            buffer.clear();
-            buffer.shrink_to(KEPT_BYTES);
-        }
+        self.rest();
+        self.reply.clear();
+        self.reply.shrink_to(KEPT_BYTES);
         let most = usize::try_from(self.shared.pipes.max_frame_bytes).unwrap_or(usize::MAX);
-        let bytes = self.frames.next(most.saturating_add(KIB)).await?;
+        let most = most.max(SESSION_REQUEST_BYTES_MAX).saturating_add(KIB);
+        let is_known = self.user.is_some() || self.is_greeted;
+        let idle = if is_known { SESSION_IDLE_MAX } else { SESSION_LOGIN_MAX };
+        let bytes = self.frames.next(most, idle).await?;
         self.frames.fill(&mut self.buffer, FIRST_BYTES).await?;
         let first = self.buffer.first().copied().unwrap_or_default();
         self.protocol =
             Protocol::of(first).ok_or(Over::NoFrame("it begins with no thrift message"))?;
+        let shared = Rc::clone(&self.shared);
+        // Until the reply is written, too: whoever does not read it holds no more than that.
+        let mut share = None;
         match TransferHead::find(self.protocol, &self.buffer) {
             Found::Transfer(head, used) => self.transfer(head, used).await?,
-            Found::More | Found::Other => self.call(bytes).await?,
+            Found::More | Found::Other => share = self.call(bytes, &shared).await?,
         }
         if self.reply.is_empty() {
             return Ok(());
         }
+        self.rest();
         let reply = std::mem::take(&mut self.reply);
         let written = self.frames.write(&reply).await;
         self.reply = reply;
+        drop(share);
         written
     }
 
-    /// A call that is read whole.
-    async fn call(&mut self, bytes: usize) -> Result<(), Over> {
-        let shared = Rc::clone(&self.shared);
-        let wanted = u32::try_from(bytes.min(SESSION_REQUEST_BYTES_MAX) / KIB + 1).unwrap_or(0);
-        // Nobody closes it.
-        let _share = shared.memory.acquire_many(wanted).await.ok();
-        if bytes > SESSION_REQUEST_BYTES_MAX {
-            return self.too_large().await;
+    /// Gives the memory of the present call back.
+    fn rest(&mut self) {
+        for buffer in [&mut self.buffer, &mut self.payload] {
+            buffer.clear();
+            buffer.shrink_to(KEPT_BYTES);
         }
-        self.frames.fill(&mut self.buffer, bytes).await?;
+    }
+
+    /// A call that is read whole. What it takes of the memory that all share is given back with what is returned.
+    async fn call<'a>(
+        &mut self,
+        bytes: usize,
+        shared: &'a Shared,
+    ) -> Result<Option<SemaphorePermit<'a>>, Over> {
+        if self.user.is_none() && bytes > SESSION_LOGIN_BYTES_MAX {
+            return Err(Over::NoFrame("it is too large before a login"));
+        }
+        if bytes > SESSION_REQUEST_BYTES_MAX {
+            return self.read_over(*inserts::too_large().0).await.map(|()| None);
+        }
+        let wanted = u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX);
+        let share = timeout(SESSION_HOLD_MAX, shared.memory.acquire_many(wanted)).await;
+        let Ok(Ok(share)) = share else {
+            return self
+                .read_over(try_again("others write as much as there is memory for"))
+                .await
+                .map(|()| None);
+        };
+        let whole = self.frames.fill(&mut self.buffer, bytes);
+        whole_in_time(SESSION_REQUEST_MAX, whole).await?;
         let message = std::mem::take(&mut self.buffer);
         let read = Incoming::read(self.protocol, &message);
         let call = read.map_err(|_| Over::NoFrame("its message has no head"))?;
+        if call.head.method.len() > SESSION_METHOD_BYTES_MAX {
+            return Err(Over::NoFrame("its method's name is too long"));
+        }
         if call.head.method == METHOD {
             // Of another form than all writers make it.
             let head = call.head.clone();
@@ -132,20 +176,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         } else {
             self.dispatch(call).await?;
         }
-        self.buffer = message;
-        Ok(())
+        Ok(Some(share))
     }
 
-    /// A call that is too large is read over, and told so.
-    async fn too_large(&mut self) -> Result<(), Over> {
+    /// A call that is not looked at is read over, and told why.
+    async fn read_over(&mut self, status: TSStatus) -> Result<(), Over> {
         let head = Incoming::read(self.protocol, &self.buffer).map(|call| call.head);
         let head = head.map_err(|_| Over::NoFrame("its message has no head"))?;
+        if head.method.len() > SESSION_METHOD_BYTES_MAX {
+            return Err(Over::NoFrame("its method's name is too long"));
+        }
         while self.frames.left() > 0 {
             self.buffer.clear();
             self.frames.fill(&mut self.buffer, SESSION_PORTION_BYTES).await?;
         }
-        let status = crate::wire::thrift::inserts::too_large();
-        self.refuse(&head, *status.0)
+        self.refuse(&head, status)
     }
 
     /// Puts a reply behind what is to be written; none to a call that waits for none.
@@ -222,6 +267,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     fn open_pipe(&mut self) -> Result<&mut Door, Refused> {
         if self.pipe.is_none() {
+            if self.shared.attempts.borrow().is_locked(self.peer.ip(), clock::now()) {
+                return Err(Refused::Locked);
+            }
             let Shared { inlets, pipes, .. } = &*self.shared;
             let door = Door::open(inlets, self.peer, Guest::Pipe, pipes);
             self.pipe = Some(door.map_err(|_| Refused::Ended)?);
@@ -229,7 +277,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         self.pipe.as_mut().ok_or(Refused::Ended)
     }
 
+    /// The first that a pipe sends is its login.
+    fn note_login(&mut self, refused: Option<Refused>) {
+        let mut attempts = self.shared.attempts.borrow_mut();
+        if refused == Some(Refused::Case(Case::Handshake(HandshakeFlaw::Login))) {
+            attempts.failed(self.peer.ip(), clock::now());
+        } else if refused.is_none() && !self.is_greeted {
+            self.is_greeted = true;
+            attempts.succeeded(self.peer.ip());
+        }
+    }
+
     fn transferred(&mut self, refused: Option<Refused>, end: Option<u64>) -> TPipeTransferResp {
+        self.note_login(refused);
         let Some(refused) = refused else {
             let end = end.map(|end| end.to_be_bytes().to_vec());
             return TPipeTransferResp::new(TSStatus::new(200, None, None, None, None), end);
@@ -244,14 +304,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     /// Stores the request that lies in `payload`.
     pub(super) async fn store(&mut self) -> Result<(), TSStatus> {
-        let precision = self.precision();
-        if self.writer.as_ref().is_none_or(|(opened_with, _)| *opened_with != precision) {
+        let precision = self.node_precision();
+        if self.precision != Some(precision) {
+            // Its times are in the unit that it was told.
+            self.is_over = true;
+            let message = format!(
+                "the node's timestamp precision is {} by now: open the session anew",
+                precision.text()
+            );
+            return Err(Code::EXECUTE_STATEMENT_ERROR.status(message));
+        }
+        if self.writer.is_none() {
             let Shared { inlets, writers, .. } = &*self.shared;
             let door = Door::open(inlets, self.peer, Guest::Writer(precision), writers);
-            let door = door.map_err(|_| writer_status(Refused::Ended))?;
-            self.writer = Some((precision, door));
+            self.writer = Some(door.map_err(|_| writer_status(Refused::Ended))?);
         }
-        let Some((_, door)) = &mut self.writer else { return Err(writer_status(Refused::Ended)) };
+        let Some(door) = &mut self.writer else { return Err(writer_status(Refused::Ended)) };
         match door.request(&self.payload).await {
             Ok(()) => Ok(()),
             Err(refused) => {
@@ -264,7 +332,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     }
 
     /// The node's unit of times, or what clients take for granted.
-    pub(super) fn precision(&self) -> Precision {
+    pub(super) fn node_precision(&self) -> Precision {
         self.shared.precision.borrow().unwrap_or(Precision::Ms)
     }
 }
@@ -286,7 +354,7 @@ fn piece_end(payload: &[u8]) -> Option<u64> {
 /// Whether the way to the spool is over.
 const fn ends(refused: Refused) -> bool {
     match refused {
-        Refused::Ended => true,
+        Refused::Ended | Refused::Locked => true,
         Refused::Case(case) => {
             matches!(case.verdict(), crate::link::receiver::Verdict::Reset)
         }
@@ -296,9 +364,13 @@ const fn ends(refused: Refused) -> bool {
 /// What a pipe is told. 1801 on a handshake would make it fall back to an older one, so only requests have it.
 #[expect(clippy::wildcard_enum_match_arm, reason = "for all others the pipe comes again")]
 fn pipe_status(refused: Refused) -> TSStatus {
-    let Refused::Case(case) = refused else {
-        return Code::PIPE_RECEIVER_TEMPORARY_UNAVAILABLE
-            .status("the node has no place for this pipe now");
+    let case = match refused {
+        Refused::Case(case) => case,
+        Refused::Locked => return locked(),
+        Refused::Ended => {
+            let code = Code::PIPE_RECEIVER_TEMPORARY_UNAVAILABLE;
+            return code.status("the node has no place for this pipe now");
+        }
     };
     let (code, message) = match case {
         Case::Handshake(HandshakeFlaw::Login) => {
@@ -335,9 +407,18 @@ fn writer_status(refused: Refused) -> TSStatus {
     match case {
         Case::Undecodable => Code::ILLEGAL_PARAMETER.status("the request makes no sense"),
         Case::ReadOnly => Code::SYSTEM_READ_ONLY.status("the node's disk fails: it takes nothing"),
-        Case::HeldTooLong | Case::SpoolFull => try_again("the node's spool is full"),
-        other => try_again(&format!("not taken: {}", other.name())),
+        Case::HeldTooLong | Case::SpoolFull => {
+            try_again("it was not stored in time: the node's spool is full, or its disk slow")
+        }
+        Case::Stopping => try_again("the node stops"),
+        other => Code::WRITE_PROCESS_REJECT.status(format!("not taken: {}", other.name())),
     }
+}
+
+/// What is said to an address that has guessed passwords.
+pub(super) fn locked() -> TSStatus {
+    let message = "too many failed logins from this address: wait some minutes";
+    Code::USER_LOGIN_LOCKED.status(message)
 }
 
 /// Clients of Java try it again by themselves.

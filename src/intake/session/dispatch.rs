@@ -9,9 +9,10 @@ use thrift::ApplicationErrorKind;
 use thrift::protocol::TSerializable;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::conversation::Conversation;
+use super::conversation::{Conversation, locked};
 use super::frames::Over;
 use super::statements::{Asked, Outcome};
+use crate::limits::{SESSION_LIST_MAX, SESSION_ZONE_BYTES_MAX};
 use crate::ops::clock;
 use crate::wire::thrift::inserts::{RecordOf, Refusal, write_records, write_tablet};
 use crate::wire::thrift::result::Form;
@@ -95,8 +96,8 @@ fn reply_of(method: &str) -> Option<Reply> {
         "fetchAllConnectionsInfo" => Reply::Connections,
         _ if method.starts_with("execute") && form_of(method).is_some() => Reply::Statement,
         _ if method.starts_with("insert") || method.starts_with("testInsert") => {
-            let known =
-                INSERTS.contains(&method.trim_start_matches("testI").trim_start_matches('i'));
+            let written = method.strip_prefix("testI").or_else(|| method.strip_prefix('i'));
+            let known = written.is_some_and(|name| INSERTS.contains(&name));
             return known.then_some(Reply::Status);
         }
         _ => return None,
@@ -257,8 +258,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
         log::info!("event=session_login peer={} user={:?}", self.peer, request.username);
         self.user = Some(request.username);
-        self.time_zone = request.zone_id;
-        let precision = self.precision().text().to_owned();
+        self.keep_zone(request.zone_id);
+        let precision = *self.precision.insert(self.node_precision());
+        let precision = precision.text().to_owned();
         let configuration = BTreeMap::from([("timestamp_precision".to_owned(), precision)]);
         // Clients of 2.0 look into the message.
         let status = Code::SUCCESS.status("Login successfully");
@@ -270,8 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         let address = self.peer.ip();
         let mut attempts = self.shared.attempts.borrow_mut();
         if attempts.is_locked(address, clock::now()) {
-            let message = "too many failed logins from this address: wait some minutes";
-            return Err(Code::USER_LOGIN_LOCKED.status(message));
+            return Err(locked());
         }
         let password = request.password.as_deref();
         if !self.shared.login.admits(Some(&request.username), password) {
@@ -299,7 +300,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     fn properties(&mut self, head: &Head) -> Result<(), Over> {
         let version = concat!("Penstock ", env!("CARGO_PKG_VERSION")).to_owned();
-        let precision = self.precision().text().to_owned();
+        let precision = self.node_precision().text().to_owned();
         let functions = Vec::new();
         let properties =
             ServerProperties::new(version, functions, precision, None, None, None, None);
@@ -312,8 +313,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         argument: Result<TSSetTimeZoneReq, ThriftError>,
     ) -> Result<(), Over> {
         let Some(request) = self.read(head, argument)? else { return Ok(()) };
-        self.time_zone = request.time_zone;
+        self.keep_zone(request.time_zone);
         self.answer(head, &success())
+    }
+
+    /// Any text is taken, as by stock; one that names no zone is not kept.
+    fn keep_zone(&mut self, name: String) {
+        if name.len() <= SESSION_ZONE_BYTES_MAX {
+            self.time_zone = name;
+        }
     }
 }
 
@@ -333,6 +341,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         argument: Result<TSExecuteBatchStatementReq, ThriftError>,
     ) -> Result<(), Over> {
         let Some(request) = self.read(head, argument)? else { return Ok(()) };
+        if request.statements.len() > SESSION_LIST_MAX {
+            return self.answer(head, &too_many());
+        }
         let mut statuses = Vec::new();
         for text in &request.statements {
             let outcome = Asked::of(text).carry_out(&self.shared.commands).await;
@@ -369,10 +380,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             Ok(tablets) => tablets,
             Err(refusal) => return self.answer(head, &*refusal.0),
         };
-        let mut statuses = Vec::with_capacity(tablets.len());
+        if tablets.len() > SESSION_LIST_MAX {
+            return self.answer(head, &too_many());
+        }
+        let mut statuses: Vec<TSStatus> = Vec::with_capacity(tablets.len());
         for tablet in tablets {
-            let written = write_tablet(&tablet, &mut self.payload);
-            statuses.push(self.written(written).await);
+            // What has waited for room waits once, not again for each tablet behind it.
+            let full = statuses.last().filter(|last| last.need_retry == Some(true)).cloned();
+            let status = if let Some(status) = full {
+                status
+            } else {
+                let written = write_tablet(&tablet, &mut self.payload);
+                self.written(written).await
+            };
+            statuses.push(status);
         }
         self.answer(head, &of_several(statuses))
     }
@@ -416,6 +437,11 @@ fn of_several(statuses: Vec<TSStatus>) -> TSStatus {
 
 fn success() -> TSStatus {
     Code::SUCCESS.status("Success")
+}
+
+fn too_many() -> TSStatus {
+    let message = format!("at most {SESSION_LIST_MAX} of them are taken in one request");
+    Code::WRITE_PROCESS_REJECT.status(message)
 }
 
 /// A reply that is a status and nothing else.

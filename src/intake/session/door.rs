@@ -24,6 +24,8 @@ pub(super) enum Refused {
     Case(Case),
     /// The way has ended without a word: there was no place for it, or the node stops.
     Ended,
+    /// It was not tried: too many wrong passwords came from there.
+    Locked,
 }
 
 impl Door {

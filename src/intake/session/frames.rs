@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::limits::{SESSION_IDLE_MAX, SESSION_READ_MAX, SESSION_WRITE_MAX};
+use crate::limits::{SESSION_READ_MAX, SESSION_WRITE_MAX};
 use crate::wire::thrift::LENGTH_BYTES;
 
 /// Why a connection is over.
@@ -39,14 +39,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
         Self { stream, left: 0 }
     }
 
-    /// Waits for a frame of at most `most` bytes, and returns how many it has.
-    pub(super) async fn next(&mut self, most: usize) -> Result<usize, Over> {
+    /// Waits for a frame of at most `most` bytes, at most for so long, and returns how many it has.
+    pub(super) async fn next(&mut self, most: usize, idle: Duration) -> Result<usize, Over> {
         let mut length = [0; LENGTH_BYTES];
         let (first, rest) = length.split_at_mut(1);
-        match timeout(SESSION_IDLE_MAX, self.stream.read(first)).await {
+        match timeout(idle, self.stream.read(first)).await {
             Ok(Ok(0)) => return Err(Over::Closed),
             Ok(read) => drop(read?),
-            Err(_) => return Err(Over::Late(SESSION_IDLE_MAX)),
+            Err(_) => return Err(Over::Late(idle)),
         }
         in_time(SESSION_READ_MAX, self.stream.read_exact(rest)).await?;
         let stated = i32::from_be_bytes(length);
@@ -97,6 +97,14 @@ async fn in_time<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) 
         Ok(done) => Ok(done?),
         Err(_) => Err(Over::Late(limit)),
     }
+}
+
+/// The same for work that has time limits of its own.
+pub(super) async fn whole_in_time<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Over>>,
+) -> Result<T, Over> {
+    timeout(limit, work).await.unwrap_or(Err(Over::Late(limit)))
 }
 
 /// What the first four bytes of something else are.

@@ -32,7 +32,8 @@ use crate::data::Precision;
 use crate::intake::gate::Inlets;
 use crate::limits::{KIB, SESSION_MEMORY_BYTES};
 use crate::link::receiver::{Login, Policy};
-use crate::ops::log::Repeating;
+use crate::ops::clock;
+use crate::ops::log::{Rarely, Repeating};
 use crate::ops::status::Command;
 
 /// What the service has to know.
@@ -82,15 +83,22 @@ pub async fn serve(listener: TcpListener, settings: Settings) {
         memory: Semaphore::new(SESSION_MEMORY_BYTES / KIB),
     });
     let mut conversations = JoinSet::new();
-    let mut trouble = Repeating::default();
+    let (mut trouble, mut refused) = (Repeating::default(), Rarely::default());
     loop {
         while conversations.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, peer)) if conversations.len() >= max_connections => {
-                log::warn!("event=session_refused peer={peer} connections={max_connections}");
                 drop(stream);
+                if let Some(count) = refused.note(clock::now()) {
+                    log::warn!(
+                        "event=session_refused peer={peer} count={count} table={max_connections}"
+                    );
+                }
             }
             Ok((stream, peer)) => {
+                if let Some(times) = trouble.ended() {
+                    log::info!("event=session_accepts failures={times}");
+                }
                 prepare(&stream);
                 let conversation = Conversation::new(stream, peer, Rc::clone(&shared));
                 conversations.spawn_local(conversation.run());

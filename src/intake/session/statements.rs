@@ -4,6 +4,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::ops::status::Command;
 use crate::pipe::Answer;
+use crate::statement::{Parsed, Statement, parse};
 use crate::wire::thrift::TSStatus;
 use crate::wire::thrift::result::{Column, ColumnKind, ResultSet};
 use crate::wire::thrift::status::Code;
@@ -56,11 +57,8 @@ impl<'a> Asked<'a> {
                 let row = vec![Some(version), Some(String::new())];
                 Self::Known(ResultSet::of_texts(&["Version", "BuildInfo"], vec![row]))
             }
-            ["CREATE" | "DROP", "PIPEPLUGIN", ..] => Self::Not(
-                Code::NO_PERMISSION,
-                "plug-ins are created and dropped on the machine itself: with the command sql",
-            ),
-            [verb, kind, ..] if is_of_pipes(verb, kind) => Self::OfPipes(text),
+            ["CREATE" | "DROP", "PIPEPLUGIN", ..] => Self::ON_THE_MACHINE,
+            [verb, kind, ..] if is_of_pipes(verb, kind) => Self::of_pipes(text),
             ["CREATE", "DATABASE" | "TIMESERIES" | "ALIGNED", ..]
             | ["CREATE" | "SET", "STORAGE", "GROUP", _] => Self::Nothing,
             ["SELECT" | "COUNT" | "SHOW" | "LIST" | "EXPLAIN", ..] => {
@@ -76,6 +74,29 @@ impl<'a> Asked<'a> {
             ),
         }
     }
+
+    /// A text of several statements may begin with any of them.
+    fn of_pipes(text: &'a str) -> Self {
+        let Ok(parsed) = parse(text) else { return Self::OfPipes(text) };
+        let is_of_plugins = |parsed: &Parsed| {
+            matches!(
+                parsed.statement,
+                Statement::CreatePlugin { .. } | Statement::DropPlugin { .. }
+            )
+        };
+        if parsed.iter().any(is_of_plugins) {
+            return Self::ON_THE_MACHINE;
+        }
+        if parsed.len() > 1 {
+            return Self::Not(Code::SEMANTIC_ERROR, "one statement at a time");
+        }
+        Self::OfPipes(text)
+    }
+
+    const ON_THE_MACHINE: Self = Self::Not(
+        Code::NO_PERMISSION,
+        "plug-ins are created and dropped on the machine itself: with the command sql",
+    );
 
     /// Does it.
     pub(super) async fn carry_out(self, commands: &mpsc::Sender<Command>) -> Outcome {
@@ -161,6 +182,18 @@ mod tests {
         assert!(why.contains("keeps no database"), "{why}");
         let create = "create pipeplugin x as 'y' using uri 'file:z'";
         assert!(matches!(Asked::of(create), Asked::Not(Code::NO_PERMISSION, _)));
+        for text in [
+            "start pipe p; create pipeplugin x as 'y' using uri 'file:z'",
+            "show pipes ; drop pipeplugin x",
+            "/**/ show pipes; drop pipeplugin x",
+        ] {
+            let asked = Asked::of(text);
+            assert!(!matches!(asked, Asked::OfPipes(_)), "{asked:?}");
+        }
+        assert!(matches!(
+            Asked::of("show pipes; start pipe p"),
+            Asked::Not(Code::SEMANTIC_ERROR, _)
+        ));
         assert_eq!(Asked::of("create timeseries root.a.b INT32"), Asked::Nothing);
         assert!(matches!(Asked::of(""), Asked::Not(..)));
     }

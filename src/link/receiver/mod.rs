@@ -32,8 +32,8 @@ mod work;
 pub use peer::Peer;
 pub use plans::{PlanKind, PlanPolicy, Plans};
 pub use store::{
-    FileKey, HEAD_BYTES, Job, Outcome, Provenance, ROOM_MIN, Store, Submission, cluster_hash,
-    request_hash, short_hash,
+    FileKey, HEAD_BYTES, Job, Outcome, Provenance, ROOM_MIN, Store, Submission, WRITERS,
+    cluster_hash, request_hash, short_hash,
 };
 pub use verdict::{Case, HandshakeFlaw, Verdict};
 

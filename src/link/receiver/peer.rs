@@ -2,7 +2,7 @@
 
 use heapless::String;
 
-use super::store::{Provenance, Store, cluster_hash};
+use super::store::{Provenance, Store, WRITERS, cluster_hash};
 use super::verdict::HandshakeFlaw;
 use super::{Login, Policy};
 use crate::data::Precision;
@@ -11,9 +11,6 @@ use crate::wire::handshake::Handshake;
 
 /// Bytes of a cluster id that are kept for people; a UUID has 36.
 const CLUSTER_ID_BYTES: usize = 64;
-
-/// What stands for the cluster of clients: no legal id, so that no peer has it.
-const WRITERS: &str = "\0writers";
 
 /// A peer whose handshake was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,10 +22,9 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Clients of this node. They have no cluster, so that what one of them repeats after a lost answer is known again.
-    pub(super) fn of_writers(precision: Precision) -> Self {
-        let cluster = cluster_hash(WRITERS);
-        Self { cluster_id: String::new(), cluster, precision, local: true }
+    /// Clients of this node, which are of no cluster.
+    pub(super) const fn of_writers(precision: Precision) -> Self {
+        Self { cluster_id: String::new(), cluster: WRITERS, precision, local: true }
     }
 
     /// The first bytes of its cluster id; empty for a V1 handshake.

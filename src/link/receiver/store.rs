@@ -32,6 +32,10 @@ pub struct FileKey {
     pub number: u32,
 }
 
+/// Stands for the cluster of clients of this node. Nothing that they send counts as a repetition: what one of them sends
+/// again after a lost answer is stored twice, as a stock server does, and reads the same.
+pub const WRITERS: u64 = u64::MAX;
+
 /// Whose data it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Provenance {

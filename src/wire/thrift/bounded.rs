@@ -1,7 +1,7 @@
 //! Reading within a budget of memory: what a message becomes may be twenty times as large as its bytes.
 //!
-//! An empty text in a list is one byte on the wire and 24 in memory, and lists lie in lists. So each element and each text
-//! is counted before it is made, and the message that goes beyond the budget is refused.
+//! An empty text in a list is one byte on the wire and 24 in memory, and lists lie in lists. So elements
+//! are counted before they are made, and texts as they are read; the message that goes beyond the budget is refused.
 
 use thrift::protocol::{
     TFieldIdentifier, TInputProtocol, TListIdentifier, TMapIdentifier, TMessageIdentifier,

@@ -19,7 +19,7 @@ use super::{
     TSInsertTabletsReq, TSStatus,
 };
 use crate::data::{DataType, legal};
-use crate::limits::REQUEST_MEMORY_BYTES_MAX;
+use crate::limits::{REQUEST_MEMORY_BYTES_MAX, SESSION_REQUEST_BYTES_MAX};
 use crate::wire::build::{node_tail, request};
 use crate::wire::bytes::{Reader, WireError, Writer};
 use crate::wire::node::NodeType;
@@ -268,8 +268,8 @@ fn write(payload: &mut Vec<u8>, node: impl FnOnce(&mut Writer<'_>)) -> Result<()
 /// What is refused because it is too much at once.
 pub fn too_large() -> Refusal {
     let message = format!(
-        "the request is larger than {} KiB, which this node takes at once: write fewer rows at a time",
-        REQUEST_MEMORY_BYTES_MAX / 1024
+        "the request is, or becomes, larger than {} KiB, which this node takes at once: write fewer rows at a time",
+        SESSION_REQUEST_BYTES_MAX / 1024
     );
     refusal(Code::WRITE_PROCESS_REJECT, &message)
 }

@@ -132,7 +132,9 @@ fn bare(message: &str) -> &str {
         (key.is_empty() || key.starts_with(" \"")).then_some(text)
     };
     let Some(text) = ["source", "processor", "sink"].into_iter().find_map(after) else {
-        return message;
+        // What was found at each target stands behind stock's sentence.
+        let found = message.rsplit_once(" (").filter(|(text, _)| text.ends_with(" not available."));
+        return found.map_or(message, |(text, _)| text);
     };
     let hint = text.rsplit_once(" (").filter(|_| text.ends_with(')'));
     hint.map_or(text, |(text, _)| text)
