@@ -11,11 +11,14 @@ use rustix::process::Signal;
 
 const STOP_MAX: Duration = Duration::from_secs(5);
 
+/// The session service and the codec of IoTDB's client RPC are 300 KiB of it.
+const PROGRAM_BYTES_MAX: u64 = 5 * MIB;
+
 #[test]
 fn binaries_are_small() {
     for program in [Program::Sender, Program::Receiver] {
         let bytes = Programs::built().path(program).metadata().unwrap().len();
-        assert!(bytes <= 4 * MIB, "{}: {bytes} bytes", program.name());
+        assert!(bytes <= PROGRAM_BYTES_MAX, "{}: {bytes} bytes", program.name());
     }
 }
 
