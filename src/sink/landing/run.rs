@@ -245,6 +245,10 @@ impl<D: Disk, S: Source> Landing<D, S> {
             TwinError::TooMany { .. } | TwinError::Write(_) => {
                 (middle(&run), run.first == run.last)
             }
+            // A smaller one may find room, and what it lets go makes more.
+            TwinError::Disk { .. } if error.is_full() && run.first < run.last => {
+                (middle(&run), false)
+            }
             TwinError::Read(_) if run.unread + 1 >= limits::FILE_READS_MAX => {
                 (middle(&run), run.first == run.last)
             }

@@ -412,3 +412,20 @@ fn what_is_too_much_for_a_run_halves_it_and_blames_no_entry() {
     let last = ledger(&disk).last().and_then(|line| line.through);
     assert!(last >= Some(1), "{last:?}");
 }
+
+#[test]
+fn a_run_that_finds_no_room_is_made_smaller() {
+    let mut entries = Entries::default();
+    (1..=64).for_each(|sequence| entries.push_tablet(sequence, &tablet(sequence)));
+    let landed_in = |bytes: u64| {
+        let disk = disk();
+        let mut landing = open(&disk, &entries, 1, Limits::default()).expect("opens");
+        disk.set_capacity(bytes);
+        run(&mut landing, start() + DELAY).expect("gathers");
+        run(&mut landing, start() + 2 * DELAY).expect("lands what there is room for");
+        (landing.cursor().position, landed(&disk).len())
+    };
+    assert_eq!(landed_in(DISK_BYTES), (Sequence(65), 1));
+    // Too little for the run, which needs 38 KiB, and enough for half of it: that may be fetched, and makes room.
+    assert_eq!(landed_in(30_000), (Sequence(33), 1));
+}
