@@ -6,7 +6,7 @@
 //!                                      what the test looks at -----+
 //! ```
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what fails here fails the test")]
 
 #[path = "intake/captures.rs"]
 mod captures;
@@ -20,9 +20,15 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use penstock::config::Network;
+use penstock::data::DataType;
 use penstock::limits;
 use penstock::ops::board::TroubleKind;
+use penstock::ops::clock;
 use penstock::spool::{Kind, Settings as SpoolSettings, Start};
+use penstock::wire::build::{self, Cell, Row, RowColumn};
+use penstock::wire::bytes::Writer;
+use penstock::wire::node::NodeType;
+use penstock::wire::request::RequestType;
 use penstock_test_support::frames;
 use penstock_test_support::peer::Peer;
 use world::{World, reset_kind, ts_file};
@@ -47,6 +53,52 @@ fn a_tablet_is_in_the_spool_when_it_is_answered() {
     let body = sent.len() - 9;
     assert_eq!(stored[..body], sent[..body]);
     assert!(stored[body..].windows(3).any(|window| window == b"P1:"));
+    world.stop();
+}
+
+/// One request of rows of several devices, each of which is a part of its own.
+fn rows_of(devices: usize, rows: usize) -> Vec<u8> {
+    let names: Vec<String> = (0..devices).map(|number| format!("root.sg.d{number}")).collect();
+    let value = 7_i32.to_be_bytes();
+    let columns = [RowColumn {
+        name: b"s",
+        schema: None,
+        category: 0,
+        cell: Cell::Value(DataType::Int32, &value),
+    }];
+    let row = |number: usize| Row {
+        time: i64::try_from(number).unwrap(),
+        device: names[number % devices].as_bytes(),
+        is_aligned: false,
+        needs_types: false,
+        columns: &columns,
+    };
+    let rows: Vec<Row<'_>> = (0..rows).map(row).collect();
+    let mut payload = Vec::new();
+    let mut out = Writer::into_vec(&mut payload, limits::REQUEST_MEMORY_BYTES_MAX);
+    build::request(RequestType::TabletInsertNode, &mut out);
+    build::rows_node(&rows, NodeType::InsertRows, &mut out);
+    build::node_tail(b"1", &mut out);
+    out.finish().unwrap();
+    payload
+}
+
+/// Both hold a large buffer and wait for room, which nobody tells them of but the gate's own turn.
+#[test]
+fn requests_of_more_parts_than_a_batch_holds_do_not_keep_each_other() {
+    let world = World::new();
+    let payload = rows_of(7, 10 * limits::STAGE_RECORDS);
+    let began = clock::now();
+    std::thread::scope(|scope| {
+        for name in ["one", "two"] {
+            let mut peer = world.peer(name);
+            let payload = &payload;
+            scope.spawn(move || assert_eq!(peer.ask(payload).unwrap(), 0));
+        }
+    });
+    // At a turn of the gate a batch it would be a minute.
+    assert!(began.elapsed() < limits::TURN_PERIOD_MAX * 8, "{:?}", began.elapsed());
+    assert_eq!(world.entries().len(), 2 * 10 * limits::STAGE_RECORDS);
     world.stop();
 }
 

@@ -342,10 +342,10 @@ impl Gate {
         self.board.intake(IntakeKind::Gate).held.set(of_peers);
         self.board.intake(IntakeKind::Session).held.set(of_guests);
         if starved && !self.store.stage().starve(limits::STAGE_BYTES) {
-            // The stage is empty: it is a buffer that is waited for, or room that has just come.
+            // The stage is empty: room has just come, or it is a buffer that is waited for.
+            let has_buffer = self.store.can_lend(limits::REQUEST_MEMORY_BYTES_MAX);
             again |= self.table.iter().flatten().any(|one| {
-                one.machine.waits_for_room()
-                    && self.store.can_lend(limits::REQUEST_MEMORY_BYTES_MAX)
+                one.machine.waits_for_room() && (has_buffer || !one.machine.waits_for_buffer())
             });
         }
         again

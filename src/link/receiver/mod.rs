@@ -328,6 +328,11 @@ impl Receiver {
         self.held_since.is_some()
     }
 
+    /// Whether it is a buffer that the machine waits for, and not room.
+    pub const fn waits_for_buffer(&self) -> bool {
+        matches!(self.state, State::Lend { .. })
+    }
+
     /// The store has room or buffers again.
     pub fn handle_room(&mut self, now: Instant, store: &mut impl Store) {
         self.resume(now, store);
