@@ -149,7 +149,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         if bytes > SESSION_REQUEST_BYTES_MAX {
             return self.read_over(*inserts::too_large().0).await.map(|()| None);
         }
-        let wanted = u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX);
+        // Logins and statements wait for nobody who writes.
+        let small = bytes <= SESSION_LOGIN_BYTES_MAX;
+        let wanted = if small { 0 } else { u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX) };
         let share = timeout(SESSION_HOLD_MAX, shared.memory.acquire_many(wanted)).await;
         let Ok(Ok(share)) = share else {
             return self

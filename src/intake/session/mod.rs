@@ -85,8 +85,10 @@ pub async fn serve(listener: TcpListener, settings: Settings) {
     let mut conversations = JoinSet::new();
     let (mut trouble, mut refused) = (Repeating::default(), Rarely::default());
     loop {
+        let accepted = listener.accept().await;
+        // Those that ended meanwhile have left their places.
         while conversations.try_join_next().is_some() {}
-        match listener.accept().await {
+        match accepted {
             Ok((stream, peer)) if conversations.len() >= max_connections => {
                 drop(stream);
                 if let Some(count) = refused.note(clock::now()) {

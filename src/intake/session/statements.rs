@@ -58,7 +58,9 @@ impl<'a> Asked<'a> {
                 Self::Known(ResultSet::of_texts(&["Version", "BuildInfo"], vec![row]))
             }
             ["CREATE" | "DROP", "PIPEPLUGIN", ..] => Self::ON_THE_MACHINE,
-            [verb, kind, ..] if is_of_pipes(verb, kind) => Self::of_pipes(text),
+            [verb, kind, ..] if is_of_pipes(verb, kind) || parse(text).is_ok() => {
+                Self::of_pipes(text)
+            }
             ["CREATE", "DATABASE" | "TIMESERIES" | "ALIGNED", ..]
             | ["CREATE" | "SET", "STORAGE", "GROUP", _] => Self::Nothing,
             ["SELECT" | "COUNT" | "SHOW" | "LIST" | "EXPLAIN", ..] => {
