@@ -212,10 +212,15 @@ impl Desk {
 
     fn give(&self, task: Task) -> Ticket {
         let (sender, answer) = oneshot::channel();
+        // What an order holds may be a cut, whose end takes the lock: nothing of it ends below.
+        let withdrawn: VecDeque<_>;
         {
             let mut state = self.shared.state();
             // Those that were withdrawn are no longer waited for.
-            state.orders.retain(|(_, answer)| !answer.is_withdrawn());
+            let orders = std::mem::take(&mut state.orders);
+            let (gone, kept): (VecDeque<_>, VecDeque<_>) =
+                orders.into_iter().partition(|(_, answer)| answer.is_withdrawn());
+            (withdrawn, state.orders) = (gone, kept);
             let mut answer = Answer { sender: Some(sender) };
             if state.orders.len() < ORDERS_MAX {
                 state.orders.push_back((task, answer));
@@ -223,19 +228,21 @@ impl Desk {
                 answer.tell(Outcome::Failed(CutTrouble::Crowded));
             }
         }
+        drop(withdrawn);
         self.wake();
         Ticket { answer, outcome: None }
     }
 
     /// The next order that somebody waits for.
     pub fn next_order(&self) -> Option<(Task, Answer)> {
-        let mut state = self.shared.state();
-        while let Some((task, answer)) = state.orders.pop_front() {
+        loop {
+            // The lock is free again where a withdrawn one ends.
+            let next = self.shared.state().orders.pop_front();
+            let (task, answer) = next?;
             if !answer.is_withdrawn() {
                 return Some((task, answer));
             }
         }
-        None
     }
 
     /// A file that is to be removed.
