@@ -44,6 +44,8 @@ pub const HANDSHAKE_BYTES_MAX: usize = 4 * KIB;
 /// A first frame that has begun is whole within this time, or its connection makes room.
 pub const FIRST_FRAME_MAX: Duration = Duration::from_secs(30);
 
+/// What a stock sender gives a thrift connection until its handshake is answered.
+pub const THRIFT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a call of IoTDB's client RPC may become in memory: a batch of rows as clients write them is some hundred KiB.
 pub const THRIFT_MEMORY_BYTES_MAX: usize = 4 * MIB;
 

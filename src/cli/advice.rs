@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::config::Config;
+use crate::config::{Config, Transport};
 use crate::limits::PIECE_BYTES_DEFAULT;
 
 /// Prints what concerns this configuration.
@@ -11,10 +11,13 @@ pub(super) fn print(config: &Config, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "\nIF A STOCK IOTDB SENDS TO THIS GATE")?;
         FOR_SENDERS.iter().try_for_each(|(advice, why)| item(advice, why, out))?;
     }
-    let mut gates = config.pipes.iter().filter_map(|pipe| pipe.sink.as_ref()).peekable();
-    if gates.peek().is_some() {
+    let sinks = || config.pipes.iter().filter_map(|pipe| pipe.sink.as_ref());
+    let mut gates = sinks().filter(|sink| sink.transport != Transport::Thrift).peekable();
+    if sinks().next().is_some() {
         writeln!(out, "\nIF A STOCK IOTDB RECEIVES FROM A PIPE")?;
-        FOR_RECEIVERS.iter().try_for_each(|(advice, why)| item(advice, why, out))?;
+        let of_gates = gates.peek().map_or(&[][..], |_| FOR_GATES);
+        let mut advice = of_gates.iter().chain(FOR_RECEIVERS);
+        advice.try_for_each(|(advice, why)| item(advice, why, out))?;
     }
     let large = |bytes: usize| bytes > PIECE_BYTES_DEFAULT;
     if gates.any(|sink| large(sink.piece_bytes)) {
@@ -43,18 +46,21 @@ const FOR_SENDERS: &[(&str, &str)] = &[
     ),
 ];
 
-const FOR_RECEIVERS: &[(&str, &str)] = &[
+const FOR_GATES: &[(&str, &str)] = &[
     (
         "pipe_air_gap_receiver_enabled=true, then restart it; the port is 9780",
         "it is off by default, and read at the start only",
     ),
+    ("never expose 9780 beyond the gate", "a header of 16 bytes makes it allocate up to 2 GiB"),
+];
+
+const FOR_RECEIVERS: &[(&str, &str)] = &[
     (
         "the same timestamp_precision as the data's",
-        "it refuses the handshake otherwise, without a reason on the wire",
+        "it refuses the handshake otherwise, over a gate without a reason",
     ),
     (
         "watch its log and its free memory",
         "it answers OK for values that it cut to another type, and refuses when its memory is short",
     ),
-    ("never expose 9780 beyond the gate", "a header of 16 bytes makes it allocate up to 2 GiB"),
 ];

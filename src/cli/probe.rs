@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::CliError;
-use crate::config::{AirGapSink, Config, NodeUrl};
+use crate::config::{AirGapSink, Config, NodeUrl, Transport};
 use crate::data::Precision;
 use crate::limits::{HANDSHAKE_BYTES_MAX, TARGET_CHECK_MAX};
 use crate::ops::clock;
@@ -21,6 +21,12 @@ use crate::wire::bytes::Writer;
 use crate::wire::frame;
 use crate::wire::handshake::Offer;
 use crate::wire::request::{Head, RequestType};
+use crate::wire::thrift::status::Code;
+use crate::wire::thrift::transfer::METHOD;
+use crate::wire::thrift::{
+    Incoming, LENGTH_BYTES, Protocol, TPipeTransferReq, TPipeTransferResp, TSStatus, UNNUMBERED,
+    write_call,
+};
 
 /// Tries all targets and prints what each did: connections for [`TARGET_CHECK_MAX`] at most, then handshakes for as long as their
 /// pipe waits for one.
@@ -90,12 +96,10 @@ fn one(
         }
         match TcpStream::connect_timeout(&address, sink.handshake_timeout.min(left)) {
             Ok(stream) => {
-                return match config.timestamp_precision {
-                    Some(precision) => shake_hands(stream, config, sink, precision),
-                    None => Ok("the gate takes connections; set timestamp_precision to try a \
-                                handshake as well"
-                        .to_owned()),
+                let Some(precision) = config.timestamp_precision else {
+                    return Ok(taken(sink.transport).to_owned());
                 };
+                return shake_hands(stream, config, sink, precision);
             }
             Err(error) => last = error,
         }
@@ -103,8 +107,20 @@ fn one(
     Err(last)
 }
 
+/// What a connection alone shows.
+const fn taken(transport: Transport) -> &'static str {
+    match transport {
+        Transport::AirGap { .. } => {
+            "the gate takes connections; set timestamp_precision to try a handshake as well"
+        }
+        Transport::Thrift => {
+            "it takes connections; set timestamp_precision to try a handshake as well"
+        }
+    }
+}
+
 fn shake_hands(
-    mut stream: TcpStream,
+    stream: TcpStream,
     config: &Config,
     sink: &AirGapSink,
     precision: Precision,
@@ -121,17 +137,23 @@ fn shake_hands(
         mark_as_pipe_request: sink.mark_as_pipe_request,
         skip_if_no_privileges: sink.skip_if_no_privileges,
     };
+    stream.set_read_timeout(Some(sink.handshake_timeout))?;
+    stream.set_write_timeout(Some(sink.handshake_timeout))?;
+    match sink.transport {
+        Transport::AirGap { e_language } => over_a_gate(stream, &offer, e_language),
+        Transport::Thrift => by_thrift(stream, &offer),
+    }
+}
+
+fn over_a_gate(mut stream: TcpStream, offer: &Offer<'_>, wrapped: bool) -> io::Result<String> {
     let (mut payload, mut bytes) = (Vec::new(), Vec::new());
     let mut writer = Writer::into_vec(&mut payload, HANDSHAKE_BYTES_MAX);
     Head::of(RequestType::HandshakeDataNodeV2).write(&mut writer);
     offer.write(&mut writer);
-    frame::emit(&[&payload], sink.e_language, &mut bytes)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    stream.set_read_timeout(Some(sink.handshake_timeout))?;
-    stream.set_write_timeout(Some(sink.handshake_timeout))?;
+    frame::emit(&[&payload], wrapped, &mut bytes).map_err(invalid)?;
     stream.write_all(&bytes)?;
     let mut answer = [0];
-    stream.read_exact(&mut answer).map_err(|error| silence(&error))?;
+    stream.read_exact(&mut answer).map_err(|error| silence(&error, OF_A_GATE))?;
     let [byte] = answer;
     match Answer::from_byte(byte) {
         Answer::Accepted => Ok("accepts the handshake".to_owned()),
@@ -145,15 +167,49 @@ fn shake_hands(
     }
 }
 
-/// What it means that no answer came.
-fn silence(error: &io::Error) -> io::Error {
-    let ended = [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset];
-    let message = if ended.contains(&error.kind()) {
-        "the gate took the connection and ended it: nothing may be listening behind it"
-    } else {
-        "no answer to the handshake: the far side may be down, or the gate holds it back"
-    };
-    io::Error::new(error.kind(), message)
+fn by_thrift(mut stream: TcpStream, offer: &Offer<'_>) -> io::Result<String> {
+    let (mut body, mut bytes) = (Vec::new(), Vec::new());
+    offer.write(&mut Writer::into_vec(&mut body, HANDSHAKE_BYTES_MAX));
+    let Head { version, code } = Head::of(RequestType::HandshakeDataNodeV2);
+    let call = TPipeTransferReq::new(version, code, body);
+    write_call(Protocol::Binary, METHOD, 0, (UNNUMBERED, &call), &mut bytes).map_err(invalid)?;
+    stream.write_all(&bytes)?;
+    let mut length = [0; LENGTH_BYTES];
+    stream.read_exact(&mut length).map_err(|error| silence(&error, OF_A_NODE))?;
+    let length = usize::try_from(i32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    if length > HANDSHAKE_BYTES_MAX {
+        return Err(invalid("what it answers is no reply of an IoTDB's client service"));
+    }
+    let mut message = vec![0; length];
+    stream.read_exact(&mut message).map_err(|error| silence(&error, OF_A_NODE))?;
+    let reply = Incoming::read(Protocol::Binary, &message)
+        .and_then(|reply| reply.result::<TPipeTransferResp>(METHOD, 0));
+    let TSStatus { code, message, .. } = reply.map_err(invalid)?.status;
+    if Code(code) == Code::SUCCESS {
+        return Ok("accepts the handshake".to_owned());
+    }
+    let message = format!("refuses the handshake: {code} {}", message.unwrap_or_default());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, message.trim_end()))
+}
+
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+/// What it means that a connection was ended, and that no answer came.
+type Silence = [&'static str; 2];
+const OF_A_GATE: Silence = [
+    "the gate took the connection and ended it: nothing may be listening behind it",
+    "no answer to the handshake: the far side may be down, or the gate holds it back",
+];
+const OF_A_NODE: Silence = [
+    "it took the connection and ended it: the port is not of IoTDB's client service, or that wants TLS or RPC compression",
+    "no answer to the handshake: the far side may be busy, or want TLS",
+];
+
+fn silence(error: &io::Error, [ended, silent]: Silence) -> io::Error {
+    let kinds = [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset];
+    io::Error::new(error.kind(), if kinds.contains(&error.kind()) { ended } else { silent })
 }
 
 fn millis_since(started: Instant) -> u128 {

@@ -14,6 +14,7 @@ use crate::ops::board::{Board, Phase, Report, TroubleKind};
 use crate::ops::clock::{self, EpochMillis};
 use crate::ops::status::{Listener, Service, bind_control, control_path, serve};
 use crate::spool::{Arrival, Kind, NewEntry, RealDisk, Settings, Source, Spool, Start};
+use crate::wire::thrift;
 
 /// What a command printed, and how it ended: the exit code of an error, or nothing.
 fn run(role: Role, arguments: &[&str]) -> (String, Result<Ending, CliError>) {
@@ -347,6 +348,45 @@ fn connect_tells_a_dead_target() {
     let error = ending.unwrap_err();
     assert_eq!(error.to_string(), "1 of 1 targets did not answer as they should");
     assert_eq!(error.exit_code(), ExitCode::FAILURE);
+}
+
+/// An IoTDB's client service that answers one call of a pipe with this code.
+fn one_answer(code: i32) -> std::net::SocketAddr {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut length = [0; 4];
+        socket.read_exact(&mut length).unwrap();
+        let mut message = vec![0; u32::from_be_bytes(length) as usize];
+        socket.read_exact(&mut message).unwrap();
+        let call = thrift::Incoming::read(thrift::Protocol::Binary, &message).unwrap().head;
+        let status = thrift::TSStatus::new(code, "so it is".to_owned(), None, None, None);
+        let (result, mut reply) = (thrift::TPipeTransferResp::new(status, None), Vec::new());
+        thrift::write_reply(thrift::Protocol::Binary, &call, &result, &mut reply).unwrap();
+        socket.write_all(&reply).unwrap();
+    });
+    address
+}
+
+#[test]
+fn connect_shakes_hands_with_an_iotdb() {
+    let dir = tempfile::tempdir().unwrap();
+    for (code, said) in
+        [(200, "accepts the handshake"), (1802, "failed: refuses the handshake: 1802 so it is")]
+    {
+        let address = one_answer(code);
+        let pipe = format!(
+            "pipe=[{{name='out',sink={{sink='iotdb-thrift-sync-sink',node-urls='{address}'}}}}]"
+        );
+        let sets = ["--set", &pipe, "--set", "timestamp_precision=ms"];
+        let (text, ending) = run_in(dir.path(), &[&["check", "--connect"][..], &sets].concat());
+        assert!(text.contains(&format!("out -> {address}: {said}")), "{text}");
+        assert_eq!(ending.is_ok(), code == 200);
+        assert!(text.contains("the same timestamp_precision as the data's"), "{text}");
+        assert!(!text.contains("pipe_air_gap_receiver_enabled"), "{text}");
+    }
 }
 
 /// A spool with so many opaque entries.

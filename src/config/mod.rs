@@ -41,7 +41,7 @@ pub use value::{Network, Size, Span};
 
 use crate::data::Precision;
 pub use crate::statement::{
-    AirGapSink, GateOrder, LoadStrategy, NodeUrl, NodeUrlError, NodeUrls, Secret,
+    AirGapSink, GateOrder, LoadStrategy, NodeUrl, NodeUrlError, NodeUrls, Secret, Transport,
 };
 
 /// Which of the two programs runs; they differ in their defaults only.

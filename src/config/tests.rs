@@ -329,7 +329,7 @@ fn every_mistake_of_a_pipe_names_line_key_and_remedy() {
         (
             "[[pipe]]\nstatement = \"create pipe a with sink ('sink'='iotdb-thrift-sink','node-urls'='h:1')\"\n"
                 .to_owned(),
-            "2: error: pipe[0].statement.sink.\"sink\": iotdb-thrift-sink: this sink is not in this build (use iotdb-air-gap-sink)",
+            "2: error: pipe[0].statement.sink.\"sink\": iotdb-thrift-sink: this sink is not in this build (use iotdb-thrift-sync-sink without TLS, or iotdb-air-gap-sink)",
         ),
         (
             "[[pipe]]\nname = \"a\"\nstatement = \"show pipes\"\n".to_owned(),
@@ -345,11 +345,11 @@ fn every_mistake_of_a_pipe_names_line_key_and_remedy() {
         ),
         (
             stanza("sink = { ip = \"h\", port = 1 }"),
-            "3: error: pipe[0].sink: iotdb-thrift-sink, the default: this sink is not in this build (use iotdb-air-gap-sink)",
+            "3: error: pipe[0].sink: iotdb-thrift-sink, the default: this sink is not in this build (use iotdb-thrift-sync-sink without TLS, or iotdb-air-gap-sink)",
         ),
         (
             stanza("sink = { sink = \"iotdb-thrift-sink\", node-urls = \"h:1\" }"),
-            "3: error: pipe[0].sink.\"sink\": iotdb-thrift-sink: this sink is not in this build (use iotdb-air-gap-sink)",
+            "3: error: pipe[0].sink.\"sink\": iotdb-thrift-sink: this sink is not in this build (use iotdb-thrift-sync-sink without TLS, or iotdb-air-gap-sink)",
         ),
         (
             stanza("sink = \"iotdb-air-gap-sink\""),
@@ -479,7 +479,8 @@ fn attributes_become_settings() {
     assert_eq!((sink.user.as_str(), sink.piece_bytes), ("plant", 65536));
     assert_eq!(sink.give_up_after, Some(Duration::from_secs(3600)));
     assert_eq!(sink.load_strategy, LoadStrategy::Async);
-    assert!(sink.handshake_v1_fallback && !sink.mark_as_pipe_request && !sink.e_language);
+    assert!(sink.handshake_v1_fallback && !sink.mark_as_pipe_request);
+    assert_eq!(sink.transport, Transport::AirGap { e_language: false });
     let defaults = sink_of(TARGET);
     assert_eq!((defaults.rate_limit, defaults.give_up_after), (None, None));
     assert!(defaults.mark_as_pipe_request && defaults.convert_on_type_mismatch);

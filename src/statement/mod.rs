@@ -66,7 +66,8 @@ pub use remark::{Remark, Weight};
 pub use secret::Secret;
 pub use settings::{
     AirGapSink, Batch, Checked, DeadBand, Externals, GateOrder, LoadStrategy, Loose, PipeSettings,
-    Processor, RealtimeFirst, RealtimeMode, Sink, Source, Surroundings, ThriftSink, TrustStore,
+    Processor, RealtimeFirst, RealtimeMode, Sink, Source, Surroundings, ThriftSink, Transport,
+    TrustStore,
 };
 
 #[cfg(test)]

@@ -190,7 +190,19 @@ pub enum Sink {
     External(PluginName),
 }
 
-/// `iotdb-air-gap-sink`: what its attributes say.
+/// What requests travel in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// The frames of `iotdb-air-gap-sink`, answered by a byte.
+    AirGap {
+        /// Each frame in the text envelope that some gates want.
+        e_language: bool,
+    },
+    /// The calls of the thrift sinks, answered by a status.
+    Thrift,
+}
+
+/// `iotdb-air-gap-sink`, and what the thrift sinks have in common with it: what their attributes say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an attribute of its own")]
 pub struct AirGapSink {
@@ -202,8 +214,8 @@ pub struct AirGapSink {
     pub handshake_timeout: Duration,
     /// Limit of the answer to a seal at first.
     pub seal_timeout: Duration,
-    /// Wrap each frame in the text envelope that some gates want.
-    pub e_language: bool,
+    /// What requests travel in.
+    pub transport: Transport,
     /// Try the handshake of 1.3.0 and before after the newer one was refused.
     pub handshake_v1_fallback: bool,
     /// Bytes of a file in one frame.
@@ -246,20 +258,14 @@ pub struct RealtimeFirst {
 /// The thrift sinks: what the user guide promises of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThriftSink {
-    /// The nodes.
-    pub targets: NodeUrls,
-    /// Which node comes next.
-    pub order: GateOrder,
+    /// What it has in common with an air-gap sink: with nodes in place of gates.
+    pub far: AirGapSink,
     /// Whether requests go out before earlier ones were answered.
     pub is_asynchronous: bool,
     /// What the far side's certificate is held against; none without TLS.
     pub trust_store: Option<TrustStore>,
     /// How tablets are grouped; none for not.
     pub batch: Option<Batch>,
-    /// User at the far side.
-    pub user: String,
-    /// Its password.
-    pub password: Secret,
 }
 
 /// A file with certificates of authorities.

@@ -13,10 +13,10 @@ use super::node_urls::{NodeUrl, NodeUrlError, NodeUrls};
 use super::secret::Secret;
 use super::settings::{
     AirGapSink, Batch, GateOrder, LoadStrategy, PipeSettings, Processor, RealtimeFirst,
-    RealtimeMode, Sink, ThriftSink, TrustStore,
+    RealtimeMode, Sink, ThriftSink, Transport, TrustStore,
 };
 use super::source;
-use crate::limits::PIECE_BYTES_DEFAULT;
+use crate::limits::{PIECE_BYTES_DEFAULT, SEAL_TIMEOUT_DEFAULT, THRIFT_HANDSHAKE_TIMEOUT};
 
 pub(super) fn read(part: &mut Part<'_>, base: &Path) -> Sink {
     match part.plugin {
@@ -35,7 +35,7 @@ fn air_gap(part: &mut Part<'_>, base: &Path) -> AirGapSink {
         order: order(part),
         handshake_timeout: millis(part, "air-gap.handshake-timeout-ms"),
         seal_timeout: millis(part, "air-gap.seal-timeout-ms"),
-        e_language: part.flag("air-gap.e-language.enable"),
+        transport: Transport::AirGap { e_language: part.flag("air-gap.e-language.enable") },
         handshake_v1_fallback: part.flag("air-gap.handshake-v1-fallback"),
         piece_bytes: usize::try_from(part.whole("air-gap.piece-bytes"))
             .unwrap_or(PIECE_BYTES_DEFAULT),
@@ -56,13 +56,19 @@ fn air_gap(part: &mut Part<'_>, base: &Path) -> AirGapSink {
 
 fn thrift(part: &mut Part<'_>, base: &Path) -> ThriftSink {
     ThriftSink {
-        targets: targets(part),
-        order: order(part),
+        far: AirGapSink {
+            transport: Transport::Thrift,
+            // Its status says whether the older one is needed.
+            handshake_v1_fallback: false,
+            handshake_timeout: THRIFT_HANDSHAKE_TIMEOUT,
+            seal_timeout: SEAL_TIMEOUT_DEFAULT,
+            piece_bytes: PIECE_BYTES_DEFAULT,
+            realtime_first: None,
+            ..air_gap(part, base)
+        },
         is_asynchronous: part.plugin == Some(Plugin::ThriftAsync),
         trust_store: trust_store(part, base),
         batch: batch(part),
-        user: part.text("username").to_owned(),
-        password: Secret::parse(part.text("password"), base),
     }
 }
 
@@ -93,7 +99,11 @@ fn targets(part: &mut Part<'_>) -> NodeUrls {
         (Some(alone), None) => half(part, alone, urls.is_some(), "port"),
         (None, Some(alone)) => half(part, alone, urls.is_some(), "ip"),
         (None, None) if urls.is_none() => {
-            let hint = "add 'node-urls'='10.53.53.53:9780', the gate's address on this side";
+            let hint = if part.plugin == Some(Plugin::AirGap) {
+                "add 'node-urls'='10.53.53.53:9780', the gate's address on this side"
+            } else {
+                "add 'node-urls'='10.53.53.53:6667', the address of an IoTDB"
+            };
             part.error(None, NO_TARGET, hint);
         }
         (None, None) => {}
@@ -160,9 +170,8 @@ fn realtime_first(part: &Part<'_>) -> Option<RealtimeFirst> {
 /// `format` says for the sink what the source's mode says: `tablet` is `stream`, `tsfile` is `batch`; `hybrid`, which it is
 /// unless it is written, leaves it to the source.
 pub(super) fn apply_format(settings: &mut PipeSettings, from: &Part<'_>, part: &mut Part<'_>) {
-    let Some(at) = part.find("format").filter(|_| matches!(settings.sink, Sink::AirGap(_))) else {
-        return;
-    };
+    let has_form = matches!(settings.sink, Sink::AirGap(_) | Sink::Thrift(_));
+    let Some(at) = part.find("format").filter(|_| has_form) else { return };
     let mode = match part.text("format").trim().to_ascii_lowercase().as_str() {
         "tablet" => RealtimeMode::Stream,
         "tsfile" => source::batch(from),

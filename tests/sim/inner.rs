@@ -13,7 +13,7 @@ use penstock::link::sender::Event;
 use penstock::ops::board::Board;
 use penstock::ops::clock::{self, EpochMillis};
 use penstock::sink::air_gap::{
-    AirGapSettings, DeadLetters, Done, LanePlan, Load, Orders, Runs, SpoolFeed,
+    AirGapSettings, DeadLetters, Done, Envelope, LanePlan, Load, Orders, Runs, SpoolFeed,
 };
 use penstock::sink::cuts::Desk;
 use penstock::spool::{
@@ -92,7 +92,7 @@ impl Inner {
         let mut sink = AirGapSettings::new(gate, "inner");
         sink.piece_bytes = usize::try_from(random.between(50, 400)).unwrap_or(100);
         sink.seal_timeout = Duration::from_secs(120);
-        sink.e_language = random.once_in(4);
+        sink.envelope = Envelope::Frames { wrapped: random.once_in(4) };
         let pipes = if random.once_in(4) { 2 } else { 1 };
         let plug = Plug::new(seed);
         let fresh_share = random.once_in(8).then(|| random.between(1, 99));

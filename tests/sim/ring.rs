@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use penstock::config::NodeUrls;
 use penstock::ops::clock::{self, EpochMillis};
-use penstock::sink::air_gap::AirGapSettings;
+use penstock::sink::air_gap::{AirGapSettings, Envelope};
 use penstock::spool::Fault;
 
 use crate::line::{DISTURBANCES, Line};
@@ -318,6 +318,6 @@ fn sink(random: &mut Random) -> AirGapSettings {
     let mut sink = AirGapSettings::new(gate, "ring");
     sink.piece_bytes = usize::try_from(random.between(50, 400)).unwrap_or(100);
     sink.seal_timeout = Duration::from_secs(120);
-    sink.e_language = random.once_in(4);
+    sink.envelope = Envelope::Frames { wrapped: random.once_in(4) };
     sink
 }

@@ -167,7 +167,7 @@ fn read_parts(
     match checked.settings?.sink {
         Sink::AirGap(sink) => Some((definition, Some(*sink))),
         Sink::DoNothing | Sink::External(_) => Some((definition, None)),
-        Sink::Thrift(_) => None,
+        Sink::Thrift(sink) => Some((definition, Some(sink.far))),
     }
 }
 

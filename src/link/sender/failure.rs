@@ -57,6 +57,21 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What was refused.
+    const fn refused(self) -> Option<Frame> {
+        match self {
+            Self::HandshakeRefused { v1: false } => Some(Frame::HandshakeV2),
+            Self::HandshakeRefused { v1: true } => Some(Frame::HandshakeV1),
+            Self::Refused { frame, .. } => Some(frame),
+            Self::Unreachable(_)
+            | Self::ConnectLate(_)
+            | Self::NoAnswer { .. }
+            | Self::Closed
+            | Self::Broken(_)
+            | Self::OutOfStep => None,
+        }
+    }
+
     /// Another gate may help: this one, or the way to it, did not carry anything.
     pub(super) fn is_of_connection(self) -> bool {
         !matches!(self, Self::Refused { .. } | Self::OutOfStep)
@@ -92,10 +107,20 @@ pub struct Trouble {
     pub times: u32,
 }
 
+impl Trouble {
+    /// The same, with what the far side has said to what it refused; empty if it says nothing.
+    pub fn told(&self, said: &str) -> String {
+        let times = if self.times > 1 { format!(" ({} times)", self.times) } else { String::new() };
+        match self.failure.refused().filter(|_| !said.is_empty()) {
+            Some(frame) => format!("refused {frame}: {said}{times}"),
+            None => format!("{}{times}", self.failure),
+        }
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.failure)?;
-        if self.times > 1 { write!(f, " ({} times)", self.times) } else { Ok(()) }
+        f.write_str(&self.told(""))
     }
 }
 
@@ -108,6 +133,8 @@ pub(super) struct Failing {
     last: Option<(Frame, u32)>,
     /// Gates tried since the last pause.
     pub(super) tried_gates: usize,
+    /// What is refused now is refused by a node that does not know its type.
+    pub(super) is_of_old_node: bool,
 }
 
 impl Failing {

@@ -212,6 +212,12 @@ impl Sender {
         self.greeting = true;
     }
 
+    /// The far side has said that it does not know a type of request: if it refuses the newer handshake, the older one is
+    /// tried, whatever the attribute says.
+    pub fn allow_old_handshake(&mut self) {
+        self.failing.is_of_old_node = true;
+    }
+
     /// Takes on the next delivery.
     ///
     /// # Panics

@@ -1,5 +1,6 @@
 //! How a sender gets from one state to the next.
 
+use std::mem;
 use std::time::{Duration, Instant};
 
 use super::GateOrder;
@@ -152,8 +153,10 @@ impl Sender {
 
     /// Chooses gate and handshake of the next attempt, and the pause before it.
     fn turn(&mut self, failure: Failure, times_here: u32) -> Duration {
+        let may_be_old =
+            mem::take(&mut self.failing.is_of_old_node) || self.settings.handshake_v1_fallback;
         if let Failure::HandshakeRefused { v1 } = failure
-            && self.settings.handshake_v1_fallback
+            && (may_be_old || v1)
         {
             self.handshake = if v1 { Frame::HandshakeV2 } else { Frame::HandshakeV1 };
             if !v1 {

@@ -200,7 +200,9 @@ impl<D: Disk> Pipes<D> {
     /// tried at once, for [`TARGET_CHECK_MAX`] at most: meanwhile no other statement is carried out.
     async fn check_target(&self, definition: &Definition) -> Result<(), Failure> {
         let terms = self.terms();
-        let Ok(Run { drain: Drain::AirGap(sink), .. }) = Plan::of(definition, terms).run else {
+        let Ok(Run { drain: Drain::AirGap(sink) | Drain::Thrift(sink), .. }) =
+            Plan::of(definition, terms).run
+        else {
             return Ok(());
         };
         let limit = sink.handshake_timeout.min(TARGET_CHECK_MAX);

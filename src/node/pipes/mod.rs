@@ -235,7 +235,7 @@ fn start<D: Disk>(
     let (stop, stopped) = watch::channel(false);
     let pipe = name.to_owned();
     let settings = match drain {
-        Drain::AirGap(sink) => {
+        Drain::AirGap(sink) | Drain::Thrift(sink) => {
             let password = secret::reveal(&sink.password).map_err(|error| NodeError::Pipe {
                 pipe: name.to_owned(),
                 why: format!("password: {error}"),
@@ -252,7 +252,7 @@ fn start<D: Disk>(
     };
     let realtime_first = match drain {
         Drain::AirGap(sink) => sink.realtime_first,
-        Drain::Program(_) | Drain::Nothing => None,
+        Drain::Thrift(_) | Drain::Program(_) | Drain::Nothing => None,
     };
     let way = Way { mode, border, realtime_first, row: Arc::clone(&row) };
     let feed = feed(name, (filter, processor), &way, place, around);

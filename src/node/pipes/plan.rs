@@ -7,7 +7,7 @@ use crate::config::AirGapSink;
 use crate::pipe::Plugin;
 use crate::statement::{
     Definition, Externals, PipeSettings, PluginName, Processor, RealtimeMode, Side, Sink, Source,
-    Surroundings, Weight,
+    Surroundings, ThriftSink, Weight,
 };
 
 /// Where a pipe's entries go.
@@ -15,6 +15,8 @@ use crate::statement::{
 pub(super) enum Drain {
     /// Through a gate.
     AirGap(Box<AirGapSink>),
+    /// To an IoTDB, or to another node's session service.
+    Thrift(Box<AirGapSink>),
     /// Nowhere.
     Nothing,
     /// To a program of somebody's own.
@@ -26,7 +28,7 @@ impl Drain {
     /// read one.
     pub(super) const fn mode(&self, source: &Source) -> RealtimeMode {
         match self {
-            Self::AirGap(_) => source.mode,
+            Self::AirGap(_) | Self::Thrift(_) => source.mode,
             Self::Nothing | Self::Program(_) if source.names_mode => source.mode,
             Self::Nothing | Self::Program(_) => RealtimeMode::Stream,
         }
@@ -91,7 +93,7 @@ impl Plan {
         }
         let target = match &sink {
             Sink::AirGap(sink) => sink.targets.to_string(),
-            Sink::Thrift(sink) => sink.targets.to_string(),
+            Sink::Thrift(sink) => sink.far.targets.to_string(),
             Sink::External(name) => name.spelled().to_owned(),
             Sink::DoNothing => String::new(),
         };
@@ -107,7 +109,11 @@ impl Plan {
                     .map(Drain::Program)
                     .ok_or_else(|| format!("there is no plug-in {name}: CREATE PIPEPLUGIN"))
             }
-            (None, Sink::Thrift(_)) => Err("this sink is not in this build".to_owned()),
+            (None, Sink::Thrift(sink)) => {
+                let ThriftSink { far, trust_store, .. } = *sink;
+                debug_assert!(trust_store.is_none(), "TLS is a hindrance");
+                Ok(Drain::Thrift(Box::new(AirGapSink { seal_timeout, ..far })))
+            }
         };
         let run = drain.map(|drain| Run { source, processor, drain });
         Self { target, has_history, run }

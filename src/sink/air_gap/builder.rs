@@ -76,7 +76,8 @@ impl<'s, F: Feed> Builder<'s, F> {
             }
         });
         begun.map_err(BuildError::from)?;
-        self.finish(None)
+        self.buffer.finish_handshake()?;
+        Ok(Built::Whole)
     }
 
     fn build_stored(

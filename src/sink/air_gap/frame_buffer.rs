@@ -1,9 +1,9 @@
 //! The one buffer of a sink, in which its frames are built.
 //!
 //! ```text
-//!  0              63       79                                        in one piece, written in one go
-//!  | E-lang prefix | header | payload ...                | E-lang suffix |
-//!  ^ start, if wrapped      ^ BEGIN                     ^ end
+//!  0                        79                                       in one piece, written in one go
+//!  |          front         | payload ...                | tail |
+//!                ^ start    ^ BEGIN                      ^ end        front and tail are the envelope's
 //! ```
 //!
 //! A payload that fits is built whole, compressed if the sink does that, and checked off with its CRC. A
@@ -16,6 +16,7 @@ use std::{io, mem};
 
 use thiserror::Error;
 
+use super::envelope::{BACK_BYTES, Envelope, FRONT_BYTES};
 use super::settings::Packing;
 use super::transfer::Trailer;
 use crate::data::ReadAt;
@@ -24,13 +25,11 @@ use crate::spool::Rotten;
 use crate::wire::WireError;
 use crate::wire::bytes::Writer;
 use crate::wire::compressed::{self, CompressedError};
-use crate::wire::elanguage::{PREFIX, SUFFIX};
-use crate::wire::frame::{HEADER_BYTES, write_header};
 use crate::wire::request::{Head, RequestType};
 use crate::wire::trim::TABLET_HEAD;
 
 /// Where the payload begins.
-const BEGIN: usize = PREFIX.len() + HEADER_BYTES;
+const BEGIN: usize = FRONT_BYTES;
 /// Bytes of a file that are read at a time.
 const CHUNK_BYTES: usize = MIB;
 /// What a sink keeps while it has nothing to send: two pages.
@@ -73,11 +72,12 @@ pub(super) struct FrameBuffer {
     bytes: Vec<u8>,
     /// Where the payload ends, so far.
     end: usize,
-    /// Where the finished frame ends.
+    /// Where the finished frame begins and ends.
+    start: usize,
     frame_end: usize,
     /// No frame has ended further back since the memory was taken: the system has given us what lies before.
     touched: usize,
-    wrapped: bool,
+    envelope: Envelope,
     packing: Packing,
     /// Result of the compressors; empty without them.
     packed: Vec<u8>,
@@ -86,13 +86,14 @@ pub(super) struct FrameBuffer {
 
 impl FrameBuffer {
     /// A buffer for payloads of up to [`REQUEST_MEMORY_BYTES_MAX`], which is taken with the first frame.
-    pub(super) fn new(wrapped: bool, packing: Packing) -> Self {
+    pub(super) fn new(envelope: Envelope, packing: Packing) -> Self {
         Self {
             bytes: Vec::new(),
             end: BEGIN,
+            start: 0,
             frame_end: 0,
             touched: 0,
-            wrapped,
+            envelope,
             packing,
             packed: Vec::new(),
             spare: Vec::new(),
@@ -110,7 +111,7 @@ impl FrameBuffer {
 
     fn take(&mut self) {
         if self.bytes.is_empty() {
-            self.bytes = vec![0; BEGIN + REQUEST_MEMORY_BYTES_MAX + SUFFIX.len()];
+            self.bytes = vec![0; BEGIN + REQUEST_MEMORY_BYTES_MAX + BACK_BYTES];
             if !self.packing.compressors.is_empty() {
                 self.packed.reserve_exact(REQUEST_MEMORY_BYTES_MAX);
                 self.spare.reserve_exact(REQUEST_MEMORY_BYTES_MAX);
@@ -171,36 +172,44 @@ impl FrameBuffer {
     pub(super) fn finish(&mut self, crc: Option<u32>) -> Result<&[u8], BuildError> {
         self.touched = self.touched.max(self.end);
         let crc = if self.packing.compressors.is_empty() { crc } else { self.compress(crc)? };
-        let payload = self.bytes.get(BEGIN..self.end).unwrap_or_default();
-        let crc = crc.unwrap_or_else(|| crc32fast::hash(payload));
-        self.put_header(payload.len(), crc);
-        self.frame_end = self.put_suffix(self.end);
+        self.close(crc);
         Ok(self.frame())
+    }
+
+    /// The same for a handshake.
+    pub(super) fn finish_handshake(&mut self) -> Result<&[u8], BuildError> {
+        if self.envelope.compresses_handshakes() {
+            return self.finish(None);
+        }
+        self.close(None);
+        Ok(self.frame())
+    }
+
+    fn close(&mut self, crc: Option<u32>) {
+        let payload = self.bytes.get(BEGIN..self.end).unwrap_or_default();
+        let crc = match crc {
+            Some(crc) => crc,
+            None if self.envelope.has_checksum() => crc32fast::hash(payload),
+            None => 0,
+        };
+        self.put_front(payload.len(), crc);
+        self.frame_end = self.put_tail(self.end);
     }
 
     /// The frame that was finished last, until another one is begun.
     pub(super) fn frame(&self) -> &[u8] {
-        self.bytes.get(self.start()..self.frame_end).unwrap_or_default()
+        self.bytes.get(self.start..self.frame_end).unwrap_or_default()
     }
 
-    /// Where a frame begins.
-    fn start(&self) -> usize {
-        if self.wrapped { 0 } else { PREFIX.len() }
-    }
-
-    fn put_header(&mut self, payload_bytes: usize, crc: u32) {
+    /// What stands in front of the payload; the first bytes of that may become part of it.
+    fn put_front(&mut self, payload_bytes: usize, crc: u32) {
         let payload_bytes = u32::try_from(payload_bytes).unwrap_or(u32::MAX);
-        if let Some((prefix, header)) =
-            self.bytes.get_mut(..BEGIN).and_then(|front| front.split_at_mut_checked(PREFIX.len()))
-        {
-            prefix.copy_from_slice(PREFIX);
-            header.copy_from_slice(&write_header(payload_bytes, crc));
-        }
+        self.start = self.envelope.open(&mut self.bytes, payload_bytes, crc);
     }
 
     /// Says where the frame ends whose payload ends at `end`.
-    fn put_suffix(&mut self, end: usize) -> usize {
-        if self.wrapped { self.put_at(end, SUFFIX) } else { end }
+    fn put_tail(&mut self, end: usize) -> usize {
+        self.put_at(end, self.envelope.tail())
     }
 
     /// Replaces the payload by a type 300 with it, whose CRC is not known then; unless that is no shorter. Every receiver
@@ -235,6 +244,9 @@ pub(super) struct Streamed {
     /// Of these bytes, those that the pass has done.
     done: usize,
     head_bytes: usize,
+    /// Bytes at the file's begin that the front tells, and what they are.
+    taken_bytes: usize,
+    taken: [u8; Head::BYTES],
 }
 
 impl Streamed {
@@ -249,7 +261,10 @@ impl Streamed {
         buffer.touched = buffer.bytes.len();
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(buffer.bytes.get(BEGIN..buffer.end).unwrap_or_default());
-        Self { hasher, trailer, start, count, done: 0, head_bytes: buffer.payload_bytes() }
+        let head_bytes = buffer.payload_bytes();
+        let taken_bytes = buffer.envelope.taken_bytes().saturating_sub(head_bytes);
+        let (done, taken) = (0, [0; Head::BYTES]);
+        Self { hasher, trailer, start, count, done, head_bytes, taken_bytes, taken }
     }
 
     /// First pass: reads the next chunk for the CRC, and returns it with its offset in the file. `None` when
@@ -265,21 +280,36 @@ impl Streamed {
         let Some(chunk) = self.read(buffer, from, file)? else {
             let mut hasher = self.hasher.clone();
             hasher.update(self.trailer());
-            buffer.put_header(self.payload_bytes(), hasher.finalize());
+            buffer.put_at(
+                BEGIN + self.head_bytes,
+                self.taken.get(..self.taken_bytes).unwrap_or_default(),
+            );
+            buffer.put_front(self.payload_bytes(), hasher.finalize());
             self.done = 0;
             return Ok(None);
         };
         let bytes = buffer.bytes.get(chunk).unwrap_or_default();
         self.hasher.update(bytes);
-        if is_first && bytes.starts_with(&TABLET_HEAD) {
-            self.trailer = None;
+        if is_first {
+            self.begins_with(bytes);
         }
         Ok(Some((offset, bytes)))
     }
 
-    /// What goes out first: prefix, header, head.
+    /// What the file's first bytes say of the whole.
+    fn begins_with(&mut self, bytes: &[u8]) {
+        if bytes.starts_with(&TABLET_HEAD) {
+            self.trailer = None;
+        }
+        for (taken, byte) in self.taken.iter_mut().zip(bytes) {
+            *taken = *byte;
+        }
+    }
+
+    /// What goes out first: front and head.
     pub(super) fn opening<'b>(&self, buffer: &'b FrameBuffer) -> &'b [u8] {
-        buffer.bytes.get(buffer.start()..BEGIN + self.head_bytes).unwrap_or_default()
+        let end = BEGIN + self.head_bytes + self.taken_bytes;
+        buffer.bytes.get(buffer.start..end).unwrap_or_default()
     }
 
     /// Second pass: the next chunk, the last one with trailer and suffix. `None` after it.
@@ -288,13 +318,15 @@ impl Streamed {
         buffer: &'b mut FrameBuffer,
         file: &F,
     ) -> Result<Option<&'b [u8]>, BuildError> {
-        let Some(chunk) = self.read(buffer, 0, file)? else { return Ok(None) };
+        let taken = if self.done == 0 { self.taken_bytes } else { 0 };
+        let Some(mut chunk) = self.read(buffer, 0, file)? else { return Ok(None) };
+        chunk.start += taken;
         if self.done < self.count {
             return Ok(buffer.bytes.get(chunk));
         }
         let end = buffer.put_at(chunk.end, self.trailer());
-        let end = buffer.put_suffix(end);
-        Ok(buffer.bytes.get(..end))
+        let end = buffer.put_tail(end);
+        Ok(buffer.bytes.get(chunk.start..end))
     }
 
     fn trailer(&self) -> &[u8] {
@@ -312,8 +344,8 @@ impl Streamed {
 
     /// Bytes of the whole frame.
     pub(super) fn frame_bytes(&self, buffer: &FrameBuffer) -> u64 {
-        let around = if buffer.wrapped { SUFFIX.len() } else { 0 };
-        let bytes = BEGIN - buffer.start() + self.payload_bytes() + around;
+        let around = BEGIN - buffer.start + buffer.envelope.tail().len();
+        let bytes = self.payload_bytes() + around;
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
@@ -334,6 +366,7 @@ impl Streamed {
             return Ok(None);
         }
         let chunk = from..from + count;
+        buffer.touched = buffer.touched.max(chunk.end);
         read_exactly(file, self.offset(), buffer.bytes.get_mut(chunk.clone()).unwrap_or_default())?;
         self.done += count;
         Ok(Some(chunk))
@@ -359,6 +392,7 @@ mod tests {
     use super::*;
     use crate::wire::bytes::Reader;
     use crate::wire::compressed::{Compressed, Compressor};
+    use crate::wire::elanguage::{PREFIX, SUFFIX};
 
     /// Takes a frame apart by hand: payload, after lengths and checksum were compared.
     fn payload_of(frame: &[u8]) -> &[u8] {
@@ -380,7 +414,7 @@ mod tests {
     }
 
     fn streamed(wrapped: bool, file: &[u8], start: u64, count: usize) -> Vec<u8> {
-        let mut buffer = FrameBuffer::new(wrapped, Packing::default());
+        let mut buffer = FrameBuffer::new(Envelope::Frames { wrapped }, Packing::default());
         buffer.begin(|writer| writer.put(b"\x01\0\x04head")).unwrap();
         let mut streamed = Streamed::new(&mut buffer, start, count, None);
         while streamed.hash(&mut buffer, &file).unwrap().is_some() {}
@@ -399,7 +433,7 @@ mod tests {
 
     #[test]
     fn frame_has_lengths_checksum_and_payload() {
-        let mut buffer = FrameBuffer::new(false, Packing::default());
+        let mut buffer = FrameBuffer::new(Envelope::Frames { wrapped: false }, Packing::default());
         buffer.begin(|writer| writer.put(b"\x01\0\x04head")).unwrap();
         buffer
             .append(4, |into| {
@@ -425,7 +459,7 @@ mod tests {
             let wrapped = capture.starts_with(PREFIX);
             let payload = if wrapped { unwrapped(capture) } else { capture };
             let payload = payload_of(payload);
-            let mut buffer = FrameBuffer::new(wrapped, Packing::default());
+            let mut buffer = FrameBuffer::new(Envelope::Frames { wrapped }, Packing::default());
             buffer.begin(|writer| writer.put(payload)).unwrap();
             assert_eq!(buffer.finish(None).unwrap(), capture);
             buffer.begin(|_| ()).unwrap();
@@ -467,7 +501,8 @@ mod tests {
             let (mut inner, mut again) = (Vec::new(), Vec::new());
             let stated = u32::from_be_bytes(theirs[5..9].try_into().unwrap()) as usize;
             compressor.undo(&theirs[9..], stated, &mut inner).unwrap();
-            let mut buffer = FrameBuffer::new(false, packing(&[compressor]));
+            let mut buffer =
+                FrameBuffer::new(Envelope::Frames { wrapped: false }, packing(&[compressor]));
             buffer.begin(|writer| writer.put(&inner)).unwrap();
             let ours = payload_of(buffer.finish(None).unwrap());
             assert_eq!(ours[..9], theirs[..9], "version, type, count, id, stated length");
@@ -478,7 +513,7 @@ mod tests {
 
     #[test]
     fn known_checksum_is_taken_over() {
-        let mut buffer = FrameBuffer::new(false, Packing::default());
+        let mut buffer = FrameBuffer::new(Envelope::Frames { wrapped: false }, Packing::default());
         buffer.begin(|writer| writer.put(b"abc")).unwrap();
         let frame = buffer.finish(Some(0x0102_0304)).unwrap();
         assert_eq!(frame[8..16], [0, 0, 0, 0, 1, 2, 3, 4]);
@@ -486,7 +521,7 @@ mod tests {
 
     #[test]
     fn wrapped_frame_stands_between_prefix_and_suffix() {
-        let mut buffer = FrameBuffer::new(true, Packing::default());
+        let mut buffer = FrameBuffer::new(Envelope::Frames { wrapped: true }, Packing::default());
         buffer.begin(|writer| writer.put(b"\x01\0\x05")).unwrap();
         assert_eq!(payload_of(unwrapped(buffer.finish(None).unwrap())), b"\x01\0\x05");
         buffer.begin(|writer| writer.put(b"\x01\0\x06")).unwrap();
@@ -496,7 +531,8 @@ mod tests {
     #[test]
     fn compressed_frame_holds_the_payload_as_type_300() {
         for compressors in [&[Compressor::Lz4][..], &[Compressor::Zstd, Compressor::Gzip]] {
-            let mut buffer = FrameBuffer::new(true, packing(compressors));
+            let mut buffer =
+                FrameBuffer::new(Envelope::Frames { wrapped: true }, packing(compressors));
             for body in [vec![7; 100_000], [noise(MIB), vec![7; 20_000]].concat()] {
                 buffer.begin(|writer| writer.put(&body)).unwrap();
                 let frame = buffer.finish(Some(1)).unwrap();
@@ -518,7 +554,8 @@ mod tests {
             Compressor::Zstd,
             Compressor::Lzma2,
         ] {
-            let mut buffer = FrameBuffer::new(true, packing(&[compressor]));
+            let mut buffer =
+                FrameBuffer::new(Envelope::Frames { wrapped: true }, packing(&[compressor]));
             for count in [0, 1, 100, REQUEST_MEMORY_BYTES_MAX] {
                 let body = noise(count);
                 buffer.begin(|writer| writer.put(&body)).unwrap();
@@ -531,7 +568,8 @@ mod tests {
     #[test]
     fn a_buffer_that_rests_has_no_memory_of_large_frames() {
         for compressors in [&[][..], &[Compressor::Lz4]] {
-            let mut buffer = FrameBuffer::new(true, packing(compressors));
+            let mut buffer =
+                FrameBuffer::new(Envelope::Frames { wrapped: true }, packing(compressors));
             let kept = |buffer: &FrameBuffer| {
                 buffer.bytes.capacity() + buffer.packed.capacity() + buffer.spare.capacity()
             };
@@ -552,7 +590,7 @@ mod tests {
 
     #[test]
     fn payload_above_the_room_is_an_error() {
-        let mut buffer = FrameBuffer::new(false, Packing::default());
+        let mut buffer = FrameBuffer::new(Envelope::Frames { wrapped: false }, Packing::default());
         assert!(buffer.has_room(REQUEST_MEMORY_BYTES_MAX));
         let long = vec![0; REQUEST_MEMORY_BYTES_MAX + 1];
         assert!(buffer.begin(|writer| writer.put(&long)).is_err());
@@ -573,7 +611,7 @@ mod tests {
     #[test]
     fn file_that_is_too_short_is_found_before_anything_is_sent() {
         let file = noise(100);
-        let mut buffer = FrameBuffer::new(false, Packing::default());
+        let mut buffer = FrameBuffer::new(Envelope::Frames { wrapped: false }, Packing::default());
         buffer.begin(|writer| writer.put(b"head")).unwrap();
         let mut streamed = Streamed::new(&mut buffer, 50, 51, None);
         let error = streamed.hash(&mut buffer, &&file[..]).unwrap_err();

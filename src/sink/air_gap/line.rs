@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
+use super::envelope::{Answers, Envelope, Refusal, Why};
 use super::program::{Program, Starting};
 use super::settings::Target;
 use super::socket::Socket;
@@ -33,6 +34,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) struct Line {
     pub(super) sender: Sender,
     socket: Option<Socket>,
+    answers: Answers,
     /// A program that was not up when the time was over.
     starting: Option<Starting>,
     rates: Rates,
@@ -49,8 +51,19 @@ enum Woken<T> {
 
 impl Line {
     /// Without a connection; a `true` (or the end) of `stop` is the order to stop.
-    pub(super) fn new(sender: Sender, rates: Rates, stop: watch::Receiver<bool>) -> Self {
-        Self { sender, socket: None, starting: None, rates, stop, stopping: false }
+    pub(super) fn new(
+        sender: Sender,
+        envelope: Envelope,
+        rates: Rates,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        let answers = Answers::of(envelope);
+        Self { sender, socket: None, answers, starting: None, rates, stop, stopping: false }
+    }
+
+    /// What the far side has said to what it refused last.
+    pub(super) const fn refusal(&self) -> &Refusal {
+        self.answers.refusal()
     }
 
     /// Does [`Command::Connect`](crate::link::sender::Command::Connect).
@@ -66,6 +79,7 @@ impl Line {
         match woken(&mut self.stop, self.stopping, limit, connecting).await {
             Woken::Ready(Ok(socket)) => {
                 self.socket = Some(socket);
+                self.answers.begin();
                 self.sender.handle_connected(clock::now());
             }
             Woken::Ready(Err(error)) => {
@@ -229,15 +243,22 @@ impl Line {
         }
     }
 
-    /// Reads one byte, if there is one: never more, so that a second one is still there for the next
+    /// Reads an answer, if there is one: never more, so that a second one is still there for the next
     /// look.
     fn read_waiting(&mut self, now: Instant) {
         let Some(socket) = &self.socket else { return };
-        let mut byte = [0];
-        match socket.try_read(&mut byte) {
-            Ok(0) => self.sender.handle_closed(now),
-            Ok(_) => self.sender.handle_answer(now, u8::from_be_bytes(byte)),
+        match self.answers.take(|into| socket.try_read(into)) {
+            Ok(Some(answer)) => {
+                if self.answers.refusal().why == Why::Type {
+                    self.sender.allow_old_handshake();
+                }
+                self.sender.handle_answer(now, answer);
+            }
+            Ok(None) => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                self.sender.handle_closed(now);
+            }
             Err(error) => self.sender.handle_lost(now, error.kind()),
         }
     }

@@ -19,6 +19,7 @@ mod builder;
 mod checking;
 mod dead_letters;
 mod entries;
+mod envelope;
 mod feed;
 mod filtered;
 mod frame_buffer;
@@ -52,6 +53,8 @@ use tokio::time::sleep_until;
 use self::builder::Builder;
 use self::checking::Checking;
 pub use self::dead_letters::DeadLetters;
+pub use self::envelope::Envelope;
+use self::envelope::Why;
 pub use self::feed::{Feed, StoredFile, StoredFiles};
 pub use self::filtered::{Cutters, Filtered, Scratch, SentFile};
 use self::frame_buffer::{BuildError, FrameBuffer};
@@ -174,8 +177,8 @@ impl<F: Feed> AirGapSink<F> {
         let Parts { pipe, settings, board, row, seed, stop } = parts;
         let sender = Sender::new(settings.of_sender(), seed);
         Self {
-            line: Line::new(sender, settings.rates.clone(), stop),
-            buffer: FrameBuffer::new(settings.e_language, settings.packing.clone()),
+            line: Line::new(sender, settings.envelope, settings.rates.clone(), stop),
+            buffer: FrameBuffer::new(settings.envelope, settings.packing.clone()),
             checking: Checking::default(),
             precision: settings.precision,
             pipe,
@@ -338,7 +341,7 @@ impl<F: Feed> AirGapSink<F> {
         let Some(trouble) = self.line.sender.trouble().copied() else { return };
         let gate = self.settings.target(trouble.gate);
         let gate = gate.map(|gate| gate.to_string()).unwrap_or_default();
-        let message = format!("{gate} {trouble}");
+        let message = format!("{gate} {}", trouble.told(&self.line.refusal().said));
         self.row.say(&message);
         self.complaining = true;
         if trouble.times.is_power_of_two() {
@@ -351,7 +354,8 @@ impl<F: Feed> AirGapSink<F> {
                 self.board.raise(report, clock::wall());
             }
         }
-        if let Failure::Refused { .. } = failure {
+        let may_be_for_ever = matches!(self.line.refusal().why, Why::Unknown | Why::Conflict);
+        if may_be_for_ever && matches!(failure, Failure::Refused { .. }) {
             self.give_up_if_told(now).await;
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use super::envelope::Envelope;
 use super::program::Program;
 use crate::config::{self, GateOrder, NodeUrl, NodeUrls};
 use crate::data::Precision;
@@ -45,8 +46,8 @@ pub struct AirGapSettings {
     pub seal_timeout: Duration,
     /// `air-gap.handshake-v1-fallback`.
     pub handshake_v1_fallback: bool,
-    /// `air-gap.e-language.enable`.
-    pub e_language: bool,
+    /// What requests travel in: `air-gap.e-language.enable`, or the calls of a thrift sink.
+    pub envelope: Envelope,
     /// How frames are compressed. A payload that is streamed because it is larger than
     /// [`limits::REQUEST_MEMORY_BYTES_MAX`] goes uncompressed, which every receiver takes.
     pub packing: Packing,
@@ -88,7 +89,7 @@ impl AirGapSettings {
             handshake_timeout: limits::HANDSHAKE_TIMEOUT_DEFAULT,
             seal_timeout: limits::SEAL_TIMEOUT_DEFAULT,
             handshake_v1_fallback: false,
-            e_language: false,
+            envelope: Envelope::Frames { wrapped: false },
             packing: Packing::default(),
             rates: Rates::default(),
             piece_bytes: limits::PIECE_BYTES_DEFAULT,
@@ -118,7 +119,7 @@ impl AirGapSettings {
             handshake_timeout: sink.handshake_timeout,
             seal_timeout: sink.seal_timeout,
             handshake_v1_fallback: sink.handshake_v1_fallback,
-            e_language: sink.e_language,
+            envelope: Envelope::of(sink.transport),
             packing: Packing { compressors: sink.compressors.clone(), zstd_level: sink.zstd_level },
             rates: Rates {
                 own: sink.rate_limit.and_then(|rate| rate_limit(rate.get())),
@@ -206,7 +207,7 @@ impl fmt::Debug for AirGapSettings {
             .field("program", &self.program)
             .field("node_urls", &self.node_urls)
             .field("gate_order", &self.gate_order)
-            .field("e_language", &self.e_language)
+            .field("envelope", &self.envelope)
             .field("packing", &self.packing)
             .field("piece_bytes", &self.piece_bytes)
             .field("username", &self.username)
@@ -260,9 +261,8 @@ sink = { sink = "iotdb-air-gap-sink", node-urls = "g:9780,h:9781", ip = "::1", p
         assert_eq!(settings.node_urls.to_string(), "g:9780,h:9781,[::1]:9780");
         assert_eq!(settings.packing.compressors, [Compressor::Zstd, Compressor::Lz4]);
         assert_eq!(settings.packing.zstd_level, 7);
-        assert!(
-            settings.rates.own.is_some() && settings.e_language && settings.skip_if_no_privileges
-        );
+        assert!(settings.rates.own.is_some() && settings.skip_if_no_privileges);
+        assert_eq!(settings.envelope, Envelope::Frames { wrapped: true });
         assert_eq!(settings.of_sender().order, GateOrder::Priority);
         assert_eq!(settings.of_sender().piece_bytes, 65_536);
         assert_eq!(settings.of_sender().gates.get(), 3);

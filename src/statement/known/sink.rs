@@ -58,10 +58,10 @@ pub(super) const ROWS: &[Row] = &[
     inert(BATCHES, &[], row("batch.max-delay-seconds", GATE, SECONDS, "1")),
     inert(BATCHES, &[], row("batch.max-delay-ms", GATE, MILLIS, "")),
     inert(BATCHES, &[], row("batch.size-bytes", GATE, BYTES, "1048576")),
-    row("batch.enable", THRIFT, Kind::Flag, "true"),
-    row("batch.max-delay-seconds", THRIFT, SECONDS, "1"),
-    row("batch.max-delay-ms", THRIFT, MILLIS, ""),
-    row("batch.size-bytes", THRIFT, BYTES, "1048576"),
+    inert(BATCHES, &["false"], row("batch.enable", THRIFT, Kind::Flag, "true")),
+    inert(BATCHES, &[], row("batch.max-delay-seconds", THRIFT, SECONDS, "1")),
+    inert(BATCHES, &[], row("batch.max-delay-ms", THRIFT, MILLIS, "")),
+    inert(BATCHES, &[], row("batch.size-bytes", THRIFT, BYTES, "1048576")),
     inert(INERT, &["1"], row("parallel.tasks", ALL, TASKS, "1")),
     inert(INERT, &["true", "false"], row("leader-cache.enable", FAR, Kind::Flag, "false")),
     row("air-gap.handshake-timeout-ms", GATE, DAY, "5000"),
@@ -69,7 +69,10 @@ pub(super) const ROWS: &[Row] = &[
     row("air-gap.e-language.enable", GATE, Kind::Flag, "false"),
     row("air-gap.handshake-v1-fallback", GATE, Kind::Flag, "false"),
     row("air-gap.piece-bytes", GATE, PIECE, "1048576"),
-    row("ssl.enable", TLS, Kind::Flag, "false"),
+    Row {
+        here: Here::Missing(&["false"], "TLS is not in this build"),
+        ..row("ssl.enable", TLS, Kind::Flag, "false")
+    },
     row("ssl.trust-store-path", TLS, Kind::Text, ""),
     row("ssl.trust-store-pwd", TLS, Kind::Secret, ""),
     inert(

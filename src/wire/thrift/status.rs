@@ -59,6 +59,12 @@ impl Code {
     pub const PIPE_TRANSFER_FILE_ERROR: Self = Self(1804);
     /// Try again.
     pub const PIPE_RECEIVER_TEMPORARY_UNAVAILABLE: Self = Self(1808);
+    /// The data is there already, or can never be: a stock sender takes it for an acceptance.
+    pub const PIPE_RECEIVER_IDEMPOTENT_CONFLICT: Self = Self(1809);
+    /// The data does not go with the schema.
+    pub const PIPE_RECEIVER_USER_CONFLICT: Self = Self(1810);
+    /// The same, or something that another request has to do first.
+    pub const PIPE_RECEIVER_PARALLEL_OR_USER_CONFLICT: Self = Self(1815);
 
     /// A status with this code. Clients join code and message, so there is always one.
     pub fn status(self, message: impl Into<String>) -> TSStatus {

@@ -4,6 +4,7 @@
 #![expect(clippy::missing_panics_doc, reason = "that is what a rig of tests does")]
 
 pub mod far_side;
+pub mod relay;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -23,6 +24,9 @@ use tempfile::TempDir;
 
 /// Longer than anything takes that is waited for.
 pub const SOON: Duration = Duration::from_secs(30);
+
+/// Of the user root at a session service.
+pub const PASSWORD: &str = "zone3";
 
 /// A node, and where its files lie.
 #[derive(Debug)]
@@ -76,6 +80,22 @@ impl Site {
         let directory = tempfile::tempdir().unwrap();
         let settings = NodeSettings::receiver(directory.path());
         Self::start(settings.set("landing.max_delay", "1s"), directory)
+    }
+
+    /// A receiver that lands what it takes in, also by the session service.
+    pub fn outer_of_sessions() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = NodeSettings::receiver(directory.path()).set("landing.max_delay", "1s");
+        let settings = settings.set("session.listen", "127.0.0.1:0");
+        Self::start(
+            settings.set("session.user", "root").set("session.password", PASSWORD),
+            directory,
+        )
+    }
+
+    /// Where its session service listens.
+    pub fn session(&self) -> SocketAddr {
+        self.node.listener("session").unwrap()
     }
 
     fn start(settings: NodeSettings, directory: TempDir) -> Self {

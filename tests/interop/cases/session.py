@@ -4,7 +4,7 @@ import os
 import subprocess
 
 from harness import legs
-from harness.penstock import ROOT, Gate, Node, air_gap_pipe
+from harness.penstock import ROOT, Gate, Node, air_gap_pipe, session_service
 from harness.process import Failure, free_ports
 from harness.rpc import Session
 from harness.stock import run_tool
@@ -29,8 +29,7 @@ def session(world, figures):
     source, target, _ = world.source(), world.target(), world.programs()
     gate = Gate(world.place("session", "gate"), target.gate_port)
     port, = free_ports(1)
-    service = '[session]\nlisten = "127.0.0.1:%d"\nuser = "root"\npassword = "%s"\n' % (port, PASSWORD)
-    node = Node("sender", world.place("session"), service + air_gap_pipe("on", gate.port)).start()
+    node = Node("sender", world.place("session"), session_service(port, PASSWORD) + air_gap_pipe("on", gate.port)).start()
     for name, sink, deletes in THRIFT:
         figures("%-8s %d points equal at both ends" % (name, pipe(world, port, name, sink, deletes)))
     written = java(world, source, target, port)

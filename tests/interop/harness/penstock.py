@@ -154,6 +154,16 @@ def air_gap_pipe(name, port, **sink):
     return '\n[[pipe]]\nname = "%s"\nsink = { %s }\n' % (name, inner)
 
 
+def thrift_pipe(name, port, **sink):
+    """The same to the client service of a stock node."""
+    return air_gap_pipe(name, port, **{"sink": "iotdb-thrift-sync-sink", **sink})
+
+
+def session_service(port, password):
+    """A `[session]` for the user root."""
+    return '[session]\nlisten = "127.0.0.1:%d"\nuser = "root"\npassword = "%s"\n' % (port, password)
+
+
 def waiting_in(inbox):
     """Names in an inbox that are not the node's own."""
     return [name for name in os.listdir(inbox) if not name.startswith(".penstock.")]

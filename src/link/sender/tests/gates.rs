@@ -116,6 +116,20 @@ fn v1_fallback_tries_the_old_handshake_on_a_connection_of_its_own() {
 }
 
 #[test]
+fn a_far_side_that_says_that_it_is_older_gets_the_old_handshake() {
+    let mut rig = Rig::new();
+    rig.deliver_whole();
+    assert_eq!(rig.next_frame(), Frame::HandshakeV2);
+    rig.sender.allow_old_handshake();
+    rig.answer(0xff);
+    assert_eq!(rig.next_frame(), Frame::HandshakeV1);
+    rig.answer(0xff);
+    assert_eq!(rig.next_frame(), Frame::HandshakeV2);
+    rig.answer(0xff);
+    assert_eq!(rig.next_frame(), Frame::HandshakeV2, "what it said was of the other one");
+}
+
+#[test]
 fn time_out_of_the_handshake_does_not_lead_to_the_old_one() {
     let mut rig = Rig::with(1, |settings| settings.handshake_v1_fallback = true);
     rig.deliver_whole();

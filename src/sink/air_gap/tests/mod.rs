@@ -1,5 +1,6 @@
 //! The driver against a scripted far side over loopback.
 
+mod calls;
 mod filtered;
 mod lanes;
 mod replay;
@@ -283,7 +284,9 @@ async fn every_frame_is_wrapped_if_the_attribute_says_so() {
     let shelves = Shelves::default();
     shelves.put_payload(TABLET);
     shelves.put_files(0, &[("a.tsfile", ts_file())]);
-    let running = Running::new(&[far.port], &shelves, |settings| settings.e_language = true);
+    let running = Running::new(&[far.port], &shelves, |settings| {
+        settings.envelope = Envelope::Frames { wrapped: true }
+    });
     running.until_advanced(&[1, 2]).await;
     assert!(far.frames().iter().all(|seen| seen.wrapped));
     assert_eq!(far.frames()[1].payload, TABLET);
@@ -323,7 +326,7 @@ async fn pieces_larger_than_the_buffer_are_streamed() {
     shelves.put_files(202, &[("cluster_schema.bin", content)]);
     let running = Running::new(&[far.port], &shelves, |settings| {
         settings.piece_bytes = 3 * MIB;
-        settings.e_language = true;
+        settings.envelope = Envelope::Frames { wrapped: true };
     });
     running.until_advanced(&[1]).await;
     assert_eq!(far.codes(), [(0, 51), (0, 201), (0, 201), (0, 202)]);
@@ -367,7 +370,9 @@ async fn request_in_a_file_is_one_frame_and_says_whose_it_is() {
             let code = u16::from(request[2]);
             shelves.put_files(code, &[("request", request.clone().leak())]);
         }
-        let running = Running::new(&[far.port], &shelves, |settings| settings.e_language = wrapped);
+        let running = Running::new(&[far.port], &shelves, |settings| {
+            settings.envelope = Envelope::Frames { wrapped }
+        });
         running.until_advanced(&[1, 2, 3, 4, 5, 6]).await;
         let frames = far.frames();
         assert!(frames[1].payload == requests[0], "a tablet has it in its plan node id");
