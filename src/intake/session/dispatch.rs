@@ -10,6 +10,7 @@ use thrift::protocol::TSerializable;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::conversation::{Conversation, locked};
+use super::encoded::write_encoded;
 use super::frames::Over;
 use super::statements::{Asked, Outcome};
 use crate::limits::{SESSION_LIST_MAX, SESSION_ZONE_BYTES_MAX};
@@ -364,7 +365,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         argument: Result<TSInsertTabletReq, ThriftError>,
     ) -> Result<(), Over> {
         let Some(request) = self.read(head, argument)? else { return Ok(()) };
-        let written = request.tablet().and_then(|tablet| write_tablet(&tablet, &mut self.payload));
+        let written = request.tablet().and_then(|tablet| match request.packing() {
+            Some(packing) => write_encoded(&tablet, packing, &mut self.payload),
+            None => write_tablet(&tablet, &mut self.payload),
+        });
         drop(request);
         let status = self.written(written).await;
         self.answer(head, &status)

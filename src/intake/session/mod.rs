@@ -13,6 +13,7 @@
 mod conversation;
 mod dispatch;
 mod door;
+mod encoded;
 mod frames;
 mod login;
 mod statements;

@@ -10,7 +10,7 @@
 //! ```
 
 use super::bits::{BitReader, BitWriter, low32};
-use super::{CodecError, Width, wrong};
+use super::{CodecError, Width, gorilla, wrong};
 
 /// What the three bits of a lead mean.
 const LEADS: [u32; 8] = [0, 8, 12, 16, 18, 20, 22, 24];
@@ -34,18 +34,29 @@ const fn shape(width: Width) -> Shape {
     }
 }
 
-/// Decodes `count` values.
+/// Decodes `count` values that stand in front of something else, which is given back.
+pub(super) fn decode_within(
+    input: &[u8],
+    width: Width,
+    count: usize,
+    emit: impl FnMut(u64),
+) -> Result<&[u8], CodecError> {
+    let bits = decode(input, width, count + 1, gorilla::first_of(count, emit))?;
+    Ok(input.get(bits.position() / 8 + 1..).unwrap_or_default())
+}
+
+/// Decodes `count` values; gives back the reader, which stands behind the last of them.
 pub(super) fn decode(
     input: &[u8],
     width: Width,
     count: usize,
     mut emit: impl FnMut(u64),
-) -> Result<(), CodecError> {
-    if count == 0 {
-        return Ok(());
-    }
+) -> Result<BitReader<'_>, CodecError> {
     let shape = shape(width);
     let mut bits = BitReader::new(input);
+    if count == 0 {
+        return Ok(bits);
+    }
     let mut stored = Stored::new(&shape);
     let mut lead = 0;
     let mut value = bits.take(width.bits())?;
@@ -75,7 +86,7 @@ pub(super) fn decode(
         stored.keep(number, value);
         emit(value);
     }
-    Ok(())
+    Ok(bits)
 }
 
 fn lead_of(code: u64) -> u32 {

@@ -67,21 +67,26 @@ fn decode_words<const BITS: u32>(
     Ok(bits)
 }
 
-/// Decodes `count` values that stand in front of something else; says how many bytes they take.
+/// Decodes `count` values that stand in front of something else, which is given back.
 pub(super) fn decode_within(
     input: &[u8],
     width: Width,
     count: usize,
-    mut emit: impl FnMut(u64),
-) -> Result<usize, CodecError> {
+    emit: impl FnMut(u64),
+) -> Result<&[u8], CodecError> {
+    let bits = decode(input, width, count + 1, first_of(count, emit))?;
+    Ok(input.get(bits.position() / 8 + 1..).unwrap_or_default())
+}
+
+/// Passes as many values on: the one behind them is the mark of the end.
+pub(super) fn first_of(count: usize, mut emit: impl FnMut(u64)) -> impl FnMut(u64) {
     let mut left = count;
-    let bits = decode(input, width, count + 1, |value| {
+    move |value| {
         if left > 0 {
             emit(value);
             left -= 1;
         }
-    })?;
-    Ok(bits.position() / 8 + 1)
+    }
 }
 
 /// Encodes a column with its sentinel.
@@ -134,15 +139,15 @@ fn encode_words<const BITS: u32>(
     bits.pad_always();
 }
 
-/// Decodes `count` values of the first version.
+/// Decodes `count` values of the first version; gives back what follows the last byte of them.
 pub(super) fn decode_v1(
     mut input: &[u8],
     width: Width,
     count: usize,
     mut emit: impl FnMut(u64),
-) -> Result<(), CodecError> {
+) -> Result<&[u8], CodecError> {
     if count == 0 {
-        return Ok(());
+        return Ok(input);
     }
     let first = take_slice(&mut input, width.bytes())?;
     let mut value = first.iter().rev().fold(0, |value, byte| (value << 8) | u64::from(*byte));
@@ -154,7 +159,7 @@ pub(super) fn decode_v1(
         }
         emit(value);
     }
-    Ok(())
+    Ok(bits.rest())
 }
 
 fn difference_v1(bits: &mut BitReader<'_>, width: Width, previous: u64) -> Result<u64, CodecError> {

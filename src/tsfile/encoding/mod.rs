@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  decode(type, encoding, bytes, count) --> Values      count is known: from the times, or the bitmap
+//!  decode_front(the same)               --> Values, and what follows them
 //!  decode_times(encoding, bytes)        --> times       until their end
 //!  encode(type, encoding, values)       --> bytes
 //!
@@ -219,7 +220,6 @@ impl Width {
 ///
 /// # Errors
 /// [`CodecError`]; `out` may hold some of the values then.
-#[expect(clippy::wildcard_enum_match_arm, reason = "each type has few of the encodings")]
 pub fn decode(
     data_type: DataType,
     encoding: Encoding,
@@ -227,6 +227,42 @@ pub fn decode(
     count: usize,
     out: &mut Values,
 ) -> Result<(), CodecError> {
+    decode_at(Place::Alone, data_type, encoding, input, count, out).map(drop)
+}
+
+/// As [`decode`], for a column that stands in front of something else, which is given back; its encoder was told that it
+/// ends. RLBE of floats has the form of version 4.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_front<'a>(
+    data_type: DataType,
+    encoding: Encoding,
+    input: &'a [u8],
+    count: usize,
+    out: &mut Values,
+) -> Result<&'a [u8], CodecError> {
+    decode_at(Place::InFront, data_type, encoding, input, count, out)
+}
+
+/// What stands behind a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Nothing that is asked for.
+    Alone,
+    /// Something that is given back: the column is read to its mark of the end.
+    InFront,
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "each type has few of the encodings")]
+fn decode_at<'a>(
+    place: Place,
+    data_type: DataType,
+    encoding: Encoding,
+    input: &'a [u8],
+    count: usize,
+    out: &mut Values,
+) -> Result<&'a [u8], CodecError> {
     let unsupported = CodecError::Unsupported { encoding, data_type: Some(data_type) };
     match out {
         Values::Booleans(list) => match encoding {
@@ -243,7 +279,7 @@ pub fn decode(
         Values::Integers(list) => {
             list.reserve(count);
             let emit = |value| list.push(low32(value).cast_signed());
-            words(encoding, input, Width::W32, count, emit)?.ok_or(unsupported)
+            words(place, encoding, input, Width::W32, count, emit)?.ok_or(unsupported)
         }
         Values::Longs(list) if encoding == Encoding::Plain => {
             plain::fixed(input, count, i64::from_be_bytes, list)
@@ -251,10 +287,10 @@ pub fn decode(
         Values::Longs(list) => {
             list.reserve(count);
             let emit = |value: u64| list.push(value.cast_signed());
-            words(encoding, input, Width::W64, count, emit)?.ok_or(unsupported)
+            words(place, encoding, input, Width::W64, count, emit)?.ok_or(unsupported)
         }
-        Values::Floats(list) => floats(encoding, input, count, list)?.ok_or(unsupported),
-        Values::Doubles(list) => doubles(encoding, input, count, list)?.ok_or(unsupported),
+        Values::Floats(list) => floats(place, encoding, input, count, list)?.ok_or(unsupported),
+        Values::Doubles(list) => doubles(place, encoding, input, count, list)?.ok_or(unsupported),
         Values::Binaries(list) => match encoding {
             Encoding::Plain => plain::binaries(input, count, list),
             Encoding::Dictionary => plain::dictionary(input, count, list),
@@ -281,106 +317,119 @@ pub fn decode_v3(
     }
 }
 
-/// Decodes integers; `None` if the encoding is not for them.
+/// Decodes integers, and gives back what follows them; `None` if the encoding is not for them.
 fn words(
+    place: Place,
     encoding: Encoding,
     input: &[u8],
     width: Width,
     count: usize,
     emit: impl FnMut(u64),
-) -> Result<Option<()>, CodecError> {
-    match encoding {
+) -> Result<Option<&[u8]>, CodecError> {
+    let rest = match encoding {
         Encoding::Rle => rle::decode(input, width, count, emit)?,
-        Encoding::Ts2Diff => all(ts2diff::decode(input, width, count, emit)?, count)?,
+        Encoding::Ts2Diff => match ts2diff::decode(input, width, count, emit)? {
+            (got, rest) if got == count => rest,
+            _ => return Err(CodecError::End),
+        },
         Encoding::Zigzag => plain::zigzag(input, width, count, emit)?,
-        Encoding::Gorilla => gorilla::decode(input, width, count, emit).map(drop)?,
-        Encoding::Chimp => chimp::decode(input, width, count, emit)?,
+        Encoding::Gorilla | Encoding::Chimp => {
+            return bit_patterns(place, encoding, input, width, count, emit);
+        }
         Encoding::Sprintz => sprintz::decode(input, width, false, count, emit)?,
         Encoding::Rlbe => rlbe::decode(input, width, count, emit)?,
         Encoding::Plain | Encoding::Dictionary | Encoding::GorillaV1 => return Ok(None),
-    }
-    Ok(Some(()))
+    };
+    Ok(Some(rest))
 }
 
-const fn all(got: usize, count: usize) -> Result<(), CodecError> {
-    if got == count { Ok(()) } else { Err(CodecError::End) }
-}
-
-fn floats(
+fn floats<'a>(
+    place: Place,
     encoding: Encoding,
-    mut input: &[u8],
+    mut input: &'a [u8],
     count: usize,
     list: &mut Vec<f32>,
-) -> Result<Option<()>, CodecError> {
+) -> Result<Option<&'a [u8]>, CodecError> {
     if encoding == Encoding::Plain {
         return plain::fixed(input, count, f32::from_be_bytes, list).map(Some);
     }
     list.reserve(count);
     if matches!(encoding, Encoding::Rle | Encoding::Ts2Diff) {
         let scale = Scale::take(&mut input)?;
-        let mut place = 0;
+        let mut number = 0;
         let emit = |value| {
             let integer = low32(value).cast_signed();
-            list.push(match scale.meaning(place) {
+            list.push(match scale.meaning(number) {
                 Meaning::Bits => f32::from_bits(integer.cast_unsigned()),
                 Meaning::Divided(factor) => nearest(f64::from(integer) / factor),
             });
-            place += 1;
+            number += 1;
         };
-        return words(encoding, input, Width::W32, count, emit);
+        return words(place, encoding, input, Width::W32, count, emit);
     }
     let emit = |value| list.push(f32::from_bits(low32(value)));
-    bit_patterns(encoding, input, Width::W32, count, emit)
+    bit_patterns(place, encoding, input, Width::W32, count, emit)
 }
 
-fn doubles(
+fn doubles<'a>(
+    place: Place,
     encoding: Encoding,
-    mut input: &[u8],
+    mut input: &'a [u8],
     count: usize,
     list: &mut Vec<f64>,
-) -> Result<Option<()>, CodecError> {
+) -> Result<Option<&'a [u8]>, CodecError> {
     if encoding == Encoding::Plain {
         return plain::fixed(input, count, f64::from_be_bytes, list).map(Some);
     }
     list.reserve(count);
     if matches!(encoding, Encoding::Rle | Encoding::Ts2Diff) {
         let scale = Scale::take(&mut input)?;
-        let mut place = 0;
+        let mut number = 0;
         let emit = |value: u64| {
-            list.push(match scale.meaning(place) {
+            list.push(match scale.meaning(number) {
                 Meaning::Bits => f64::from_bits(value),
                 Meaning::Divided(factor) => as_double(value.cast_signed()) / factor,
             });
-            place += 1;
+            number += 1;
         };
-        return words(encoding, input, Width::W64, count, emit);
+        return words(place, encoding, input, Width::W64, count, emit);
     }
     let emit = |value| list.push(f64::from_bits(value));
-    bit_patterns(encoding, input, Width::W64, count, emit)
+    bit_patterns(place, encoding, input, Width::W64, count, emit)
 }
 
-/// Decodes IEEE bits; `None` if the encoding is not for floats. RLBE of them has two forms that only version 3 tells apart:
-/// it is refused.
+/// Decodes IEEE bits, or what is taken for them, and gives back what follows; `None` if the encoding is not for floats. RLBE
+/// of them has two forms that only version 3 tells apart: in a file it is refused.
 fn bit_patterns(
+    place: Place,
     encoding: Encoding,
     input: &[u8],
     width: Width,
     count: usize,
     emit: impl FnMut(u64),
-) -> Result<Option<()>, CodecError> {
-    match encoding {
-        Encoding::Gorilla => gorilla::decode(input, width, count, emit).map(drop)?,
-        Encoding::GorillaV1 => gorilla::decode_v1(input, width, count, emit)?,
-        Encoding::Chimp => chimp::decode(input, width, count, emit)?,
-        Encoding::Sprintz => sprintz::decode(input, width, true, count, emit)?,
-        Encoding::Plain
-        | Encoding::Dictionary
-        | Encoding::Rle
-        | Encoding::Ts2Diff
-        | Encoding::Zigzag
-        | Encoding::Rlbe => return Ok(None),
-    }
-    Ok(Some(()))
+) -> Result<Option<&[u8]>, CodecError> {
+    let rest = match (encoding, place) {
+        (Encoding::Gorilla, Place::Alone) => gorilla::decode(input, width, count, emit)?.rest(),
+        (Encoding::Gorilla, Place::InFront) => gorilla::decode_within(input, width, count, emit)?,
+        (Encoding::GorillaV1, Place::Alone) => gorilla::decode_v1(input, width, count, emit)?,
+        (Encoding::GorillaV1, Place::InFront) => {
+            gorilla::decode_v1(input, width, count + 1, gorilla::first_of(count, emit))?
+        }
+        (Encoding::Chimp, Place::Alone) => chimp::decode(input, width, count, emit)?.rest(),
+        (Encoding::Chimp, Place::InFront) => chimp::decode_within(input, width, count, emit)?,
+        (Encoding::Sprintz, _) => sprintz::decode(input, width, true, count, emit)?,
+        (Encoding::Rlbe, Place::InFront) => rlbe::decode(input, width, count, emit)?,
+        (
+            Encoding::Plain
+            | Encoding::Dictionary
+            | Encoding::Rle
+            | Encoding::Ts2Diff
+            | Encoding::Zigzag
+            | Encoding::Rlbe,
+            _,
+        ) => return Ok(None),
+    };
+    Ok(Some(rest))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a double is rounded to a float on purpose")]
@@ -409,14 +458,14 @@ pub fn decode_times(
             // A time takes 16 bits and more in most pages, a few bits in regular ones.
             out.reserve((input.len() / 2).min(max));
             let emit = |value: u64| out.push(value.cast_signed());
-            if ts2diff::decode(input, Width::W64, max + 1, emit)? > max {
+            if ts2diff::decode(input, Width::W64, max + 1, emit)?.0 > max {
                 return too_many;
             }
             Ok(())
         }
         Encoding::Plain => match input.len() / 8 {
             count if count > max => too_many,
-            count => plain::fixed(input, count, i64::from_be_bytes, out),
+            count => plain::fixed(input, count, i64::from_be_bytes, out).map(drop),
         },
         Encoding::Dictionary
         | Encoding::Rle

@@ -16,43 +16,47 @@ use super::bits::{
 use super::values::Binaries;
 use super::{CodecError, Width, rle};
 
-/// Decodes `count` bytes, 1 being true.
-pub(super) fn booleans(
-    mut input: &[u8],
+/// Decodes `count` bytes, 1 being true; gives back what follows, as all of them do.
+pub(super) fn booleans<'a>(
+    mut input: &'a [u8],
     count: usize,
     out: &mut Vec<bool>,
-) -> Result<(), CodecError> {
+) -> Result<&'a [u8], CodecError> {
     out.extend(take_slice(&mut input, count)?.iter().map(|byte| *byte == 1));
-    Ok(())
+    Ok(input)
 }
 
 /// Decodes `count` zig-zag numbers of 32 bits.
-pub(super) fn integers(
-    mut input: &[u8],
+pub(super) fn integers<'a>(
+    mut input: &'a [u8],
     count: usize,
     out: &mut Vec<i32>,
-) -> Result<(), CodecError> {
+) -> Result<&'a [u8], CodecError> {
     for _ in 0..count {
         out.push(take_zigzag(&mut input)?);
     }
-    Ok(())
+    Ok(input)
 }
 
 /// Decodes `count` numbers of `N` bytes.
-pub(super) fn fixed<T, const N: usize>(
-    mut input: &[u8],
+pub(super) fn fixed<'a, T, const N: usize>(
+    mut input: &'a [u8],
     count: usize,
     from_bytes: impl Fn([u8; N]) -> T,
     out: &mut Vec<T>,
-) -> Result<(), CodecError> {
+) -> Result<&'a [u8], CodecError> {
     let bytes = take_slice(&mut input, count.saturating_mul(N))?;
     let (chunks, _) = bytes.as_chunks::<N>();
     out.extend(chunks.iter().map(|chunk| from_bytes(*chunk)));
-    Ok(())
+    Ok(input)
 }
 
 /// Decodes `count` texts.
-pub(super) fn binaries(input: &[u8], count: usize, out: &mut Binaries) -> Result<(), CodecError> {
+pub(super) fn binaries<'a>(
+    input: &'a [u8],
+    count: usize,
+    out: &mut Binaries,
+) -> Result<&'a [u8], CodecError> {
     let base = out.hold(input);
     let mut rest = input;
     for _ in 0..count {
@@ -61,25 +65,30 @@ pub(super) fn binaries(input: &[u8], count: usize, out: &mut Binaries) -> Result
         take_slice(&mut rest, length)?;
         out.push_place(start, start + length);
     }
-    Ok(())
+    Ok(rest)
 }
 
 /// Decodes `count` texts by their numbers.
-pub(super) fn dictionary(input: &[u8], count: usize, out: &mut Binaries) -> Result<(), CodecError> {
-    let base = out.hold(input);
+pub(super) fn dictionary<'a>(
+    input: &'a [u8],
+    count: usize,
+    out: &mut Binaries,
+) -> Result<&'a [u8], CodecError> {
     let mut rest = input;
     let entries = take_length(&mut rest)?;
     let mut places = Vec::with_capacity(entries.min(rest.len()));
     for _ in 0..entries {
         let length = take_length(&mut rest)?;
-        let start = base + (input.len() - rest.len());
+        let start = input.len() - rest.len();
         take_slice(&mut rest, length)?;
         places.push((start, start + length));
     }
+    // What follows the dictionary is of other columns, perhaps, and many.
+    let base = out.hold(input.get(..input.len() - rest.len()).unwrap_or_default());
     let mut beyond = None;
-    rle::decode(rest, Width::W32, count, |number| {
+    let rest = rle::decode(rest, Width::W32, count, |number| {
         match usize::try_from(number).ok().and_then(|number| places.get(number)) {
-            Some((start, end)) => out.push_place(*start, *end),
+            Some((start, end)) => out.push_place(base + start, base + end),
             None => beyond = Some(number),
         }
     })?;
@@ -88,7 +97,7 @@ pub(super) fn dictionary(input: &[u8], count: usize, out: &mut Binaries) -> Resu
             what: "number in the dictionary",
             got: low32(number).cast_signed().into(),
         }),
-        None => Ok(()),
+        None => Ok(rest),
     }
 }
 
@@ -98,7 +107,7 @@ pub(super) fn zigzag(
     width: Width,
     count: usize,
     mut emit: impl FnMut(u64),
-) -> Result<(), CodecError> {
+) -> Result<&[u8], CodecError> {
     let mut left = count;
     while left > 0 {
         let bytes = take_var(&mut input)?;
@@ -116,7 +125,7 @@ pub(super) fn zigzag(
         }
         left -= stated.min(left);
     }
-    Ok(())
+    Ok(input)
 }
 
 /// Encodes texts.

@@ -17,13 +17,13 @@
 use super::bits::{BitReader, low32};
 use super::{CodecError, Width};
 
-/// Decodes `count` integers.
+/// Decodes `count` integers; gives back what follows the last block.
 pub(super) fn decode(
     input: &[u8],
     width: Width,
     count: usize,
     mut emit: impl FnMut(u64),
-) -> Result<(), CodecError> {
+) -> Result<&[u8], CodecError> {
     let mut value = 0_u64;
     numbers(input, width, count, |number, is_first| {
         value = if is_first { number } else { value.wrapping_add(number) };
@@ -43,6 +43,7 @@ pub(super) fn decode_floats(
         value = if is_first { number } else { value + number };
         list.push(value);
     })
+    .map(drop)
 }
 
 /// Decodes `count` doubles of the first form.
@@ -57,6 +58,7 @@ pub(super) fn decode_doubles(
         value = if is_first { number } else { value + number };
         list.push(value);
     })
+    .map(drop)
 }
 
 /// Gives the numbers that are stored for `count` values, and whether each is the first of its block.
@@ -65,7 +67,7 @@ fn numbers(
     width: Width,
     count: usize,
     mut emit: impl FnMut(u64, bool),
-) -> Result<(), CodecError> {
+) -> Result<&[u8], CodecError> {
     let mut left = count;
     while left > 0 {
         let mut bits = BitReader::new(input);
@@ -91,7 +93,7 @@ fn numbers(
         left -= wanted;
         input = bits.rest();
     }
-    Ok(())
+    Ok(input)
 }
 
 /// A number from 1 on.

@@ -18,13 +18,13 @@ const REPEAT_MAX: u32 = 0x7fff;
 /// Groups of eight in one packed run at most.
 const GROUPS_MAX: usize = 63;
 
-/// Decodes `count` values.
+/// Decodes `count` values; gives back what follows the last block.
 pub(super) fn decode(
     mut input: &[u8],
     width: Width,
     count: usize,
     mut emit: impl FnMut(u64),
-) -> Result<(), CodecError> {
+) -> Result<&[u8], CodecError> {
     let mut left = count;
     while left > 0 {
         let bytes = take_var(&mut input)?;
@@ -37,7 +37,7 @@ pub(super) fn decode(
             left -= run(&mut block, width, bits.into(), left, &mut emit)?;
         }
     }
-    Ok(())
+    Ok(input)
 }
 
 /// Decodes one run, of which `left` values at most are wanted; says how many came.

@@ -15,14 +15,14 @@ use super::{CodecError, Width, gorilla, rle};
 /// Errors in a block.
 const ERRORS: usize = 8;
 
-/// Decodes `count` values; `is_float` if they are IEEE bits.
+/// Decodes `count` values, `is_float` if they are IEEE bits; gives back what follows the last block.
 pub(super) fn decode(
     mut input: &[u8],
     width: Width,
     is_float: bool,
     count: usize,
     mut emit: impl FnMut(u64),
-) -> Result<(), CodecError> {
+) -> Result<&[u8], CodecError> {
     let mut left = count;
     while left > 0 {
         let [head] = take_array(&mut input)?;
@@ -41,20 +41,15 @@ pub(super) fn decode(
             return Err(CodecError::Value { what: "count of a short block", got: 0 });
         } else {
             let wanted = few.min(left);
-            if is_float {
-                let bytes = gorilla::decode_within(input, width, wanted, &mut emit)?;
-                input = input.get(bytes..).unwrap_or_default();
+            input = if is_float {
+                gorilla::decode_within(input, width, wanted, &mut emit)?
             } else {
-                let mut after = input;
-                let bytes = take_var(&mut after)? as usize;
-                take_slice(&mut after, bytes)?;
-                rle::decode(input, width, wanted, &mut emit)?;
-                input = after;
-            }
+                rle::decode(input, width, wanted, &mut emit)?
+            };
             left -= wanted;
         }
     }
-    Ok(())
+    Ok(input)
 }
 
 fn first(input: &mut &[u8], width: Width, is_float: bool) -> Result<u64, CodecError> {

@@ -14,13 +14,13 @@ use super::{CodecError, Width};
 /// Differences of one block of the stock encoder.
 const DIFFERENCES_MAX: usize = 128;
 
-/// Decodes up to `count` values, and as many as there are; says how many.
+/// Decodes up to `count` values, and as many as there are; says how many, and gives back what follows their last block.
 pub(super) fn decode(
     mut input: &[u8],
     width: Width,
     count: usize,
     mut emit: impl FnMut(u64),
-) -> Result<usize, CodecError> {
+) -> Result<(usize, &[u8]), CodecError> {
     let mut left = count;
     while left > 0 && !input.is_empty() {
         let differences = number(&mut input, "difference count", u32::MAX / 2)? as usize;
@@ -36,7 +36,7 @@ pub(super) fn decode(
         })?;
         left -= 1 + wanted;
     }
-    Ok(count - left)
+    Ok((count - left, input))
 }
 
 fn number(input: &mut &[u8], what: &'static str, max: u32) -> Result<u32, CodecError> {

@@ -32,13 +32,29 @@ const PLAN_NODE_ID: &[u8] = b"1";
 /// Rows of one device with a common list of columns.
 #[derive(Debug, Clone, Copy)]
 pub struct TabletOf<'a> {
-    device: &'a str,
-    measurements: &'a [String],
-    values: &'a [u8],
-    times: &'a [u8],
-    types: &'a [i32],
-    rows: i32,
-    is_aligned: bool,
+    /// Path of the device.
+    pub device: &'a str,
+    /// Names of the columns.
+    pub measurements: &'a [String],
+    /// Columns behind each other, then the bitmaps.
+    pub values: &'a [u8],
+    /// The times, eight bytes each.
+    pub times: &'a [u8],
+    /// Types of the columns.
+    pub types: &'a [i32],
+    /// As stated.
+    pub rows: i32,
+    /// Whether its series are aligned.
+    pub is_aligned: bool,
+}
+
+/// How times and values of a tablet are encoded.
+#[derive(Debug, Clone, Copy)]
+pub struct Packing<'a> {
+    /// Codes of encodings (`TSEncoding`): that of the times, then that of each column.
+    pub encodings: &'a [i8],
+    /// Code of the compressor (`CompressionType`) of the times as a whole, and of the values with their bitmaps.
+    pub compressor: i8,
 }
 
 /// One row.
@@ -56,18 +72,13 @@ pub struct RecordOf<'a> {
 pub struct Refusal(pub Box<TSStatus>);
 
 impl TSInsertTabletReq {
-    /// The tablet in it.
+    /// The tablet in it; its times and values are encoded if there is a [`Self::packing`].
     ///
     /// # Errors
-    /// It is of the table model, or encoded.
+    /// It is of the table model.
     pub fn tablet(&self) -> Result<TabletOf<'_>, Refusal> {
         if self.write_to_table == Some(true) {
             return Err(table_model());
-        }
-        if self.is_compressed == Some(true) {
-            let message = "encoded tablets are not taken: let the session be built with \
-                           enableIoTDBRpcCompression(false)";
-            return Err(refusal(Code::UNSUPPORTED_OPERATION, message));
         }
         Ok(TabletOf {
             device: &self.prefix_path,
@@ -77,6 +88,14 @@ impl TSInsertTabletReq {
             types: &self.types,
             rows: self.size,
             is_aligned: self.is_aligned.unwrap_or(false),
+        })
+    }
+
+    /// How its times and values are encoded, if they are: what sessions of Java 2.0 do from ten rows on.
+    pub fn packing(&self) -> Option<Packing<'_>> {
+        (self.is_compressed == Some(true)).then(|| Packing {
+            encodings: self.encoding_types.as_deref().unwrap_or_default(),
+            compressor: self.compress_type.unwrap_or(0),
         })
     }
 }
@@ -326,7 +345,11 @@ fn check_cells(record: &RecordOf<'_>) -> Result<(), WireError> {
     reader.finish()
 }
 
-fn data_type(code: i32) -> Result<DataType, Refusal> {
+/// The type of a column.
+///
+/// # Errors
+/// There is none with this code.
+pub fn data_type(code: i32) -> Result<DataType, Refusal> {
     let known = u8::try_from(code).ok().and_then(DataType::from_code);
     known.ok_or_else(|| refusal(Code::ILLEGAL_PARAMETER, &format!("there is no data type {code}")))
 }
@@ -358,6 +381,7 @@ fn table_model() -> Refusal {
     refusal(Code::UNSUPPORTED_OPERATION, "this node takes the tree model only")
 }
 
-fn refusal(code: Code, message: &str) -> Refusal {
+/// Why something is not taken, in these words.
+pub fn refusal(code: Code, message: &str) -> Refusal {
     Refusal(Box::new(code.status(message)))
 }

@@ -37,8 +37,8 @@ public class Writes {
       boolean compact = place.equals("second") && arguments.length > 3;
       Session.Builder builder = new Session.Builder().host("127.0.0.1").port(Integer.parseInt(arguments[0]));
       builder.username("root").password(arguments[2]).enableRedirection(false);
-      // Rows are to come as rows, and tablets as they are.
-      builder.enableRecordsAutoConvertTablet(false).enableIoTDBRpcCompression(false);
+      // Rows are to come as rows; tablets come encoded, as by default.
+      builder.enableRecordsAutoConvertTablet(false);
       Session session = builder.enableThriftRpcCompression(compact).build();
       session.open(compact);
       write(session, database + "." + place);
