@@ -364,6 +364,10 @@ impl<D: Disk> Reader<D> {
             self.position = found.first;
         }
         let stop = end.unwrap_or(u64::MAX).min(synced);
+        if stop <= found.first {
+            // Nothing is in it yet, and its first entry may begin it anew, under another id.
+            return Ok(None);
+        }
         if self.walk.as_ref().is_none_or(|walk| walk.first() != found.first) {
             self.leave_segment();
             match self.open_segment(found.first) {

@@ -71,7 +71,7 @@ use worker::Ear;
 use world::{FailingCall, Side, World};
 
 /// Schedules of the test command.
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 20_000;
 /// What test harnesses call all of this, to list or to skip it.
 const NAME: &str = "sim::schedules";
 /// The run of which each call of a disk fails.

@@ -1,6 +1,8 @@
 //! A pipe's sink as it is played: its frames, its machine and its connection.
 
 use std::io::ErrorKind;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use penstock::link::sender::{Command, Sender};
@@ -8,6 +10,9 @@ use penstock::sink::air_gap::{Feed, Load};
 
 use crate::line::{End, Line};
 use crate::random::Random;
+
+/// Turns in which what cannot be sent is kept; else it is tried again.
+const TURNS: usize = 1_000;
 
 /// What sends, and over which line.
 pub(crate) struct Voice<F: Feed> {
@@ -47,9 +52,18 @@ impl<F: Feed> Voice<F> {
             self.sender.handle_timeout(now);
         }
         if self.sender.is_free() {
-            // What the disk cannot read now it reads later.
-            if let Ok(Some((_, delivery))) = self.load.entry() {
-                self.sender.deliver(now, delivery);
+            match self.load.entry() {
+                Ok(Some((_, delivery))) => self.sender.deliver(now, delivery),
+                Ok(None) => {}
+                // What the disk cannot read now it reads later, as what could not be kept.
+                Err(_) => {
+                    let mut aside = pin!(self.load.put_aside());
+                    let context = &mut Context::from_waker(Waker::noop());
+                    let _is_aside = (0..TURNS).find_map(|_| match aside.as_mut().poll(context) {
+                        Poll::Ready(is_aside) => Some(is_aside),
+                        Poll::Pending => None,
+                    });
+                }
             }
         }
         match self.sender.poll(now) {

@@ -6,13 +6,13 @@ use super::OwnTrouble;
 use super::builder::{Builder, Built, transfer_of};
 use super::checking::Checking;
 use super::feed::Feed;
-use super::frame_buffer::FrameBuffer;
+use super::frame_buffer::{BuildError, FrameBuffer};
 use super::settings::AirGapSettings;
 use super::transfer::Transfer;
 use crate::data::Sequence;
 use crate::link::sender::{Delivery, Frame, Settings};
 use crate::spool::EntryHeader;
-use crate::tsfile::tail;
+use crate::tsfile::{TsFileError, tail};
 
 /// The entries of a feed, and their frames.
 pub struct Load<F: Feed> {
@@ -21,6 +21,8 @@ pub struct Load<F: Feed> {
     buffer: FrameBuffer,
     checking: Checking,
     current: Option<(EntryHeader, Transfer<F::File>)>,
+    /// What can never be sent, and why.
+    refused: Option<(EntryHeader, String)>,
 }
 
 /// Why there is no entry or no frame.
@@ -32,7 +34,8 @@ impl<F: Feed> Load<F> {
     /// The load of a sink with these settings.
     pub fn new(settings: AirGapSettings, feed: F) -> Self {
         let buffer = FrameBuffer::new(settings.envelope, settings.packing.clone());
-        Self { settings, feed, buffer, checking: Checking::default(), current: None }
+        let (checking, current, refused) = (Checking::default(), None, None);
+        Self { settings, feed, buffer, checking, current, refused }
     }
 
     /// Settings of the machine that sends it.
@@ -43,20 +46,43 @@ impl<F: Feed> Load<F> {
     /// The entry that is to be carried now, until it was delivered.
     ///
     /// # Errors
-    /// If the spool cannot be read, or the entry can never be sent.
+    /// If the spool cannot be read, or the entry can never be sent: then [`Load::put_aside`] is the way on.
     pub fn entry(&mut self) -> Result<Option<(EntryHeader, Delivery)>, LoadError> {
         if self.current.is_none() {
             let next = self.feed.next_entry().map_err(OwnTrouble::from)?;
             let Some(header) = next else { return Ok(None) };
-            let transfer = transfer_of(&mut self.feed, &header)?
-                .map_err(|why| OwnTrouble::PutAside { sequence: header.sequence.0, why })?;
-            if let Some(flaw) = transfer.ts_file().and_then(|file| tail::check(file).err()) {
-                let why = flaw.to_string();
-                return Err(OwnTrouble::PutAside { sequence: header.sequence.0, why }.into());
+            let transfer = transfer_of(&mut self.feed, &header)?;
+            let sound = match transfer {
+                Ok(transfer) => match transfer.ts_file().map(tail::check) {
+                    Some(Err(TsFileError::Read { source, offset })) => {
+                        let trouble = BuildError::Read { offset, wanted: 1, source };
+                        return Err(OwnTrouble::from(trouble).into());
+                    }
+                    Some(Err(flaw)) => Err(flaw.to_string()),
+                    Some(Ok(_)) | None => Ok(transfer),
+                },
+                Err(why) => Err(why),
+            };
+            match sound {
+                Ok(transfer) => self.current = Some((header, transfer)),
+                Err(why) => {
+                    self.refused = Some((header, why.clone()));
+                    return Err(OwnTrouble::PutAside { sequence: header.sequence.0, why }.into());
+                }
             }
-            self.current = Some((header, transfer));
         }
         Ok(self.current.as_ref().map(|(header, transfer)| (*header, transfer.delivery())))
+    }
+
+    /// Takes what [`Load::entry`] refused out of the pipe, to where a person finds it. False if nothing was refused, or
+    /// it could not be kept.
+    pub async fn put_aside(&mut self) -> bool {
+        let Some((header, why)) = self.refused.take() else { return false };
+        let is_aside = self.feed.put_aside(&header, &why).await;
+        if is_aside {
+            self.feed.advance(&header);
+        }
+        is_aside
     }
 
     /// All bytes of a frame.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use super::*;
@@ -154,6 +156,31 @@ fn a_cut_is_counted_until_its_last_reader_lets_go() {
     drop(reader);
     let gone = desk.next_gone().expect("nobody reads it");
     assert_eq!((gone.bytes, left(&disk)), (bytes, BTreeSet::from([gone.path])));
+}
+
+#[test]
+fn a_withdrawn_order_that_holds_the_last_of_a_cut_stops_nobody() {
+    const LONGEST: Duration = Duration::from_secs(30);
+    let (done, is_done) = mpsc::channel();
+    // Not this thread: what the test is about would hang.
+    thread::spawn(move || {
+        let (disk, desk) = (SimDisk::new(1, DISK_BYTES), Desk::default());
+        let mut spool = open(&disk);
+        let middle = times().1;
+        for gives_another in [false, true] {
+            let mut ticket = desk.order(order(middle, None));
+            work(&desk, &disk, &mut spool);
+            let Some(Outcome::Made(cut)) = ticket.take() else { panic!("it can be cut") };
+            let (bytes, hash) = (cut.len(), cut.hash());
+            let file = Source { name: "cut".to_owned(), bytes, hash, file: Lent::new(cut) };
+            drop(desk.order(Order { file, ..order(middle, None) }));
+            let _another = gives_another.then(|| desk.order(order(middle, None)));
+            assert_eq!(desk.next_order().is_some(), gives_another);
+            assert_eq!(desk.next_gone().map(|gone| gone.bytes), Some(bytes));
+        }
+        done.send(()).expect("waited for");
+    });
+    is_done.recv_timeout(LONGEST).expect("it ends");
 }
 
 #[test]

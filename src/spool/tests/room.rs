@@ -364,6 +364,20 @@ fn a_spool_without_consumers_gives_everything_up_when_asked() {
 }
 
 #[test]
+fn a_reader_that_met_the_empty_segment_reads_what_begins_it() {
+    let (_, mut spool) = fresh(13);
+    let mut reader = spool.reader(Sequence(1));
+    append(&mut spool, b"x");
+    spool.release_unclaimed().unwrap();
+    assert!(reader.next_entry().unwrap().is_none());
+    // It is begun anew, with another id.
+    append(&mut spool, b"y");
+    spool.sync().unwrap();
+    assert_eq!(read_all(&mut reader), [(2, b"y".to_vec())]);
+    assert_eq!(reader.corrupt_entries(), 0);
+}
+
+#[test]
 fn an_entry_that_a_crash_took_is_no_repetition_whatever_was_refused_before() {
     let mut behind = 0;
     for refused in 0..24 {

@@ -23,7 +23,7 @@ use super::dead_letters::{DeadLetters, LetterId};
 use super::feed::{Feed, StoredFile, StoredFiles};
 use super::orders::Orders;
 use super::replay::{Again, Replaying};
-use crate::data::{ReadAt, Sequence};
+use crate::data::Sequence;
 use crate::limits;
 use crate::ops::board::Work;
 use crate::pipe::{Replay, ReplayFile};
@@ -238,6 +238,15 @@ impl<D: Disk> SpoolFeed<D> {
         }
     }
 
+    /// Whether what is held is sent once more, and was released since it was read: a replay holds nothing.
+    fn is_released(&self) -> bool {
+        let Some(Held::Again(Again::Entry(entry)) | Held::Kept(Again::Entry(entry))) = self.held
+        else {
+            return false;
+        };
+        entry.header.sequence < self.reader.oldest()
+    }
+
     fn held(&self) -> Result<&Held, ReadError> {
         self.held.as_ref().ok_or_else(|| unreadable("read without an entry"))
     }
@@ -296,27 +305,6 @@ impl<D: Disk> SpoolFeed<D> {
     fn stored_at(&self, list: &FileList<'_>, index: usize) -> Option<PathBuf> {
         let (_, entry) = self.reader_of(self.held().ok()?)?;
         Reader::<D>::path_of_file(&entry, list, index)
-    }
-
-    /// Keeps what is left of the files of an entry, whose list was read, and returns how many are not copies.
-    async fn keep_files(&self, header: &EntryHeader) -> io::Result<usize> {
-        let Some(list) = FileList::parse(&self.list) else { return Ok(0) };
-        let mut shared = 0;
-        for (index, listed) in list.files().enumerate() {
-            let Some(name) = listed.name else { continue };
-            match self.open_held(index, &list, &listed) {
-                Ok(file) => {
-                    let fill = |offset: u64, into: &mut [u8]| file.read_at(offset, into);
-                    let stored = self.stored_at(&list, index);
-                    let stored = stored.as_deref();
-                    let kept = self.dead_letters.keep_file(header, (index, name), stored, fill);
-                    shared += usize::from(kept.await?);
-                }
-                Err(ReadError::File { .. }) => {}
-                Err(error) => return Err(io::Error::other(error)),
-            }
-        }
-        Ok(shared)
     }
 
     /// What is sent once more, before anything else.
@@ -452,6 +440,8 @@ impl<D: Disk> Feed for SpoolFeed<D> {
         let moved = match self.held {
             // A letter stays where a person looks for it.
             Some(Held::Again(Again::Letter(_)) | Held::Kept(Again::Letter(_))) => true,
+            // Nothing is left of it.
+            _ if self.is_released() => true,
             _ => (self.orders.quarantine)(header.sequence, why.to_owned()).await,
         };
         if let Some(Held::Again(again)) = self.held {
@@ -467,6 +457,10 @@ impl<D: Disk> Feed for SpoolFeed<D> {
             self.held = Some(Held::Kept(again));
         }
         if let Some(Held::Kept(Again::Letter(_))) = self.held {
+            return true;
+        }
+        if self.is_released() {
+            log::info!("event=replay_stepped_over entry={} why=released", header.sequence);
             return true;
         }
         // As it was taken in, whatever part of it was sent.

@@ -5,8 +5,8 @@ use std::io;
 use super::super::replay::Again;
 use super::super::skip_error::SkipError;
 use super::{Held, SpoolFeed};
-use crate::data::Sequence;
-use crate::spool::{Disk, EntryHeader, Kind, ReadError};
+use crate::data::{ReadAt, Sequence};
+use crate::spool::{Disk, EntryHeader, FileList, Kind, ReadError};
 
 /// Why an entry lies among the dead letters that a person has skipped.
 const SKIPPED: &str = "SKIP PIPE";
@@ -85,5 +85,26 @@ impl<D: Disk> SpoolFeed<D> {
         self.dead_letters.keep_reason(header, why, shared).await?;
         self.letters += u64::from(is_new);
         Ok(())
+    }
+
+    /// Keeps what is left of the files of an entry, whose list was read, and returns how many are not copies.
+    async fn keep_files(&self, header: &EntryHeader) -> io::Result<usize> {
+        let Some(list) = FileList::parse(&self.list) else { return Ok(0) };
+        let mut shared = 0;
+        for (index, listed) in list.files().enumerate() {
+            let Some(name) = listed.name else { continue };
+            match self.open_held(index, &list, &listed) {
+                Ok(file) => {
+                    let fill = |offset: u64, into: &mut [u8]| file.read_at(offset, into);
+                    let stored = self.stored_at(&list, index);
+                    let stored = stored.as_deref();
+                    let kept = self.dead_letters.keep_file(header, (index, name), stored, fill);
+                    shared += usize::from(kept.await?);
+                }
+                Err(ReadError::File { .. }) => {}
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        Ok(shared)
     }
 }

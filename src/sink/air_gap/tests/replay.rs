@@ -15,7 +15,7 @@ use crate::data::{Precision, Sequence};
 use crate::ops::board::Board;
 use crate::ops::clock;
 use crate::pipe::{Replay, ReplayFile, Sampler};
-use crate::spool::{Cursor, Disk, Fault, SimDisk, Source};
+use crate::spool::{Cursor, Disk, Fault, Kind, ReadError, SimDisk, Source};
 use crate::statement::Processor;
 
 const PIPE: &str = "p/1";
@@ -182,6 +182,32 @@ async fn a_letter_stays_that_is_put_aside_once_more_and_one_that_waits_is_skippe
     second.skip(Sequence(1)).await.unwrap();
     assert_eq!(file.read().unwrap(), Some(Replay { next: Sequence(2), ..replay }));
     assert_eq!(letters(&bench), before + 3, "it was one before");
+}
+
+#[tokio::test]
+async fn what_is_released_while_it_is_sent_once_more_is_stepped_over() {
+    let (bench, cursor) = sent_file();
+    let (replay, file) = order(&bench, 1, 1);
+    let mut feed = bench.feed_from(cursor).0.replaying(replay, file.clone());
+    let header = feed.next_entry().unwrap().unwrap();
+    assert_eq!(header.kind, Kind::File);
+    bench.spool().release_unclaimed().unwrap();
+    assert!(matches!(feed.open_files(), Err(ReadError::File { .. })));
+    assert!(feed.put_aside(&header, "its file is gone").await);
+    feed.advance(&header);
+    assert_eq!((feed.dead_letters(), letters(&bench)), (0, 0), "there is nothing to keep");
+    assert!(feed.next_entry().unwrap().is_none());
+    assert_eq!(file.read().unwrap(), None, "the replay is over");
+}
+
+/// A file that was sent.
+fn sent_file() -> (Bench, Cursor) {
+    let bench = Bench::new();
+    bench.seal(Source::Own, 0, &[("y.tsfile", ts_file())]);
+    let (mut feed, _) = bench.feed();
+    let header = feed.next_entry().unwrap().unwrap();
+    feed.advance(&header);
+    (bench, feed.cursor().clone())
 }
 
 #[tokio::test]
