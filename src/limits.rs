@@ -46,6 +46,21 @@ pub const FIRST_FRAME_MAX: Duration = Duration::from_secs(30);
 
 /// What a stock sender gives a thrift connection until its handshake is answered.
 pub const THRIFT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Requests of an asynchronous thrift sink that are under way at the same time, as a stock sender has clients for tablets.
+pub const AHEAD_CONNECTIONS: usize = 4;
+/// Tablets of one request of several: what is taken back after a failure goes one by one.
+pub const AHEAD_ENTRIES_MAX: u32 = 1024;
+/// Bytes of a request of several tablets, if so many are under way: all of them share what a single one may have.
+pub const fn ahead_bytes_max(connections: usize) -> usize {
+    match REQUEST_MEMORY_BYTES_MAX.checked_div(connections) {
+        Some(bytes) => bytes,
+        None => REQUEST_MEMORY_BYTES_MAX,
+    }
+}
+/// Tablets that are read before others have their turn.
+pub const AHEAD_TURN: usize = 64;
+/// A node that did not take a connection is not tried before the others for so long.
+pub const NODE_REST: Duration = Duration::from_secs(60);
 /// What a call of IoTDB's client RPC may become in memory: a batch of rows as clients write them is some hundred KiB.
 pub const THRIFT_MEMORY_BYTES_MAX: usize = 4 * MIB;
 

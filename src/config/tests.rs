@@ -327,9 +327,9 @@ fn every_mistake_of_a_pipe_names_line_key_and_remedy() {
     let stanza = |rest: &str| format!("[[pipe]]\nname = \"a\"\n{rest}\n");
     for (text, finding) in [
         (
-            "[[pipe]]\nstatement = \"create pipe a with sink ('sink'='iotdb-thrift-sink','node-urls'='h:1')\"\n"
+            "[[pipe]]\nstatement = \"create pipe a with sink ('sink'='iotdb-thrift-ssl-sink','node-urls'='h:1','ssl.trust-store-path'='t','ssl.trust-store-pwd'='p')\"\n"
                 .to_owned(),
-            "2: error: pipe[0].statement.sink.\"sink\": iotdb-thrift-sink: this sink is not in this build (use iotdb-thrift-sync-sink without TLS, or iotdb-air-gap-sink)",
+            "2: error: pipe[0].statement.sink.\"sink\": iotdb-thrift-ssl-sink: this sink is not in this build (use iotdb-thrift-sink, without TLS)",
         ),
         (
             "[[pipe]]\nname = \"a\"\nstatement = \"show pipes\"\n".to_owned(),
@@ -344,12 +344,12 @@ fn every_mistake_of_a_pipe_names_line_key_and_remedy() {
             "1: error: pipe[0].sink: is missing (add sink = { sink = \"iotdb-air-gap-sink\" })",
         ),
         (
-            stanza("sink = { ip = \"h\", port = 1 }"),
-            "3: error: pipe[0].sink: iotdb-thrift-sink, the default: this sink is not in this build (use iotdb-thrift-sync-sink without TLS, or iotdb-air-gap-sink)",
+            stanza("sink = { sink = \"iotdb-thrift-sync-sink\", node-urls = \"h:1\", \"ssl.enable\" = true, \"ssl.trust-store-path\" = \"t\", \"ssl.trust-store-pwd\" = \"p\" }"),
+            "3: error: pipe[0].sink.\"ssl.enable\": TLS is not in this build (leave it out)",
         ),
         (
-            stanza("sink = { sink = \"iotdb-thrift-sink\", node-urls = \"h:1\" }"),
-            "3: error: pipe[0].sink.\"sink\": iotdb-thrift-sink: this sink is not in this build (use iotdb-thrift-sync-sink without TLS, or iotdb-air-gap-sink)",
+            stanza("sink = { batch.enable = true }"),
+            "3: error: pipe[0].sink: One of connector.node-urls, connector.host:connector.port, sink.node-urls, sink.host:sink.port must be specified (add 'node-urls'='10.53.53.53:6667', the address of an IoTDB)",
         ),
         (
             stanza("sink = \"iotdb-air-gap-sink\""),

@@ -109,7 +109,7 @@ impl<'a> Part<'a> {
             let hint = match self.side {
                 Side::Source => "use iotdb-source, or leave it out",
                 Side::Processor => "leave the clause out",
-                Side::Sink => "use iotdb-thrift-sync-sink without TLS, or iotdb-air-gap-sink",
+                Side::Sink => "use iotdb-thrift-sink, without TLS",
             };
             self.not_in_build(at, message, hint);
         }

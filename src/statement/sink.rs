@@ -16,7 +16,10 @@ use super::settings::{
     RealtimeMode, Sink, ThriftSink, Transport, TrustStore,
 };
 use super::source;
-use crate::limits::{PIECE_BYTES_DEFAULT, SEAL_TIMEOUT_DEFAULT, THRIFT_HANDSHAKE_TIMEOUT};
+use crate::limits::{
+    AHEAD_CONNECTIONS, PIECE_BYTES_DEFAULT, SEAL_TIMEOUT_DEFAULT, THRIFT_HANDSHAKE_TIMEOUT,
+    ahead_bytes_max,
+};
 
 pub(super) fn read(part: &mut Part<'_>, base: &Path) -> Sink {
     match part.plugin {
@@ -224,6 +227,13 @@ fn batch(part: &mut Part<'_>) -> Option<Batch> {
         positive(part.whole("batch.max-delay-seconds")).map(Duration::from_secs)
     };
     let bytes = positive(part.whole("batch.size-bytes")).unwrap_or(0);
+    let is_asynchronous = part.plugin == Some(Plugin::ThriftAsync);
+    let most = ahead_bytes_max(if is_asynchronous { AHEAD_CONNECTIONS } else { 1 });
+    if let Some(at) = part.find("batch.size-bytes")
+        && usize::try_from(bytes).is_ok_and(|bytes| bytes > most)
+    {
+        part.warn(Some(at), format!("a request of several tablets has at most {most} bytes"), "");
+    }
     part.flag("batch.enable").then_some(Batch { max_delay, bytes })
 }
 

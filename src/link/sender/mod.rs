@@ -131,6 +131,11 @@ impl Sender {
         }
     }
 
+    /// The far side has only accepted the older handshake.
+    pub fn is_of_old_node(&self) -> bool {
+        self.handshake == Frame::HandshakeV1
+    }
+
     /// A frame is to be written, and its last byte has not left.
     pub fn is_writing(&self) -> bool {
         matches!(self.state, State::InFlight { written: false, .. })

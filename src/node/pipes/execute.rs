@@ -1,22 +1,17 @@
 //! Statements: from a text to what is desired, and from that to the answer.
 
 use std::io;
-use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use super::live::Pipes;
-use super::plan::{self, Drain, Plan, Run};
+use super::plan;
 use super::show;
-use crate::config::NodeUrl;
 use crate::data::Sequence;
-use crate::limits::TARGET_CHECK_MAX;
 use crate::node::NodeError;
 use crate::pipe::{Answer, Desired, Pipe, Refusal, Replay};
-use crate::sink::air_gap::{self, SkipError};
+use crate::sink::air_gap::SkipError;
 use crate::spool::Disk;
 use crate::statement::{
     AlterPipe, CreatePipe, Definition, Externals, Parsed, PipeName, PluginError, Remark, Statement,
@@ -39,6 +34,18 @@ pub(super) enum Failure {
     /// No target takes connections.
     #[error("All target servers [{targets}] are not available. ({found})")]
     Away { targets: String, found: String },
+    /// No node takes connections.
+    #[error(
+        "Error occurred while connecting to receiver {targets}, please check network connectivity or \
+         SSL configurations when enable SSL transmission ({found})"
+    )]
+    NotConnected { targets: String, found: String },
+    /// A pipe would bring back what it takes.
+    #[error(
+        "One of the endpoints [{targets}] of the receivers is pointing back to the thrift receiver {own} \
+         on sender itself, or unknown host when checking pipe sink IP."
+    )]
+    Own { targets: String, own: String },
     #[error("Failed to skip entry {entry} of pipe {pipe}: {why}")]
     Skip { pipe: String, entry: Sequence, why: SkipError },
     #[error("Failed to replay {replay} of pipe {pipe}: {why}")]
@@ -71,6 +78,8 @@ impl Failure {
             Self::Definition(_)
             | Self::Place { .. }
             | Self::Away { .. }
+            | Self::NotConnected { .. }
+            | Self::Own { .. }
             | Self::Skip { .. }
             | Self::Replay { .. }
             | Self::Failing
@@ -173,6 +182,7 @@ impl<D: Disk> Pipes<D> {
             return Ok(Answer::success());
         };
         let warnings = self.check(&pipe.definition)?;
+        self.check_leads_away(&pipe.definition).await?;
         if self.around.said.compat.create_checks_target {
             self.check_target(&pipe.definition).await?;
         }
@@ -192,36 +202,9 @@ impl<D: Disk> Pipes<D> {
             return Ok(Answer::success());
         };
         let warnings = self.check(&pipe.definition)?;
+        self.check_leads_away(&pipe.definition).await?;
         let answer = self.change(pipe).await?;
         Ok(Answer { warnings, ..answer })
-    }
-
-    /// Whether one of the targets takes connections, as stock finds out at CREATE. What is behind the gate is not asked. All are
-    /// tried at once, for [`TARGET_CHECK_MAX`] at most: meanwhile no other statement is carried out.
-    async fn check_target(&self, definition: &Definition) -> Result<(), Failure> {
-        let terms = self.terms();
-        let Ok(Run { drain: Drain::AirGap(sink) | Drain::Thrift(sink), .. }) =
-            Plan::of(definition, terms).run
-        else {
-            return Ok(());
-        };
-        let limit = sink.handshake_timeout.min(TARGET_CHECK_MAX);
-        let mut tries = JoinSet::new();
-        for target in sink.targets.iter() {
-            tries.spawn(look_for(target.clone(), limit));
-        }
-        let mut found = Vec::new();
-        while let Some(tried) = tries.join_next().await {
-            match tried {
-                Ok(None) => return Ok(()),
-                Ok(Some(why)) => found.push(why),
-                Err(error) => found.push(error.to_string()),
-            }
-        }
-        found.sort();
-        let end = |target: &NodeUrl| format!("TEndPoint(ip:{}, port:{})", target.host, target.port);
-        let targets = sink.targets.iter().map(end).collect::<Vec<_>>().join(", ");
-        Err(Failure::Away { targets, found: found.join("; ") })
     }
 
     /// What there is to say about a definition that can be kept.
@@ -247,17 +230,6 @@ impl<D: Disk> Pipes<D> {
     async fn show_rows(&self, names: Vec<PipeName>) -> Result<Answer, Failure> {
         Ok(Answer::shown(show::pipes(self, &names).await?))
     }
-}
-
-/// Why a target takes no connection; none if it does.
-async fn look_for(target: NodeUrl, limit: Duration) -> Option<String> {
-    let why = match timeout(limit, air_gap::dial(&target)).await {
-        Ok(Ok(_)) => return None,
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no connection within {} ms", limit.as_millis()),
-    };
-    // The number of the error tells a person nothing more.
-    Some(format!("{target}: {}", why.split(" (os error").next().unwrap_or_default()))
 }
 
 fn is_only_showing(statement: &Statement) -> bool {

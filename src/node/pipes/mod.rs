@@ -21,6 +21,7 @@ mod plugins;
 mod released;
 mod resend;
 mod show;
+mod targets;
 mod way;
 
 use std::path::PathBuf;
@@ -41,7 +42,7 @@ pub use played::{Act, Leave, Played};
 pub use released::{Released, release_stopped};
 use way::{Way, in_lanes, run_plan};
 
-use crate::config::{CompatConfig, Config, PluginsConfig};
+use crate::config::{self, CompatConfig, Config, PluginsConfig};
 use crate::data::{OriginId, Precision, Sequence};
 use crate::keep::spool_handle::{Ended, SpoolHandle};
 use crate::link::rate::SharedRate;
@@ -52,8 +53,8 @@ use crate::ops::{clock, secret};
 use crate::pipe::source::Filter;
 use crate::pipe::{Pipe, Plugin, PluginFault, PluginStore, ReplayFile, Sampler};
 use crate::sink::air_gap::{
-    AirGapSettings, AirGapSink, Cutters, DeadLetters, Done, Feed, Filtered, Named, Orders, Parts,
-    Program, Runs, Sampling, Scratch, SpoolFeed, Verify, rate_limit,
+    AheadPlan, AirGapSettings, AirGapSink, Cutters, DeadLetters, Done, Feed, Filtered, Named,
+    Orders, Parts, Program, Runs, Sampling, Scratch, SpoolFeed, Verify, rate_limit,
 };
 use crate::sink::cuts::Desk;
 use crate::sink::nothing::DoNothingSink;
@@ -235,13 +236,10 @@ fn start<D: Disk>(
     let (stop, stopped) = watch::channel(false);
     let pipe = name.to_owned();
     let settings = match drain {
-        Drain::AirGap(sink) | Drain::Thrift(sink) => {
-            let password = secret::reveal(&sink.password).map_err(|error| NodeError::Pipe {
-                pipe: name.to_owned(),
-                why: format!("password: {error}"),
-            })?;
-            let (cluster_id, precision) = (around.cluster_id.clone(), around.precision());
-            Some(AirGapSettings::from_config(sink, password, cluster_id, precision))
+        Drain::AirGap(sink) => Some(settings_of(name, sink, around)?),
+        Drain::Thrift(sink) => {
+            let ahead = AheadPlan::of(sink);
+            Some(AirGapSettings { ahead, ..settings_of(name, &sink.far, around)? })
         }
         Drain::Program(plugin) => {
             let program = program(name, plugin, around)?;
@@ -273,6 +271,23 @@ fn start<D: Disk>(
         task::spawn_local(tell_if_over(Box::pin(sink.run()), name.to_owned(), over))
     };
     Ok(Running { task, stop })
+}
+
+/// What a pipe's sink with a far side goes by.
+///
+/// # Errors
+/// If its password cannot be had.
+fn settings_of<D: Disk>(
+    pipe: &str,
+    sink: &config::AirGapSink,
+    around: &Surroundings<D>,
+) -> Result<AirGapSettings, NodeError> {
+    let password = secret::reveal(&sink.password).map_err(|error| NodeError::Pipe {
+        pipe: pipe.to_owned(),
+        why: format!("password: {error}"),
+    })?;
+    let (cluster_id, precision) = (around.cluster_id.clone(), around.precision());
+    Ok(AirGapSettings::from_config(sink, password, cluster_id, precision))
 }
 
 /// Lives the life of a pipe's sink, and tells if it ended because nothing will come any more.

@@ -16,7 +16,7 @@ pub(super) enum Drain {
     /// Through a gate.
     AirGap(Box<AirGapSink>),
     /// To an IoTDB, or to another node's session service.
-    Thrift(Box<AirGapSink>),
+    Thrift(Box<ThriftSink>),
     /// Nowhere.
     Nothing,
     /// To a program of somebody's own.
@@ -109,10 +109,10 @@ impl Plan {
                     .map(Drain::Program)
                     .ok_or_else(|| format!("there is no plug-in {name}: CREATE PIPEPLUGIN"))
             }
-            (None, Sink::Thrift(sink)) => {
-                let ThriftSink { far, trust_store, .. } = *sink;
-                debug_assert!(trust_store.is_none(), "TLS is a hindrance");
-                Ok(Drain::Thrift(Box::new(AirGapSink { seal_timeout, ..far })))
+            (None, Sink::Thrift(mut sink)) => {
+                debug_assert!(sink.trust_store.is_none(), "TLS is a hindrance");
+                sink.far.seal_timeout = seal_timeout;
+                Ok(Drain::Thrift(sink))
             }
         };
         let run = drain.map(|drain| Run { source, processor, drain });

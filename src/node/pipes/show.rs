@@ -193,6 +193,6 @@ const PLUGIN_PLACES: [&str; BUILT_IN_SHOWN.len()] = [
     "penstock::sink::nothing",
     "penstock::sink::air_gap",
     "penstock::spool",
-    "(not in this build)",
+    "penstock::sink::air_gap",
     "(not in this build)",
 ];

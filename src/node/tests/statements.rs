@@ -275,7 +275,7 @@ fn what_cannot_run_is_stopped_and_says_why() {
     let (far, _, bench) = pair();
     let node = bench.start();
     let answers = node
-        .sql("create pipe t with sink ('sink'='iotdb-thrift-sink','ip'='10.0.0.7','port'='6667')");
+        .sql("create pipe t with sink ('sink'='iotdb-thrift-ssl-sink','ip'='10.0.0.7','port'='6667','ssl.trust-store-path'='t','ssl.trust-store-pwd'='p')");
     assert_eq!(answers[0].code, 200, "{answers:?}");
     assert!(answers[0].warnings[0].contains("this sink is not in this build"), "{answers:?}");
     let row = node.rows("show pipe t").remove(0);

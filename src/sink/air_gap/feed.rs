@@ -68,6 +68,21 @@ pub trait Feed: Send {
     /// The far side has everything up to and with this entry.
     fn advance(&mut self, header: &EntryHeader);
 
+    /// Whether the entry that was returned last may be gone ahead of, before it is delivered.
+    fn may_go_ahead(&self) -> bool {
+        false
+    }
+
+    /// The entry that was returned last is on its way, and the next one may come: others hear of no progress beyond it before
+    /// [`Feed::settle`]. Only if it may be.
+    fn go_ahead(&mut self, _header: &EntryHeader) {}
+
+    /// What was gone ahead of is delivered, from this entry on not yet.
+    fn settle(&mut self, _pending: Option<Sequence>) {}
+
+    /// What was gone ahead of and is not delivered comes once more.
+    fn go_back(&mut self) {}
+
     /// Takes the files of an entry, of which one is not what was taken in, out of everybody's way, for a person
     /// to look at: durable on return. False if that cannot be done now.
     fn quarantine(&mut self, header: &EntryHeader, why: &str) -> impl Future<Output = bool> + Send;

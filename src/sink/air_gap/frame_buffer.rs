@@ -152,6 +152,34 @@ impl FrameBuffer {
         Ok(self.bytes.get(room).unwrap_or_default())
     }
 
+    /// Appends a payload of `count` bytes without its version and type, for which there is room behind at least as many
+    /// bytes, unless `is_right` says of the whole one that it is not.
+    pub(super) fn append_node<E>(
+        &mut self,
+        count: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+        is_right: impl FnOnce(&[u8]) -> bool,
+    ) -> Result<bool, E> {
+        // These three bytes are read over, and put back.
+        let from = self.end.saturating_sub(Head::BYTES);
+        let room = self.bytes.get_mut(from..from + count).unwrap_or_default();
+        let before = room.first_chunk::<{ Head::BYTES }>().copied();
+        let filled = fill(room);
+        let is_right = filled.is_ok() && before.is_some() && is_right(room);
+        if let (Some(before), Some(begin)) = (before, room.first_chunk_mut()) {
+            *begin = before;
+        }
+        if is_right {
+            self.end = from + count;
+        }
+        filled.map(|()| is_right)
+    }
+
+    /// Writes over bytes of the payload from `offset` on, which are there.
+    pub(super) fn overwrite(&mut self, offset: usize, bytes: &[u8]) {
+        self.put_at(BEGIN + offset, bytes);
+    }
+
     /// Appends bytes to the payload, for which there is room.
     pub(super) fn put(&mut self, bytes: &[u8]) {
         self.end = self.put_at(self.end, bytes);

@@ -174,6 +174,11 @@ impl Line {
         }
     }
 
+    /// Waits for the order to stop.
+    pub(super) async fn ordered_to_stop(&mut self) {
+        ordered(&mut self.stop).await;
+    }
+
     /// As if the order to stop had come.
     pub(super) fn stop(&mut self) {
         self.stopping = true;
@@ -293,7 +298,8 @@ async fn ordered(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-async fn until(limit: Option<Instant>) {
+/// Waits for a moment; for ever without one.
+pub(super) async fn until(limit: Option<Instant>) {
     match limit {
         Some(limit) => sleep_until(limit.into()).await,
         None => pending().await,

@@ -15,6 +15,7 @@
 //!
 //! One task on the main loop; nothing in it takes longer than reading 1 MiB.
 
+mod ahead;
 mod builder;
 mod checking;
 mod dead_letters;
@@ -50,6 +51,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
+use self::ahead::Ahead;
+pub use self::ahead::{AheadPlan, Batching};
 use self::builder::Builder;
 use self::checking::Checking;
 pub use self::dead_letters::DeadLetters;
@@ -115,6 +118,8 @@ pub struct AirGapSink<F: Feed> {
     buffer: FrameBuffer,
     checking: Checking,
     current: Option<Current<F::File>>,
+    /// Tablets that go before the answers to earlier ones.
+    ahead: Option<Box<Ahead>>,
     /// The feed had nothing more.
     drained: bool,
     /// Nothing is taken on before, as something of our own failed.
@@ -180,6 +185,7 @@ impl<F: Feed> AirGapSink<F> {
             line: Line::new(sender, settings.envelope, settings.rates.clone(), stop),
             buffer: FrameBuffer::new(settings.envelope, settings.packing.clone()),
             checking: Checking::default(),
+            ahead: settings.ahead.map(|plan| Box::new(Ahead::new(plan, &settings, seed))),
             precision: settings.precision,
             pipe,
             settings,
@@ -205,6 +211,7 @@ impl<F: Feed> AirGapSink<F> {
         self.line.sender.greet();
         self.tell_dead_letters("entries lie in its dead-letter directory");
         while !self.line.sender.is_stopped() {
+            self.go_ahead().await;
             self.take_on(clock::now()).await;
             match self.line.sender.poll(clock::now()) {
                 Some(command) => self.obey(command).await,

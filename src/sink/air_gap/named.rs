@@ -99,6 +99,22 @@ impl<F: Feed> Feed for Named<F> {
         self.feed.tell_passed();
     }
 
+    fn may_go_ahead(&self) -> bool {
+        self.feed.may_go_ahead()
+    }
+
+    fn go_ahead(&mut self, header: &EntryHeader) {
+        self.feed.go_ahead(header);
+    }
+
+    fn settle(&mut self, pending: Option<Sequence>) {
+        self.feed.settle(pending);
+    }
+
+    fn go_back(&mut self) {
+        self.feed.go_back();
+    }
+
     fn advance(&mut self, header: &EntryHeader) {
         // What was sent once more is noted on the disk.
         let _within = within(&self.board, Operation::Remember);

@@ -227,6 +227,25 @@ impl<F: Feed> Feed for Sampling<F> {
         self.feed.tell_passed();
     }
 
+    fn may_go_ahead(&self) -> bool {
+        // What a sampler has left out would not come once more.
+        self.sampler.is_none() && self.feed.may_go_ahead()
+    }
+
+    fn go_ahead(&mut self, header: &EntryHeader) {
+        self.held = None;
+        self.feed.go_ahead(header);
+    }
+
+    fn settle(&mut self, pending: Option<Sequence>) {
+        self.feed.settle(pending);
+    }
+
+    fn go_back(&mut self) {
+        self.held = None;
+        self.feed.go_back();
+    }
+
     fn advance(&mut self, header: &EntryHeader) {
         let taken = self.taken(header);
         self.held = None;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use super::ahead::AheadPlan;
 use super::envelope::Envelope;
 use super::program::Program;
 use crate::config::{self, GateOrder, NodeUrl, NodeUrls};
@@ -56,6 +57,9 @@ pub struct AirGapSettings {
     /// `air-gap.piece-bytes`, ours: bytes of a file in one piece, from 1 to
     /// [`limits::PIECE_BYTES_MAX`].
     pub piece_bytes: usize,
+    /// How tablets go ahead of the answers to earlier ones; none for one after the other. Not through gates, whose stock
+    /// receivers lose what comes too early.
+    pub ahead: Option<AheadPlan>,
     /// `exception.conflict.retry-max-time-seconds`, if the operator has set it: a delivery that was
     /// refused for so long is put aside. `None`: never.
     pub give_up_after: Option<Duration>,
@@ -93,6 +97,7 @@ impl AirGapSettings {
             packing: Packing::default(),
             rates: Rates::default(),
             piece_bytes: limits::PIECE_BYTES_DEFAULT,
+            ahead: None,
             give_up_after: None,
             cluster_id: cluster_id.into(),
             precision: Precision::default(),

@@ -34,6 +34,14 @@ impl Socket {
         }
     }
 
+    /// Waits until it takes bytes, or has an error.
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        match self {
+            Self::Gate(stream) => stream.writable().await,
+            Self::Program(stream, _) => stream.writable().await,
+        }
+    }
+
     pub(super) fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Gate(stream) => stream.try_read(into),

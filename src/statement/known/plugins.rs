@@ -42,6 +42,7 @@ impl Plugin {
                 | Self::SwingingDoor
                 | Self::ChangingValue
                 | Self::AirGap
+                | Self::ThriftAsync
                 | Self::ThriftSync
                 | Self::DoNothingSink
                 | Self::ExternalSink

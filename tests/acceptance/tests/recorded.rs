@@ -133,7 +133,9 @@ fn bare(message: &str) -> &str {
     };
     let Some(text) = ["source", "processor", "sink"].into_iter().find_map(after) else {
         // What was found at each target stands behind stock's sentence.
-        let found = message.rsplit_once(" (").filter(|(text, _)| text.ends_with(" not available."));
+        let of_targets = [" not available.", " SSL transmission"];
+        let is_of_targets = |text: &str| of_targets.iter().any(|end| text.ends_with(end));
+        let found = message.rsplit_once(" (").filter(|(text, _)| is_of_targets(text));
         return found.map_or(message, |(text, _)| text);
     };
     let hint = text.rsplit_once(" (").filter(|_| text.ends_with(')'));

@@ -218,9 +218,9 @@ fn a_70_a_71_prefixes_may_stay_or_go() {
 }
 
 #[test]
-fn a_85_a_sink_that_this_build_lacks_is_stopped_and_says_so() {
+fn a_32_a_sink_that_this_build_lacks_is_stopped_and_says_so() {
     let inner = Site::inner();
-    inner.done("create pipe t with sink ('sink'='iotdb-thrift-sink','sink.ip'='10.0.0.7','sink.port'='6667')");
+    inner.done("create pipe t with sink ('sink'='iotdb-thrift-ssl-sink','sink.ip'='10.0.0.7','sink.port'='6667','ssl.trust-store-path'='t','ssl.trust-store-pwd'='p')");
     assert_eq!(inner.cell("t", "State"), "STOPPED");
     let why = inner.cell("t", "ExceptionMessage");
     assert!(why.contains("this sink is not in this build"), "{why}");

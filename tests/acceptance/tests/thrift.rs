@@ -4,11 +4,12 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use penstock_acceptance::relay::Relay;
 use penstock_acceptance::{PASSWORD, SOON, Site, points};
 use penstock_test_support::tsfile::TsFileShape;
-use penstock_test_support::wait;
+use penstock_test_support::{clock, wait};
 
 /// Rows of a tablet, and its columns.
 const ROWS: usize = 20;
@@ -21,6 +22,7 @@ fn to(attributes: &str, nodes: &[SocketAddr]) -> String {
 }
 
 const SYNC: &str = "'sink'='iotdb-thrift-sync-sink'";
+const ASYNC: &str = "'sink'='iotdb-thrift-sink'";
 
 /// Takes so many tablets in, one behind the other; their devices take turns.
 fn take(inner: &Site, from: i64, count: i64) {
@@ -99,12 +101,12 @@ fn a_wrong_password_is_told_and_nothing_is_lost() {
     wait_landed(&outer, 2);
 }
 
-#[test]
-fn nothing_is_lost_when_connections_are_cut_and_either_side_is_killed() {
+/// Cuts connections and kills both sides while a pipe with this sink is under way.
+fn nothing_is_lost_by(sink: &str) -> usize {
     let (mut inner, mut outer) = (Site::inner(), Site::outer_of_sessions());
     let (relay, before) = (Relay::to(outer.session()), outer.taken());
     // So slow that something is on its way whenever something happens.
-    let slow = format!("{SYNC},'rate-limit-bytes-per-second'='40000'");
+    let slow = format!("{sink},'rate-limit-bytes-per-second'='40000'");
     inner.done(&format!("create pipe p {}", to(&slow, &[relay.address])));
     for round in 0..4 {
         take(&inner, round * 60, 60);
@@ -121,6 +123,69 @@ fn nothing_is_lost_when_connections_are_cut_and_either_side_is_killed() {
         }
     }
     inner.wait_done("p");
-    assert!(relay.connections() >= 5, "{} connections", relay.connections());
     wait_landed(&outer, 240);
+    relay.connections()
+}
+
+#[test]
+fn nothing_is_lost_one_by_one_when_connections_are_cut_and_either_side_is_killed() {
+    let connections = nothing_is_lost_by(&format!("{SYNC},'batch.enable'='false'"));
+    assert!(connections >= 5, "{connections} connections");
+}
+
+#[test]
+fn nothing_is_lost_over_several_connections_when_they_are_cut_and_either_side_is_killed() {
+    let connections = nothing_is_lost_by(&format!("{ASYNC},'batch.enable'='false'"));
+    assert!(connections >= 10, "{connections} connections");
+}
+
+#[test]
+fn nothing_is_lost_in_batches_when_connections_are_cut_and_either_side_is_killed() {
+    nothing_is_lost_by(&format!("{ASYNC},'batch.max-delay-ms'='20','batch.size-bytes'='5000'"));
+}
+
+#[test]
+fn a_85_a_88_tablets_go_to_all_nodes_at_the_same_time() {
+    let (inner, outer) = (Site::inner(), Site::outer_of_sessions());
+    let relays = [Relay::to(outer.session()), Relay::to(outer.session())];
+    let nodes = relays.each_ref().map(|relay| relay.address);
+    let sink = format!("{ASYNC},'batch.enable'='false'");
+    inner.done(&format!("create pipe p {}", to(&sink, &nodes)));
+    take(&inner, 0, 60);
+    inner.wait_done("p");
+    wait_landed(&outer, 60);
+    // The one that the pipe begins with, and those of three devices, of which two share one.
+    assert_eq!(relays.each_ref().map(Relay::connections), [1, 2]);
+}
+
+#[test]
+fn a_86_a_87_a_pipe_to_the_node_s_own_service_is_refused() {
+    let own = Site::outer_of_sessions();
+    let port = own.session().port();
+    for host in ["127.0.0.1", "localhost", "0.0.0.0"] {
+        let answer = own.sql(&format!(
+            "create pipe p with sink ({ASYNC},'sink.ip'='{host}','sink.port'='{port}')"
+        ));
+        let end = format!("TEndPoint(ip:{host}, port:{port})");
+        let expected = format!(
+            "One of the endpoints [{end}] of the receivers is pointing back to the thrift receiver {end} on sender itself"
+        );
+        assert!(answer.code() == 1107 && answer.message().starts_with(&expected), "{answer:?}");
+    }
+    assert!(own.done("show pipes").rows().is_empty());
+}
+
+#[test]
+fn a_89_a_90_a_lone_record_leaves_after_a_second() {
+    let (inner, outer) = (Site::inner(), Site::outer_of_sessions());
+    inner.done(&format!("create pipe p {}", to(ASYNC, &[outer.session()])));
+    let next = outer.taken();
+    take(&inner, 0, 1);
+    outer.wait_taken(next + 1);
+    let start = clock::now();
+    take(&inner, 1, 1);
+    outer.wait_taken(next + 2);
+    let waited = clock::now() - start;
+    let bounds = Duration::from_millis(900)..Duration::from_secs(5);
+    assert!(bounds.contains(&waited), "{waited:?}");
 }

@@ -8,8 +8,10 @@ from .session import PASSWORD, pipe
 
 SINKS = [
     # name, the sink's attributes
-    ("plain", {}),
-    ("packed", {"compressor": "snappy,zstd"}),
+    ("single", {"sink": "iotdb-thrift-sync-sink", "batch.enable": "false"}),
+    ("batches", {"sink": "iotdb-thrift-sync-sink", "compressor": "snappy,zstd"}),
+    ("async", {"sink": "iotdb-thrift-sink", "batch.enable": "false"}),
+    ("both", {"sink": "iotdb-thrift-async-sink", "compressor": "gzip,lzma2"}),
     ("files", {"compressor": "lz4", "format": "tsfile"}),
 ]
 

@@ -27,7 +27,7 @@ use tokio::task::yield_now;
 use self::files::{Looked, Survey};
 pub use self::scratch::Scratch;
 use self::scratch::{Buffers, User};
-use self::seen::{Current, Seen};
+use self::seen::{Current, Seen, not_again};
 pub use self::sent::{Cutters, SentFile};
 use super::feed::{Feed, StoredFiles, same_again};
 use crate::data::{Precision, Sequence};
@@ -375,15 +375,6 @@ impl<F: Feed> Filtered<F> {
     }
 }
 
-/// The same entry and the same filter leave another part.
-fn not_again() -> ReadError {
-    ReadError::Disk {
-        operation: "cut the same part again",
-        path: "spool".into(),
-        source: io::ErrorKind::InvalidData.into(),
-    }
-}
-
 impl<F: Feed> Feed for Filtered<F> {
     type File = SentFile<F::File>;
 
@@ -458,6 +449,27 @@ impl<F: Feed> Feed for Filtered<F> {
     fn tell_passed(&mut self) {
         self.has_passed = false;
         self.feed.tell_passed();
+    }
+
+    fn may_go_ahead(&self) -> bool {
+        let is_plain = self.current.as_ref().is_some_and(|one| one.made.is_none());
+        is_plain && self.objection().is_none() && self.feed.may_go_ahead()
+    }
+
+    fn go_ahead(&mut self, header: &EntryHeader) {
+        let entry = self.entry(header);
+        self.current = None;
+        self.feed.go_ahead(&entry);
+    }
+
+    fn settle(&mut self, pending: Option<Sequence>) {
+        self.has_passed = false;
+        self.feed.settle(pending);
+    }
+
+    fn go_back(&mut self) {
+        (self.current, self.survey, self.has_passed) = (None, None, false);
+        self.feed.go_back();
     }
 
     fn advance(&mut self, header: &EntryHeader) {

@@ -1,8 +1,10 @@
 //! What becomes of an entry at a filter.
 
+use std::io;
+
 use crate::pipe::source::Verdict;
 use crate::sink::cuts::MadeFile;
-use crate::spool::EntryHeader;
+use crate::spool::{EntryHeader, ReadError};
 
 /// What an entry is to the sink.
 #[derive(Debug)]
@@ -28,4 +30,13 @@ pub(super) struct Current {
     pub(super) objection: Option<String>,
     /// It is not what was taken in.
     pub(super) is_rotten: bool,
+}
+
+/// The same entry and the same filter leave another part.
+pub(super) fn not_again() -> ReadError {
+    ReadError::Disk {
+        operation: "cut the same part again",
+        path: "spool".into(),
+        source: io::ErrorKind::InvalidData.into(),
+    }
 }

@@ -45,6 +45,8 @@ pub(super) struct Making<D: Disk> {
     failures: u32,
     /// There may be more at once, though nothing was returned.
     pub(super) has_more: bool,
+    /// What was returned begins a run, once all before it is delivered.
+    pub(super) begins_run: bool,
 }
 
 /// What is under way.
@@ -88,6 +90,7 @@ impl<D: Disk> Making<D> {
             work: Work::Idle,
             failures: 0,
             has_more: false,
+            begins_run: false,
         };
         if let Some(record) = record {
             feed.raise(record.delivered);
@@ -204,7 +207,14 @@ impl<D: Disk> Making<D> {
         feed: &SpoolFeed<D>,
     ) -> Result<Turn, ReadError> {
         if self.unit_of(&header) == Unit::Tablets {
-            return self.as_tablet(&header).map(|()| Turn::Give(header));
+            let delivered = feed.pending().unwrap_or(header.sequence);
+            return self.as_tablet(&header, delivered).map(|()| Turn::Give(header));
+        }
+        // What is kept of a run says that all before it is delivered.
+        if feed.pending().is_some() {
+            self.begins_run = true;
+            self.work = gathered.map_or(Work::Idle, Work::Gathering);
+            return Ok(Turn::Give(header));
         }
         let gathered = gathered.filter(|run| run.first.sequence == header.sequence);
         let run = gathered.unwrap_or_else(|| self.begin(header));
@@ -353,15 +363,20 @@ impl<D: Disk> Making<D> {
         matches!(self.work, Work::Ordered(..)) || self.is_trying()
     }
 
-    /// A tablet goes as it is, which is kept before.
-    fn as_tablet(&mut self, header: &EntryHeader) -> Result<(), ReadError> {
+    /// Whether the entry that was returned last may be gone ahead of.
+    pub(super) const fn may_go_ahead(&self) -> bool {
+        !self.begins_run && !matches!(self.work, Work::Sending(_))
+    }
+
+    /// A tablet goes as it is, which is kept before; everything below `delivered` is over there.
+    fn as_tablet(&mut self, header: &EntryHeader, delivered: Sequence) -> Result<(), ReadError> {
         // It may be on its way from now on.
         self.alone_below = self.alone_below.max(header.sequence.next());
         if header.sequence < self.tablets_below {
             return Ok(());
         }
-        let (delivered, ahead) = (header.sequence, self.plan.tablets_ahead);
-        let below = Sequence(delivered.0.saturating_add(ahead)).max(self.alone_below);
+        let ahead = self.plan.tablets_ahead;
+        let below = Sequence(header.sequence.0.saturating_add(ahead)).max(self.alone_below);
         match self.keep(UnitRecord { delivered, unit: SentUnit::Tablets(below) }) {
             Ok(()) => {
                 self.is_unkept = false;
@@ -372,7 +387,8 @@ impl<D: Disk> Making<D> {
                 if !std::mem::replace(&mut self.is_unkept, true) {
                     log::warn!("event=unit_not_kept pipe={:?} error=\"{error}\"", self.plan.pipe);
                 }
-                self.tablets_below = Sequence(delivered.0.saturating_add(BATCH_TABLETS_AHEAD));
+                self.tablets_below =
+                    Sequence(header.sequence.0.saturating_add(BATCH_TABLETS_AHEAD));
                 Ok(())
             }
             Err(source) => Err(ReadError::Disk {

@@ -98,7 +98,7 @@ impl<D: Disk> Feed for Runs<D> {
     fn next_entry(&mut self) -> Result<Option<EntryHeader>, ReadError> {
         let Self { feed, maker } = self;
         let Some(making) = maker else { return feed.next_entry() };
-        making.has_more = false;
+        (making.has_more, making.begins_run) = (false, false);
         if let Work::Sending(sending) = &making.work {
             return Ok(sending.header());
         }
@@ -186,6 +186,22 @@ impl<D: Disk> Feed for Runs<D> {
 
     fn tell_passed(&mut self) {
         self.feed.tell_passed();
+    }
+
+    fn may_go_ahead(&self) -> bool {
+        self.maker.as_ref().is_none_or(Making::may_go_ahead) && self.feed.may_go_ahead()
+    }
+
+    fn go_ahead(&mut self, header: &EntryHeader) {
+        self.feed.go_ahead(header);
+    }
+
+    fn settle(&mut self, pending: Option<Sequence>) {
+        self.feed.settle(pending);
+    }
+
+    fn go_back(&mut self) {
+        self.feed.go_back();
     }
 
     fn advance(&mut self, header: &EntryHeader) {

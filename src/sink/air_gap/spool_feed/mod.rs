@@ -7,6 +7,7 @@
 //!
 //! What is sent once more comes first; the cursor knows nothing of it. What is fresh may overtake a backlog (`lanes.rs`).
 
+mod again;
 mod lanes;
 mod skip;
 
@@ -45,6 +46,8 @@ pub struct SpoolFeed<D: Disk> {
     /// None: entries go in the order of the log.
     lanes: Option<Box<Lanes<D>>>,
     held: Option<Held>,
+    /// The first entry that was gone ahead of and is not delivered.
+    pending: Option<Sequence>,
     /// Payload of a file entry: its list of files.
     list: Vec<u8>,
     /// How often the log could not be read since an entry was done with.
@@ -88,7 +91,7 @@ impl<D: Disk> SpoolFeed<D> {
             log::warn!("event=dead_letters_not_counted error=\"{error}\"");
             0
         });
-        let (replaying, held, list, unread) = (None, None, Vec::new(), 0);
+        let (replaying, held, pending, list, unread) = (None, None, None, Vec::new(), 0);
         Self {
             reader,
             cursor,
@@ -99,6 +102,7 @@ impl<D: Disk> SpoolFeed<D> {
             replaying,
             lanes: None,
             held,
+            pending,
             list,
             unread,
         }
@@ -148,6 +152,11 @@ impl<D: Disk> SpoolFeed<D> {
     /// Whether the entry that was returned last is the next one of the log.
     pub(super) const fn holds_next(&self) -> bool {
         matches!(self.held, Some(Held::Next(_)))
+    }
+
+    /// The first entry that was gone ahead of and is not delivered.
+    pub(super) const fn pending(&self) -> Option<Sequence> {
+        self.pending
     }
 
     /// Everything below was delivered, whatever the cursor says. Before the first entry is asked for.
@@ -306,38 +315,6 @@ impl<D: Disk> SpoolFeed<D> {
         let (_, entry) = self.reader_of(self.held().ok()?)?;
         Reader::<D>::path_of_file(&entry, list, index)
     }
-
-    /// What is sent once more, before anything else.
-    fn hold_again(&mut self) -> Result<(), ReadError> {
-        let Some(replaying) = &mut self.replaying else { return Ok(()) };
-        match replaying.next(&self.cursor, &self.dead_letters)? {
-            Some(again) => self.held = Some(Held::Again(again)),
-            None => {
-                if let Some(done) = self.replaying.take() {
-                    done.end();
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What was sent once more is done with, and a letter goes unless it stays.
-    fn pass(&mut self, again: &Again, stays: bool) {
-        if let Some(replaying) = &mut self.replaying {
-            replaying.pass(again);
-        }
-        let Again::Letter(header) = again else { return };
-        if stays {
-            return;
-        }
-        match self.dead_letters.remove(LetterId::of(header)) {
-            Ok(()) => self.letters = self.letters.saturating_sub(1),
-            Err(error) => {
-                let sequence = header.sequence;
-                log::warn!("event=dead_letter_not_removed entry={sequence} error=\"{error}\"");
-            }
-        }
-    }
 }
 
 impl<D: Disk> Feed for SpoolFeed<D> {
@@ -424,7 +401,32 @@ impl<D: Disk> Feed for SpoolFeed<D> {
     }
 
     fn tell_passed(&mut self) {
-        (self.orders.advance)(&self.cursor);
+        match self.pending {
+            Some(pending) => (self.orders.advance)(&Cursor::at(pending)),
+            None => (self.orders.advance)(&self.cursor),
+        }
+    }
+
+    fn may_go_ahead(&self) -> bool {
+        let is_one_line = self.lanes.is_none() && self.replaying.is_none();
+        self.holds_next() && is_one_line && self.cursor.finished.is_empty()
+    }
+
+    fn go_ahead(&mut self, header: &EntryHeader) {
+        self.pending.get_or_insert(header.sequence);
+        self.done(header, 0);
+    }
+
+    fn settle(&mut self, pending: Option<Sequence>) {
+        self.pending = pending;
+        self.tell_passed();
+    }
+
+    fn go_back(&mut self) {
+        let Some(pending) = self.pending.take() else { return };
+        self.held = None;
+        self.cursor = Cursor::at(pending);
+        self.reader.seek(pending);
     }
 
     fn advance(&mut self, header: &EntryHeader) {

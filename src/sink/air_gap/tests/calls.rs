@@ -4,21 +4,25 @@ use std::sync::{Arc, Mutex};
 
 use thrift::protocol::TMessageType;
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::*;
 use crate::wire::thrift::transfer::{Found, METHOD, TAIL, TransferHead};
 use crate::wire::thrift::{Head, Protocol, TPipeTransferResp, TSStatus, write_reply};
 
-const THRIFT: Envelope = Envelope::Thrift(Protocol::Binary);
-const OK_STATUS: (i32, &str) = (200, "");
+pub(super) const THRIFT: Envelope = Envelope::Thrift(Protocol::Binary);
+pub(super) const OK_STATUS: (i32, &str) = (200, "");
 
-/// What an IoTDB answers to a call: connection, calls on it before, request type.
-type Script = dyn FnMut(usize, usize, i16) -> (i32, &'static str) + Send;
+/// No answer, and an end of the connection instead of one.
+pub(super) const SILENCE: (i32, &str) = (0, "");
+pub(super) const END: (i32, &str) = (-1, "");
+
+/// What an IoTDB answers to a call: connection, calls on it before, the call.
+type Script = dyn FnMut(usize, usize, &Seen) -> (i32, &'static str) + Send;
 
 /// An IoTDB's client service that does as a script says.
-struct Service {
-    port: u16,
+pub(super) struct Service {
+    pub(super) port: u16,
     calls: Arc<Mutex<Vec<Seen>>>,
     task: JoinHandle<()>,
 }
@@ -30,37 +34,40 @@ impl Drop for Service {
 }
 
 impl Service {
-    async fn new(
-        mut script: impl FnMut(usize, usize, i16) -> (i32, &'static str) + Send + 'static,
+    pub(super) async fn new(
+        script: impl FnMut(usize, usize, &Seen) -> (i32, &'static str) + Send + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let calls = Arc::new(Mutex::new(Vec::new()));
         let book = Arc::clone(&calls);
+        let script: Arc<Mutex<Script>> = Arc::new(Mutex::new(script));
         let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
             for connection in 0.. {
-                let (mut socket, _) = listener.accept().await.unwrap();
-                attend(&mut socket, connection, &book, &mut script).await;
+                let (socket, _) = listener.accept().await.unwrap();
+                let (book, script) = (Arc::clone(&book), Arc::clone(&script));
+                connections.spawn(attend(socket, connection, book, script));
             }
         });
         Self { port, calls, task }
     }
 
-    fn calls(&self) -> Vec<Seen> {
+    pub(super) fn calls(&self) -> Vec<Seen> {
         self.calls.lock().unwrap().clone()
     }
 
     /// Connection and type of every call.
-    fn codes(&self) -> Vec<(usize, i16)> {
+    pub(super) fn codes(&self) -> Vec<(usize, i16)> {
         self.calls().iter().map(|seen| (seen.connection, seen.code())).collect()
     }
 }
 
 async fn attend(
-    socket: &mut TcpStream,
+    mut socket: TcpStream,
     connection: usize,
-    book: &Mutex<Vec<Seen>>,
-    script: &mut Script,
+    book: Arc<Mutex<Vec<Seen>>>,
+    script: Arc<Mutex<Script>>,
 ) {
     for count in 0.. {
         let Ok(length) = socket.read_u32().await else { return };
@@ -78,8 +85,18 @@ async fn attend(
         );
         let [high, low] = head.request_type.to_be_bytes();
         let payload = [&[head.version.cast_unsigned(), high, low], body].concat();
-        let (code, message) = script(connection, count, head.request_type);
-        book.lock().unwrap().push(Seen { connection, wrapped: false, payload });
+        let seen = Seen { connection, wrapped: false, payload };
+        let (code, message) = {
+            let mut book = book.lock().unwrap();
+            let said = script.lock().unwrap()(connection, count, &seen);
+            book.push(seen);
+            said
+        };
+        match (code, message) {
+            SILENCE => continue,
+            END => return,
+            _ => {}
+        }
         let call =
             Head { method: METHOD.to_owned(), kind: TMessageType::Call, sequence: head.sequence };
         let status = TSStatus::new(code, message.to_owned(), None, None, None);
@@ -128,7 +145,7 @@ async fn a_request_larger_than_the_buffer_is_one_call() {
 #[tokio::test]
 async fn what_passes_is_tried_again_and_only_a_conflict_is_put_aside() {
     let mut refused = 0;
-    let far = Service::new(move |_, _, code| match code {
+    let far = Service::new(move |_, _, call| match call.code() {
         2 if refused < 3 => {
             refused += 1;
             (1808, "short of memory")
@@ -154,7 +171,7 @@ async fn what_passes_is_tried_again_and_only_a_conflict_is_put_aside() {
 
 #[tokio::test]
 async fn without_a_time_a_conflict_is_kept_and_told() {
-    let far = Service::new(|_, _, code| match code {
+    let far = Service::new(|_, _, call| match call.code() {
         2 => (1810, "another type"),
         _ => OK_STATUS,
     })
@@ -170,7 +187,7 @@ async fn without_a_time_a_conflict_is_kept_and_told() {
 
 #[tokio::test]
 async fn what_is_there_already_is_delivered() {
-    let far = Service::new(|_, _, code| match code {
+    let far = Service::new(|_, _, call| match call.code() {
         2 => (1809, "out of TTL"),
         100 => (400, ""),
         _ => OK_STATUS,
@@ -186,7 +203,7 @@ async fn what_is_there_already_is_delivered() {
 
 #[tokio::test]
 async fn only_a_node_that_does_not_know_the_handshake_gets_the_older_one() {
-    let far = Service::new(|_, _, code| match code {
+    let far = Service::new(|_, _, call| match call.code() {
         51 => (1801, "unknown type"),
         _ => OK_STATUS,
     })

@@ -1,5 +1,6 @@
 //! The driver against a scripted far side over loopback.
 
+mod ahead;
 mod calls;
 mod filtered;
 mod lanes;

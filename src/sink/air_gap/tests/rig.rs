@@ -32,6 +32,8 @@ pub(super) fn ts_file() -> &'static [u8] {
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     entries: VecDeque<(EntryHeader, Content)>,
+    /// What was gone ahead of.
+    on_way: VecDeque<(EntryHeader, Content)>,
     pub(super) advanced: Vec<u64>,
     pub(super) put_aside: Vec<(u64, String)>,
     pub(super) quarantined: Vec<(u64, String)>,
@@ -71,6 +73,22 @@ impl Shelves {
         self.put(Kind::Tablet, None, Content::Payload(payload.to_vec()));
     }
 
+    /// A tablet of a device, as they lie in the spool.
+    pub(super) fn put_tablet(&self, device: u32, text: &str) {
+        let identity = Identity {
+            origin: OriginId([7; 16]),
+            sequence: Sequence(self.shelf.lock().unwrap().next + 1),
+        };
+        let id = identity.plan_node_id();
+        let payload = [b"\x01\0\x02\0\x0d", text.as_bytes(), id.as_bytes(), &[0; 4]].concat();
+        self.put_of(device, Kind::Tablet, None, Content::Payload(payload));
+    }
+
+    /// Entries that were gone ahead of.
+    pub(super) fn on_way(&self) -> usize {
+        self.shelf.lock().unwrap().on_way.len()
+    }
+
     pub(super) fn put_precise(&self, payload: &[u8], precision: Precision) {
         self.put(Kind::Tablet, Some(precision), Content::Payload(payload.to_vec()));
     }
@@ -80,6 +98,10 @@ impl Shelves {
     }
 
     fn put(&self, kind: Kind, precision: Option<Precision>, content: Content) {
+        self.put_of(0, kind, precision, content);
+    }
+
+    fn put_of(&self, device: u32, kind: Kind, precision: Option<Precision>, content: Content) {
         let mut shelf = self.shelf.lock().unwrap();
         shelf.next += 1;
         let sequence = Sequence(shelf.next);
@@ -98,7 +120,7 @@ impl Shelves {
             precision,
             time_range: None,
             identity: Identity { origin: OriginId([7; 16]), sequence },
-            device: 0,
+            device,
             void_entries: 0,
             file_count: 0,
             payload_bytes: u32::try_from(payload.len()).unwrap(),
@@ -223,7 +245,37 @@ impl Feed for Shelves {
         Ok(StoredFiles { request_type, files, parameters: Vec::new() })
     }
 
+    fn may_go_ahead(&self) -> bool {
+        true
+    }
+
+    fn go_ahead(&mut self, header: &EntryHeader) {
+        let mut shelf = self.shelf.lock().unwrap();
+        let gone = shelf.entries.pop_front().unwrap();
+        assert_eq!(gone.0.sequence, header.sequence);
+        shelf.on_way.push_back(gone);
+    }
+
+    fn settle(&mut self, pending: Option<Sequence>) {
+        let mut shelf = self.shelf.lock().unwrap();
+        let is_done = |entry: &(EntryHeader, Content)| {
+            pending.is_none_or(|pending| entry.0.sequence < pending)
+        };
+        while shelf.on_way.front().is_some_and(is_done) {
+            let (header, _) = shelf.on_way.pop_front().unwrap();
+            shelf.advanced.push(header.sequence.0);
+        }
+    }
+
+    fn go_back(&mut self) {
+        let mut shelf = self.shelf.lock().unwrap();
+        while let Some(entry) = shelf.on_way.pop_back() {
+            shelf.entries.push_front(entry);
+        }
+    }
+
     fn advance(&mut self, header: &EntryHeader) {
+        assert_eq!(self.on_way(), 0, "what was gone ahead of comes first");
         let mut shelf = self.shelf.lock().unwrap();
         shelf.entries.pop_front();
         shelf.advanced.push(header.sequence.0);

@@ -712,3 +712,37 @@ fn a_spool_that_drops_its_oldest_entries_stops_no_run() {
         assert!((oldest..end).all(|entry| sent.contains(&entry)), "{is_made} {is_killed} {sent:?}");
     }
 }
+
+#[test]
+fn a_run_begins_once_all_before_it_is_delivered_and_what_went_ahead_comes_again() {
+    let mut side = Side::new(Bench::new());
+    for entry in 0..10 {
+        side.take(entry % 3, i64::from(entry) * 10);
+    }
+    let budget = Some(Budget { bytes: 1000, age: Duration::from_secs(3600) });
+    let (mut feed, cursor) = side.feed(Cursor::at(Sequence(1)), budget);
+    for sequence in 1..=5 {
+        let tablet = feed.next_entry().unwrap().unwrap();
+        assert_eq!((tablet.kind, tablet.sequence.0), (Kind::Tablet, sequence));
+        assert!(feed.may_go_ahead());
+        feed.go_ahead(&tablet);
+    }
+    // Kept anew at the fourth one, when none was delivered.
+    let kept = UnitRecord { delivered: Sequence(1), unit: SentUnit::Tablets(Sequence(7)) };
+    assert_eq!((side.kept(), cursor.borrow().position), (Some(kept), Sequence(1)));
+    let (mut after_a_crash, _) = side.feed(Cursor::at(Sequence(1)), budget);
+    assert_eq!(after_a_crash.next_entry().unwrap().unwrap().sequence, Sequence(1));
+    side.row.remaining_bytes.set(2000);
+    let next = feed.next_entry().unwrap().unwrap();
+    assert_eq!((next.kind, next.sequence.0), (Kind::Tablet, 6));
+    assert!(!feed.may_go_ahead(), "it waits for those before it");
+    assert!(side.desk.next_order().is_none());
+    assert_eq!((side.kept(), cursor.borrow().position), (Some(kept), Sequence(1)));
+    feed.settle(None);
+    assert_eq!(cursor.borrow().position, Sequence(6));
+    let run = side.next(&mut feed).unwrap();
+    assert_eq!((run.kind, run.identity.sequence.0), (Kind::File, 10));
+    assert!(!feed.may_go_ahead());
+    let kept = UnitRecord { delivered: Sequence(6), unit: SentUnit::Files(Sequence(10)) };
+    assert_eq!(side.kept(), Some(kept));
+}

@@ -1,5 +1,6 @@
 //! What a sink asks of its feed is heard below all that lies between.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
@@ -15,12 +16,13 @@ use crate::statement::Source;
 /// Writes down what it is asked, and has an answer to each that none of the others would give by itself.
 struct Asked {
     shelves: Shelves,
-    asked: Arc<Mutex<Vec<&'static str>>>,
+    heard: Arc<Mutex<Vec<&'static str>>>,
+    objects: Arc<AtomicBool>,
 }
 
 impl Asked {
     fn heard(&self, what: &'static str) {
-        self.asked.lock().unwrap().push(what);
+        self.heard.lock().unwrap().push(what);
     }
 }
 
@@ -38,7 +40,7 @@ impl Feed for Asked {
 
     fn objection(&self) -> Option<&str> {
         self.heard("objection");
-        Some("no")
+        self.objects.load(Ordering::Relaxed).then_some("no")
     }
 
     fn read_payload(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
@@ -84,6 +86,23 @@ impl Feed for Asked {
         self.heard("tell_passed");
     }
 
+    fn may_go_ahead(&self) -> bool {
+        self.heard("may_go_ahead");
+        true
+    }
+
+    fn go_ahead(&mut self, _: &EntryHeader) {
+        self.heard("go_ahead");
+    }
+
+    fn settle(&mut self, _: Option<Sequence>) {
+        self.heard("settle");
+    }
+
+    fn go_back(&mut self) {
+        self.heard("go_back");
+    }
+
     fn advance(&mut self, header: &EntryHeader) {
         self.heard("advance");
         self.shelves.advance(header);
@@ -122,7 +141,12 @@ fn stack<F: Feed>(feed: F) -> Sampling<Filtered<Named<F>>> {
 async fn each_call_of_a_sink_reaches_what_reads_the_spool() {
     let (shelves, asked) = (Shelves::default(), Arc::new(Mutex::new(Vec::new())));
     shelves.put_files(0, &[("x.tsfile", super::rig::ts_file())]);
-    let mut feed = stack(Asked { shelves: shelves.clone(), asked: Arc::clone(&asked) });
+    let objects = Arc::new(AtomicBool::new(true));
+    let mut feed = stack(Asked {
+        shelves: shelves.clone(),
+        heard: Arc::clone(&asked),
+        objects: Arc::clone(&objects),
+    });
     let heard = |what| {
         let asked = std::mem::take(&mut *asked.lock().unwrap());
         assert!(asked.contains(&what), "{what} among {asked:?}");
@@ -161,4 +185,14 @@ async fn each_call_of_a_sink_reaches_what_reads_the_spool() {
     heard("read_payload");
     feed.read_start(&mut payload[..4]).unwrap();
     heard("read_start");
+    assert!(!feed.may_go_ahead(), "there is an objection");
+    objects.store(false, Ordering::Relaxed);
+    assert!(feed.may_go_ahead());
+    heard("may_go_ahead");
+    feed.go_ahead(&entry);
+    heard("go_ahead");
+    feed.settle(None);
+    heard("settle");
+    feed.go_back();
+    heard("go_back");
 }
