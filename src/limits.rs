@@ -61,19 +61,26 @@ pub const fn ahead_bytes_max(connections: usize) -> usize {
 pub const AHEAD_TURN: usize = 64;
 /// A node that did not take a connection is not tried before the others for so long.
 pub const NODE_REST: Duration = Duration::from_secs(60);
-/// What a call of IoTDB's client RPC may become in memory: a batch of rows as clients write them is some hundred KiB.
-pub const THRIFT_MEMORY_BYTES_MAX: usize = 4 * MIB;
+/// What a call of IoTDB's client RPC, or a reply, may become in memory: a login, the statuses of a thousand tablets. What
+/// clients write is read where it lies.
+pub const THRIFT_MEMORY_BYTES_MAX: usize = MIB;
 
 /// Requests of clients that are in memory at one time, all of them together.
 pub const SESSION_MEMORY_BYTES: usize = 2 * MIB;
+/// What such requests become before the gate thread has it, all of them together: one of the largest.
+pub const SESSION_MADE_BYTES: usize = REQUEST_MEMORY_BYTES_MAX;
+/// A request that takes no more waits for nobody who writes much.
+pub const SESSION_SMALL_BYTES: usize = 16 * KIB;
 /// One such request: about what becomes one entry of the spool. What a pipe brings goes by, and may be larger.
 pub const SESSION_REQUEST_BYTES_MAX: usize = MIB;
 /// Connections of clients at one time.
 pub const SESSION_CONNECTIONS_MAX: usize = 64;
 /// Guests of the gate thread for each of them: a client may write, and its connection may be a pipe's.
 pub const SESSION_GUESTS_EACH: usize = 2;
-/// Statements, or tablets, of one request: each is answered for itself.
+/// Statements of one request: each is answered for itself.
 pub const SESSION_LIST_MAX: usize = 1024;
+/// Tablets of one request: each may be answered for itself, which takes some hundred bytes.
+pub const SESSION_TABLETS_MAX: usize = 4096;
 /// Longest name of a method; those of the service have fifty letters.
 pub const SESSION_METHOD_BYTES_MAX: usize = 64;
 /// Longest name of a time zone.
@@ -83,7 +90,7 @@ pub const SESSION_READ_MAX: Duration = Duration::from_secs(30);
 /// A request that is read whole is whole within this time: it holds a share of what all have.
 pub const SESSION_REQUEST_MAX: Duration = Duration::from_secs(60);
 /// One such request before a login: who logs in sends a few hundred bytes.
-pub const SESSION_LOGIN_BYTES_MAX: usize = 16 * KIB;
+pub const SESSION_LOGIN_BYTES_MAX: usize = SESSION_SMALL_BYTES;
 /// Nobody who has not logged in keeps a connection for longer than this without a word.
 pub const SESSION_LOGIN_MAX: Duration = Duration::from_secs(60);
 /// A client that says nothing for so long has gone; one that is alive opens its session again by itself.

@@ -19,6 +19,8 @@ mod file_checks;
 mod pattern_checks;
 #[path = "fuzz/statement_checks.rs"]
 mod statement_checks;
+#[path = "fuzz/thrift_checks.rs"]
+mod thrift_checks;
 
 #[test]
 fn the_frame_decoder_keeps_its_rules_on_the_corpus() {
@@ -59,6 +61,11 @@ fn statements_keep_their_rules_on_the_corpus() {
 #[test]
 fn patterns_keep_their_rules_on_the_corpus() {
     assert!(run("pattern", pattern_checks::pattern) >= 10);
+}
+
+#[test]
+fn calls_of_clients_keep_their_rules_on_the_corpus() {
+    assert!(run("thrift", thrift_checks::message) >= 10);
 }
 
 /// Every file of a corpus, also cut off at every byte of its first hundred; returns how many there are.

@@ -29,6 +29,20 @@ pub fn is_measurement(name: &str) -> bool {
     is_node(name)
 }
 
+/// Whether a value of type `DATE` is a day of the calendar: yyyymmdd, of a year of four digits.
+pub const fn is_day(value: i32) -> bool {
+    let (year, month, day) = (value / 10_000, value / 100 % 100, value % 100);
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let last = match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return false,
+    };
+    value >= 10_000_101 && value <= 99_991_231 && day >= 1 && day <= last
+}
+
 fn is_node(node: &str) -> bool {
     let mut is_quoted = false;
     let is_legal = node.chars().all(|letter| {
@@ -41,6 +55,19 @@ fn is_node(node: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for day in [10_000_101, 19_700_101, 20_000_229, 20_240_229, 99_991_231] {
+            assert!(is_day(day), "{day}");
+        }
+        for day in
+            [-1, 0, i32::MIN, i32::MAX, 9_991_231, 19_000_229, 20_230_229, 20_231_301, 20_230_431]
+        {
+            assert!(!is_day(day), "{day}");
+        }
+        assert!(!is_day(20_230_010) && !is_day(20_230_100) && !is_day(99_999_999));
+    }
 
     #[test]
     fn what_an_iotdb_may_take_is_legal() {

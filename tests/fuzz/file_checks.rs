@@ -3,7 +3,7 @@
 use penstock::data::{DataType, TimeRange};
 use penstock::tsfile::check::{Depth, check};
 use penstock::tsfile::cut::{Cutting, Plan, Selection, cut};
-use penstock::tsfile::encoding::{Encoding, Values, decode, decode_times, encode};
+use penstock::tsfile::encoding::{Encoding, Values, decode, decode_front, decode_times, encode};
 use penstock::tsfile::read::{Deletions, Points, TsFile};
 use penstock::tsfile::write::{MemoryScratch, Settings, Version, Writer};
 
@@ -115,6 +115,11 @@ pub(crate) fn column(bytes: &[u8]) {
             encode(encoding, &again, &mut third).expect("it was encoded");
             assert_eq!(out, third, "NaN does not equal itself, its bytes do");
         }
+    }
+    let mut in_front = Values::of(data_type);
+    if let Ok(rest) = decode_front(data_type, encoding, input, count, &mut in_front) {
+        assert_eq!(in_front.len(), count);
+        assert!(input.ends_with(rest));
     }
     let mut times = Vec::new();
     let _outcome = decode_times(encoding, input, 1000, &mut times);

@@ -46,6 +46,11 @@ impl Gate {
                 intake.accepted(1, 0, now);
                 log::warn!("event=quarantined peer={peer} why={}", case.name());
             }
+            // A client hears of it, and has made the mistake itself.
+            Event::Refused(case) if self.is_of_writer(index) => {
+                intake.refused.count();
+                log::debug!("event=write_refused peer={peer} why={}", case.name());
+            }
             Event::Refused(case) => {
                 intake.refused.count();
                 self.note_refusal(peer, case, now);
@@ -67,6 +72,11 @@ impl Gate {
                 self.note_reset(peer, case, now);
             }
         }
+    }
+
+    fn is_of_writer(&self, index: usize) -> bool {
+        let connection = self.table.get(index).and_then(Option::as_ref);
+        connection.is_some_and(|connection| connection.machine.is_of_writer())
     }
 
     /// Refusals are what a stock sender forgets after a minute: each of them is trouble.

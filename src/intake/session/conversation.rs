@@ -15,7 +15,7 @@ use crate::data::Precision;
 use crate::limits::{
     KIB, SESSION_HOLD_MAX, SESSION_IDLE_MAX, SESSION_LOGIN_BYTES_MAX, SESSION_LOGIN_MAX,
     SESSION_METHOD_BYTES_MAX, SESSION_PORTION_BYTES, SESSION_REQUEST_BYTES_MAX,
-    SESSION_REQUEST_MAX,
+    SESSION_REQUEST_MAX, SESSION_SMALL_BYTES,
 };
 use crate::link::receiver::{Case, Guest, HandshakeFlaw};
 use crate::ops::clock;
@@ -24,8 +24,8 @@ use crate::wire::thrift::inserts;
 use crate::wire::thrift::status::Code;
 use crate::wire::thrift::transfer::{Found, METHOD, TAIL, TransferHead};
 use crate::wire::thrift::{
-    Head, Incoming, LENGTH_BYTES, Protocol, TPipeTransferReq, TPipeTransferResp, TSStatus,
-    UNNUMBERED, write_reply,
+    Head, Incoming, LENGTH_BYTES, Protocol, TPipeTransferResp, TSStatus, UNNUMBERED, calls,
+    write_reply,
 };
 
 /// What is read of a frame before it is known what it is: a head of a call, and of a piece.
@@ -150,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             return self.read_over(*inserts::too_large().0).await.map(|()| None);
         }
         // Logins and statements wait for nobody who writes.
-        let small = bytes <= SESSION_LOGIN_BYTES_MAX;
+        let small = bytes <= SESSION_SMALL_BYTES;
         let wanted = if small { 0 } else { u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX) };
         let share = timeout(SESSION_HOLD_MAX, shared.memory.acquire_many(wanted)).await;
         let Ok(Ok(share)) = share else {
@@ -170,9 +170,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         if call.head.method == METHOD {
             // Of another form than all writers make it.
             let head = call.head.clone();
-            let request = call.argument::<TPipeTransferReq>(UNNUMBERED);
+            let request = call.view(UNNUMBERED).and_then(calls::transfer);
             match request {
-                Ok(request) => self.small_transfer(&head, &request).await?,
+                Ok(request) => self.small_transfer(&head, request).await?,
                 Err(error) => self.not_read(&head, &error.to_string())?,
             }
         } else {
@@ -229,11 +229,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     }
 
     /// The same for one that lies in memory.
-    async fn small_transfer(&mut self, head: &Head, req: &TPipeTransferReq) -> Result<(), Over> {
-        let mut payload = payload_head(req.version, req.type_).to_vec();
-        payload.extend_from_slice(&req.body);
+    async fn small_transfer(
+        &mut self,
+        head: &Head,
+        (version, request_type, body): (i8, i16, &[u8]),
+    ) -> Result<(), Over> {
+        let mut payload = payload_head(version, request_type).to_vec();
+        payload.extend_from_slice(body);
         let refused = match self.open_pipe() {
-            Ok(door) => door.request(&payload).await.err(),
+            Ok(door) => match door.request(&payload).await {
+                Ok(()) => door.answer().await.err(),
+                Err(refused) => Some(refused),
+            },
             Err(refused) => Some(refused),
         };
         let result = self.transferred(refused, piece_end(&payload));
@@ -304,8 +311,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
 // What a client writes.
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
-    /// Stores the request that lies in `payload`.
-    pub(super) async fn store(&mut self) -> Result<(), TSStatus> {
+    /// Stores the request that lies in `payload`; its share is given back as soon as it is passed on.
+    pub(super) async fn store(&mut self, made: SemaphorePermit<'_>) -> Result<(), TSStatus> {
         let precision = self.node_precision();
         if self.precision != Some(precision) {
             // Its times are in the unit that it was told.
@@ -322,7 +329,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             self.writer = Some(door.map_err(|_| writer_status(Refused::Ended))?);
         }
         let Some(door) = &mut self.writer else { return Err(writer_status(Refused::Ended)) };
-        match door.request(&self.payload).await {
+        let passed = door.request(&self.payload).await;
+        self.payload.clear();
+        self.payload.shrink_to(KEPT_BYTES);
+        drop(made);
+        let answered = match passed {
+            Ok(()) => door.answer().await,
+            Err(refused) => Err(refused),
+        };
+        match answered {
             Ok(()) => Ok(()),
             Err(refused) => {
                 if ends(refused) {
@@ -424,7 +439,7 @@ pub(super) fn locked() -> TSStatus {
 }
 
 /// Clients of Java try it again by themselves.
-fn try_again(message: &str) -> TSStatus {
+pub(super) fn try_again(message: &str) -> TSStatus {
     TSStatus { need_retry: Some(true), ..Code::WRITE_PROCESS_REJECT.status(message) }
 }
 

@@ -10,20 +10,19 @@ use thrift::protocol::TSerializable;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::conversation::{Conversation, locked};
-use super::encoded::write_encoded;
 use super::frames::Over;
-use super::statements::{Asked, Outcome};
-use crate::limits::{SESSION_LIST_MAX, SESSION_ZONE_BYTES_MAX};
+use super::insert_sql::is_insert;
+use super::statements::{Asked, NO_SCHEMA, Outcome};
+use crate::limits::SESSION_ZONE_BYTES_MAX;
 use crate::ops::clock;
-use crate::wire::thrift::inserts::{RecordOf, Refusal, write_records, write_tablet};
 use crate::wire::thrift::result::Form;
 use crate::wire::thrift::status::Code;
+use crate::wire::thrift::view::ListOf;
 use crate::wire::thrift::{
     ARGUMENT, Head, Incoming, ServerProperties, TPipeSubscribeResp, TSConnectionInfoResp,
-    TSExecuteBatchStatementReq, TSExecuteStatementReq, TSExecuteStatementResp, TSFetchResultsResp,
-    TSGetTimeZoneResp, TSInsertRecordReq, TSInsertRecordsOfOneDeviceReq, TSInsertRecordsReq,
-    TSInsertTabletReq, TSInsertTabletsReq, TSOpenSessionReq, TSOpenSessionResp, TSSetTimeZoneReq,
-    TSStatus, ThriftError, write_exception, write_number,
+    TSExecuteStatementResp, TSFetchResultsResp, TSGetTimeZoneResp, TSOpenSessionReq,
+    TSOpenSessionResp, TSSetTimeZoneReq, TSStatus, ThriftError, calls, write_exception,
+    write_number,
 };
 
 /// The only protocol version that there is: V3.
@@ -96,25 +95,32 @@ fn reply_of(method: &str) -> Option<Reply> {
         "pipeSubscribe" => Reply::Subscribe,
         "fetchAllConnectionsInfo" => Reply::Connections,
         _ if method.starts_with("execute") && form_of(method).is_some() => Reply::Statement,
-        _ if method.starts_with("insert") || method.starts_with("testInsert") => {
-            let written = method.strip_prefix("testI").or_else(|| method.strip_prefix('i'));
-            let known = written.is_some_and(|name| INSERTS.contains(&name));
-            return known.then_some(Reply::Status);
-        }
+        _ if INSERTS.contains(&method) || TESTS.contains(&method) => Reply::Status,
         _ => return None,
     })
 }
 
-/// Methods that write, and their twins that only test, without the first letters.
+/// Methods that write.
 const INSERTS: [&str; 8] = [
-    "nsertTablet",
-    "nsertTablets",
-    "nsertRecord",
-    "nsertRecords",
-    "nsertRecordsOfOneDevice",
-    "nsertStringRecord",
-    "nsertStringRecords",
-    "nsertStringRecordsOfOneDevice",
+    "insertTablet",
+    "insertTablets",
+    "insertRecord",
+    "insertRecords",
+    "insertRecordsOfOneDevice",
+    "insertStringRecord",
+    "insertStringRecords",
+    "insertStringRecordsOfOneDevice",
+];
+/// Those that only test whether they would.
+const TESTS: [&str; 8] = [
+    "testInsertTablet",
+    "testInsertTablets",
+    "testInsertRecord",
+    "testInsertRecords",
+    "testInsertRecordsOfOneDevice",
+    "testInsertStringRecord",
+    "testInsertStringRecords",
+    "testInsertStringRecordsOfOneDevice",
 ];
 
 /// How a method that carries out a statement shows rows.
@@ -144,8 +150,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 .refuse(&head, Code::NOT_LOGIN.status("Log in failed: there is no session"));
         }
         if let Some(form) = form_of(method) {
-            return match call.argument::<TSExecuteStatementReq>(ARGUMENT) {
-                Ok(request) => self.statement(&head, &request.statement, form).await,
+            return match call.view(ARGUMENT).and_then(calls::statement::<&str>) {
+                Ok(text) => self.statement(&head, text, form).await,
                 Err(error) => self.not_read(&head, &error.to_string()),
             };
         }
@@ -162,33 +168,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 self.user = None;
                 self.answer(&head, &success())
             }
-            // There is nothing to close, and nothing to create: types come with the data.
-            "closeOperation"
-            | "testConnectionEmptyRPC"
-            | "setStorageGroup"
+            // There is nothing to close.
+            "closeOperation" | "testConnectionEmptyRPC" => self.answer(&head, &success()),
+            "setStorageGroup"
             | "createTimeseries"
             | "createAlignedTimeseries"
-            | "createMultiTimeseries" => self.answer(&head, &success()),
+            | "createMultiTimeseries" => {
+                self.shared.note_schema(self.peer);
+                self.answer(&head, &Code::SUCCESS.status(NO_SCHEMA))
+            }
             "fetchResults" | "fetchResultsV2" => {
                 // Every result goes out whole with the reply to its statement.
                 self.answer(&head, &TSFetchResultsResp::new(success(), false, true, false))
             }
-            "executeBatchStatement" => self.batch(&head, call.argument(ARGUMENT)).await,
-            _ if method.starts_with("testInsert") && reply_of(method).is_some() => {
-                self.answer(&head, &success())
+            "executeBatchStatement" => {
+                match call.view(ARGUMENT).and_then(calls::statement::<ListOf<'_, &str>>) {
+                    Ok(texts) => {
+                        let status = self.batch(texts).await;
+                        self.answer(&head, &status)
+                    }
+                    Err(error) => self.not_read(&head, &error.to_string()),
+                }
             }
-            "insertTablet" => self.insert_tablet(&head, call.argument(ARGUMENT)).await,
-            "insertTablets" => self.insert_tablets(&head, call.argument(ARGUMENT)).await,
-            "insertRecord" => {
-                self.insert_rows(&head, call.argument(ARGUMENT), TSInsertRecordReq::records).await
-            }
-            "insertRecords" => {
-                self.insert_rows(&head, call.argument(ARGUMENT), TSInsertRecordsReq::records).await
-            }
-            "insertRecordsOfOneDevice" => {
-                let rows = TSInsertRecordsOfOneDeviceReq::records;
-                self.insert_rows(&head, call.argument(ARGUMENT), rows).await
-            }
+            _ if TESTS.contains(&method) => self.answer(&head, &success()),
+            _ if INSERTS.contains(&method) => self.insert(&head, call.view(ARGUMENT)).await,
             _ => {
                 let message =
                     format!("Penstock does not do {method}: it carries data, and keeps none");
@@ -328,123 +331,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
 // Statements.
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
+    /// Carries one out that writes nothing.
+    pub(super) async fn carry_out(&self, text: &str) -> Outcome {
+        let asked = Asked::of(text);
+        if asked == Asked::Schema {
+            self.shared.note_schema(self.peer);
+        }
+        asked.carry_out(&self.shared.commands).await
+    }
+
     async fn statement(&mut self, head: &Head, text: &str, form: Form) -> Result<(), Over> {
         self.statements += 1;
-        match Asked::of(text).carry_out(&self.shared.commands).await {
+        if is_insert(text) {
+            let status = self.insert_statement(text).await;
+            return self.answer(head, &only(status));
+        }
+        match self.carry_out(text).await {
             Outcome::Done(status) => self.answer(head, &only(status)),
             Outcome::Shown(rows) => self.answer(head, &rows.reply(self.statements, form)),
         }
     }
-
-    async fn batch(
-        &mut self,
-        head: &Head,
-        argument: Result<TSExecuteBatchStatementReq, ThriftError>,
-    ) -> Result<(), Over> {
-        let Some(request) = self.read(head, argument)? else { return Ok(()) };
-        if request.statements.len() > SESSION_LIST_MAX {
-            return self.answer(head, &too_many());
-        }
-        let mut statuses = Vec::new();
-        for text in &request.statements {
-            let outcome = Asked::of(text).carry_out(&self.shared.commands).await;
-            statuses.push(match outcome {
-                Outcome::Done(status) => status,
-                Outcome::Shown(_) => success(),
-            });
-        }
-        self.answer(head, &of_several(statuses))
-    }
 }
 
-// What clients write.
-impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
-    async fn insert_tablet(
-        &mut self,
-        head: &Head,
-        argument: Result<TSInsertTabletReq, ThriftError>,
-    ) -> Result<(), Over> {
-        let Some(request) = self.read(head, argument)? else { return Ok(()) };
-        let written = request.tablet().and_then(|tablet| match request.packing() {
-            Some(packing) => write_encoded(&tablet, packing, &mut self.payload),
-            None => write_tablet(&tablet, &mut self.payload),
-        });
-        drop(request);
-        let status = self.written(written).await;
-        self.answer(head, &status)
-    }
-
-    async fn insert_tablets(
-        &mut self,
-        head: &Head,
-        argument: Result<TSInsertTabletsReq, ThriftError>,
-    ) -> Result<(), Over> {
-        let Some(request) = self.read(head, argument)? else { return Ok(()) };
-        let tablets = match request.tablets() {
-            Ok(tablets) => tablets,
-            Err(refusal) => return self.answer(head, &*refusal.0),
-        };
-        if tablets.len() > SESSION_LIST_MAX {
-            return self.answer(head, &too_many());
-        }
-        let mut statuses: Vec<TSStatus> = Vec::with_capacity(tablets.len());
-        for tablet in tablets {
-            // What has waited for room waits once, not again for each tablet behind it.
-            let full = statuses.last().filter(|last| last.need_retry == Some(true)).cloned();
-            let status = if let Some(status) = full {
-                status
-            } else {
-                let written = write_tablet(&tablet, &mut self.payload);
-                self.written(written).await
-            };
-            statuses.push(status);
-        }
-        self.answer(head, &of_several(statuses))
-    }
-
-    /// One row or several.
-    async fn insert_rows<T: TSerializable>(
-        &mut self,
-        head: &Head,
-        argument: Result<T, ThriftError>,
-        rows: fn(&T) -> Result<Vec<RecordOf<'_>>, Refusal>,
-    ) -> Result<(), Over> {
-        let Some(request) = self.read(head, argument)? else { return Ok(()) };
-        let written = rows(&request).and_then(|rows| write_records(&rows, &mut self.payload));
-        drop(request);
-        let status = self.written(written).await;
-        self.answer(head, &status)
-    }
-
-    /// Stores what has been written into `payload`, if it has.
-    async fn written(&mut self, written: Result<(), Refusal>) -> TSStatus {
-        if let Err(refusal) = written {
-            return *refusal.0;
-        }
-        self.store().await.map_or_else(|status| status, |()| success())
-    }
-}
-
-/// Clients take the status of several for an error if it is 302, so it is that only if one of them failed.
-fn of_several(statuses: Vec<TSStatus>) -> TSStatus {
-    if statuses.iter().all(TSStatus::is_success) {
-        return success();
-    }
-    let retry = statuses.iter().any(|status| status.need_retry == Some(true));
-    let within = statuses.into_iter().map(Box::new).collect::<Vec<_>>();
-    TSStatus {
-        sub_status: Some(within),
-        need_retry: retry.then_some(true),
-        ..Code::MULTIPLE_ERROR.status("some of the request failed")
-    }
-}
-
-fn success() -> TSStatus {
+pub(super) fn success() -> TSStatus {
     Code::SUCCESS.status("Success")
 }
 
-fn too_many() -> TSStatus {
-    let message = format!("at most {SESSION_LIST_MAX} of them are taken in one request");
+pub(super) fn too_many(most: usize) -> TSStatus {
+    let message = format!("at most {most} of them are taken in one request");
     Code::WRITE_PROCESS_REJECT.status(message)
 }
 

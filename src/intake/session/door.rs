@@ -66,10 +66,9 @@ impl Door {
         }
     }
 
-    /// A whole request.
+    /// Brings a whole request.
     pub(super) async fn request(&mut self, payload: &[u8]) -> Result<(), Refused> {
         self.begin(u32::try_from(payload.len()).unwrap_or(u32::MAX)).await?;
-        self.put(payload).await?;
-        self.answer().await
+        self.put(payload).await
     }
 }

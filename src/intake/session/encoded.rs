@@ -16,61 +16,64 @@ use crate::tsfile::compression::Compression;
 use crate::tsfile::encoding::{Encoding, Values, decode_front};
 use crate::wire::bytes::{Reader, Writer};
 use crate::wire::thrift::inserts::{
-    Packing, Refusal, TabletOf, data_type, refusal, too_large, write_tablet,
+    Packing, Refusal, TabletOf, check_size, column_bytes, measured, put_request, refusal, too_large,
 };
 use crate::wire::thrift::status::Code;
 
-/// The request that an encoded tablet is, as [`write_tablet`] makes one.
+/// Makes the request that an encoded tablet is, in `payload`, which is emptied.
 ///
 /// # Errors
-/// As [`write_tablet`]; and if something cannot be decoded, with the name of the column.
+/// As [`TabletOf::check`]; and if something cannot be decoded, with the name of the column.
 pub(super) fn write_encoded(
     tablet: &TabletOf<'_>,
     packing: Packing<'_>,
     payload: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
-    let (times, values) = unpack(tablet, packing)?;
-    write_tablet(&TabletOf { times: &times, values: &values, ..*tablet }, payload)
-}
-
-/// Times and values as in a tablet that is not encoded.
-fn unpack(tablet: &TabletOf<'_>, packing: Packing<'_>) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
-    let [time_encoding, encodings @ ..] = packing.encodings else {
+    let (types, rows) = tablet.check_head()?;
+    let Some(encodings) = packing.encodings else {
         return Err(flaw(tablet.device, "its encodings are missing"));
     };
-    let counts = [encodings.len(), tablet.types.len(), tablet.measurements.len()];
-    let rows = usize::try_from(tablet.rows).unwrap_or(0);
-    if rows == 0 || counts.iter().any(|count| *count != encodings.len()) {
-        let what = format!(
-            "{} rows, {} measurements, {} types and {} encodings do not fit together",
-            tablet.rows, counts[2], counts[1], counts[0]
-        );
+    if encodings.len() != types.len() + 1 {
+        let (encodings, columns) = (encodings.len(), types.len());
+        let what =
+            format!("{encodings} encodings are not those of the times and {columns} columns");
         return Err(flaw(tablet.device, &what));
     }
-    let types = tablet.types.iter().map(|code| data_type(*code));
-    let types = types.collect::<Result<Vec<_>, _>>()?;
-    if least_bytes(&types, rows) > REQUEST_MEMORY_BYTES_MAX {
-        return Err(too_large());
-    }
+    check_size(least_bytes(&types, rows))?;
+    let mut encodings = encodings.iter();
     let mut scratch = Vec::new();
-    let (mut times, mut values) = (Vec::new(), Vec::new());
-    let encoded = undo(tablet.times, packing.compressor, &mut scratch)
-        .map_err(|why| why.at(tablet.device, "its times"))?;
-    let rest = column(DataType::Int64, *time_encoding, encoded, rows, &mut times)
+    let mut out = Writer::into_vec(payload, REQUEST_MEMORY_BYTES_MAX);
+    put_request(&mut out, |out| tablet.put_head(out));
+    out.finish().map_err(|_| too_large())?;
+    let of_times = encodings.next().unwrap_or_default();
+    let rest = undo(tablet.times, packing.compressor, &mut scratch)
+        .and_then(|encoded| column(DataType::Int64, of_times, encoded, rows, payload))
         .map_err(|why| why.at(tablet.device, "its times"))?;
     if !rest.is_empty() {
         let what = format!("its times: {} bytes follow the last of them", rest.len());
         return Err(flaw(tablet.device, &what));
     }
+    let start = payload.len();
     let mut rest = undo(tablet.values, packing.compressor, &mut scratch)
         .map_err(|why| why.at(tablet.device, "its values"))?;
-    for ((data_type, encoding), name) in types.iter().zip(encodings).zip(tablet.measurements) {
-        rest = column(*data_type, *encoding, rest, rows, &mut values)
+    for ((data_type, encoding), name) in types.iter().zip(encodings).zip(tablet.measurements.iter())
+    {
+        rest = column(*data_type, encoding, rest, rows, payload)
             .map_err(|why| why.at(tablet.device, name))?;
     }
-    // What is too large by the bitmaps only is so as a request, too.
-    values.extend_from_slice(rest);
-    Ok((times, values))
+    let (bitmaps, has_bitmaps) = (rest, !rest.is_empty());
+    let values = payload.get(start..).unwrap_or_default();
+    tablet.check_cells(&types, rows, values, bitmaps)?;
+    let more = measured(|out| tablet.put_tail(out)) + 1 + bitmaps.len();
+    check_size(payload.len() + more)?;
+    // The bitmaps stand in front of the values there.
+    payload.push(has_bitmaps.into());
+    payload.extend_from_slice(bitmaps);
+    if let Some(behind_times) = payload.get_mut(start..) {
+        behind_times.rotate_right(1 + bitmaps.len());
+    }
+    tablet.put_tail(&mut Writer::append(payload, more));
+    Ok(())
 }
 
 /// Bytes that times and values take at least.
@@ -163,14 +166,10 @@ fn plain<'a>(
     out: &mut Vec<u8>,
 ) -> Result<&'a [u8], Flaw> {
     let mut reader = Reader::new(input);
-    let taken = match data_type.value_bytes() {
-        Some(bytes) => reader.take(bytes.saturating_mul(rows), "its values").map(drop),
-        None => (0..rows).try_for_each(|_| reader.binary(input.len(), "a text's length").map(drop)),
-    };
-    taken.map_err(|error| Flaw::Is(error.to_string()))?;
-    let (values, rest) = input.split_at_checked(reader.offset()).unwrap_or_default();
+    let values =
+        column_bytes(&mut reader, data_type, rows).map_err(|error| Flaw::Is(error.to_string()))?;
     let mut out = Writer::append(out, REQUEST_MEMORY_BYTES_MAX.saturating_sub(out.len()));
     out.put(values);
     out.finish().map_err(|_| Flaw::TooLarge)?;
-    Ok(rest)
+    Ok(reader.rest())
 }

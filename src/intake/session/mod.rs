@@ -8,17 +8,20 @@
 //!
 //! A task of the main loop for each connection. State belongs to the connection, whatever ids are in its requests. What a
 //! pipe brings goes by in small portions, so that pieces of any size cost nothing; other requests are read whole, and all of
-//! them share [`limits::SESSION_MEMORY_BYTES`]. An insert is answered once it is on disk.
+//! them share [`SESSION_MEMORY_BYTES`]; see `writes`. An insert is answered once it is on disk.
 
 mod conversation;
 mod dispatch;
 mod door;
 mod encoded;
 mod frames;
+mod insert_sql;
 mod login;
 mod statements;
+mod writes;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -31,7 +34,7 @@ use self::conversation::Conversation;
 use self::login::Attempts;
 use crate::data::Precision;
 use crate::intake::gate::Inlets;
-use crate::limits::{KIB, SESSION_MEMORY_BYTES};
+use crate::limits::{KIB, SESSION_MADE_BYTES, SESSION_MEMORY_BYTES};
 use crate::link::receiver::{Login, Policy};
 use crate::ops::clock;
 use crate::ops::log::{Rarely, Repeating};
@@ -66,8 +69,24 @@ struct Shared {
     inlets: Inlets,
     commands: mpsc::Sender<Command>,
     precision: watch::Receiver<Option<Precision>>,
+    /// It was told that schema is not kept.
+    is_schema_told: Cell<bool>,
     /// KiB of requests.
     memory: Semaphore,
+    /// KiB of what they become.
+    made: Semaphore,
+}
+
+impl Shared {
+    /// Tells once that what a client creates is not kept, though it is answered as if it were.
+    fn note_schema(&self, peer: SocketAddr) {
+        if !self.is_schema_told.replace(true) {
+            log::info!(
+                "event=schema_not_kept peer={peer} what=\"clients create databases or series: this is answered with 200 \
+                 and not kept, since types come with the data\""
+            );
+        }
+    }
 }
 
 /// Serves until it is dropped, with all connections. Runs on a `LocalSet`.
@@ -76,12 +95,14 @@ pub async fn serve(listener: TcpListener, settings: Settings) {
     let shared = Rc::new(Shared {
         login,
         attempts: RefCell::default(),
+        is_schema_told: Cell::new(false),
         pipes: Arc::new(pipes),
         writers: Arc::new(writers),
         inlets,
         commands,
         precision,
         memory: Semaphore::new(SESSION_MEMORY_BYTES / KIB),
+        made: Semaphore::new(SESSION_MADE_BYTES / KIB),
     });
     let mut conversations = JoinSet::new();
     let (mut trouble, mut refused) = (Repeating::default(), Rarely::default());

@@ -16,8 +16,8 @@ pub(super) enum Asked<'a> {
     OfPipes(&'a str),
     /// Rows that are known.
     Known(ResultSet),
-    /// What goes without saying.
-    Nothing,
+    /// Schema, of which nothing is kept: types come with the data.
+    Schema,
     /// What this program does not do.
     Not(Code, &'static str),
 }
@@ -62,14 +62,10 @@ impl<'a> Asked<'a> {
                 Self::of_pipes(text)
             }
             ["CREATE", "DATABASE" | "TIMESERIES" | "ALIGNED", ..]
-            | ["CREATE" | "SET", "STORAGE", "GROUP", _] => Self::Nothing,
+            | ["CREATE" | "SET", "STORAGE", "GROUP", _] => Self::Schema,
             ["SELECT" | "COUNT" | "SHOW" | "LIST" | "EXPLAIN", ..] => {
                 Self::Not(Code::UNSUPPORTED_OPERATION, KEEPS_NOTHING)
             }
-            ["INSERT", ..] => Self::Not(
-                Code::UNSUPPORTED_OPERATION,
-                "INSERT as a statement is not taken: write with insertTablet or insertRecord",
-            ),
             _ => Self::Not(
                 Code::UNSUPPORTED_OPERATION,
                 "this statement is not for Penstock, which carries data: statements of pipes are",
@@ -104,7 +100,7 @@ impl<'a> Asked<'a> {
     pub(super) async fn carry_out(self, commands: &mpsc::Sender<Command>) -> Outcome {
         let text = match self {
             Self::Known(rows) => return Outcome::Shown(rows),
-            Self::Nothing => return Outcome::Done(Code::SUCCESS.status("Success")),
+            Self::Schema => return Outcome::Done(Code::SUCCESS.status(NO_SCHEMA)),
             Self::Not(code, why) => return Outcome::Done(code.status(why)),
             Self::OfPipes(text) => text,
         };
@@ -119,6 +115,10 @@ impl<'a> Asked<'a> {
         }
     }
 }
+
+/// What whoever creates schema is told.
+pub(super) const NO_SCHEMA: &str =
+    "Success: Penstock keeps no schema, databases and types come with the data";
 
 const KEEPS_NOTHING: &str =
     "Penstock keeps no database: what is written here goes on by its pipes, or lands as TsFiles";
@@ -196,7 +196,14 @@ mod tests {
             Asked::of("show pipes; start pipe p"),
             Asked::Not(Code::SEMANTIC_ERROR, _)
         ));
-        assert_eq!(Asked::of("create timeseries root.a.b INT32"), Asked::Nothing);
+        for text in [
+            "create timeseries root.a.b INT32",
+            "CREATE ALIGNED TIMESERIES root.a(b INT32)",
+            "create database root.a;",
+            "set storage group to root.a",
+        ] {
+            assert_eq!(Asked::of(text), Asked::Schema, "{text}");
+        }
         assert!(matches!(Asked::of(""), Asked::Not(..)));
     }
 

@@ -289,6 +289,11 @@ impl Receiver {
         self.link
     }
 
+    /// Whether it takes what a client of this node writes.
+    pub const fn is_of_writer(&self) -> bool {
+        !self.quarantines
+    }
+
     /// Who sends, once a handshake was accepted.
     pub const fn peer(&self) -> Option<&Peer> {
         self.peer.as_ref()

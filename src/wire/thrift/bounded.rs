@@ -8,7 +8,7 @@ use thrift::protocol::{
     TSetIdentifier, TStructIdentifier,
 };
 
-use super::too_large;
+use super::{TSStatus, too_large};
 use crate::limits;
 
 /// A protocol whose reader has so many bytes of memory.
@@ -34,6 +34,8 @@ impl<'a> Bounded<'a> {
     }
 }
 
+/// A struct: statuses are the only ones that there may be many of.
+const STRUCT_BYTES: usize = size_of::<TSStatus>();
 /// A text or a list as an element of a list.
 const ELEMENT_BYTES: usize = size_of::<String>();
 
@@ -47,6 +49,7 @@ impl TInputProtocol for Bounded<'_> {
     }
 
     fn read_struct_begin(&mut self) -> thrift::Result<Option<TStructIdentifier>> {
+        self.take(STRUCT_BYTES)?;
         self.inner.read_struct_begin()
     }
 

@@ -1,9 +1,10 @@
 //! What clients write, as the requests that a pipe would bring.
 //!
 //! ```text
-//!  insertTablet(s)        timestamps, columns behind each other, bitmaps    -> InsertTabletNode, type 2
+//!  insertTablet(s)        timestamps, columns behind each other, bitmaps    -> InsertTabletNode, type 2; of several type 6
 //!  insertRecord(s)        a cell for each measurement: i8 tag, value        -> InsertRowNode, InsertRowsNode, type 2
 //!  ...OfOneDevice
+//!  insertString...        a text for each measurement, see `infer`
 //!
 //!  bitmaps  nothing, or for each column: i8 0, or i8 1 and rows / 8 + 1 bytes; row r is bit r % 8 of byte r / 8, the least
 //!           significant first; 1 is null. What stands in bits behind the last row means nothing.
@@ -11,19 +12,22 @@
 //!
 //! Defined by IoTDB's `client.thrift` (`TSInsertTabletReq`, `TSInsertRecordReq` and the others), `SessionUtils` and
 //! `InsertRowStatement`. Cells of records have the tags of [`crate::wire::row`], and values of tablets the order of
-//! [`crate::wire::tablet`], so values are copied and not looked at. A request that says of itself what is not so is refused.
+//! [`crate::wire::tablet`], so values are copied and not looked at, but for days. A request that says of itself what is not
+//! so is refused. What is put somewhere can be measured first, see [`measured`].
 
+use super::infer::{self, put_inferred};
 use super::status::Code;
-use super::{
-    TSInsertRecordReq, TSInsertRecordsOfOneDeviceReq, TSInsertRecordsReq, TSInsertTabletReq,
-    TSInsertTabletsReq, TSStatus,
-};
+use super::view::ListOf;
+use super::{TSStatus, ThriftError};
 use crate::data::{DataType, legal};
-use crate::limits::{REQUEST_MEMORY_BYTES_MAX, SESSION_REQUEST_BYTES_MAX};
+use crate::limits::{
+    COLUMNS_MAX, NAME_BYTES_MAX, REQUEST_MEMORY_BYTES_MAX, SESSION_REQUEST_BYTES_MAX,
+};
 use crate::wire::build::{node_tail, request};
 use crate::wire::bytes::{Reader, WireError, Writer};
 use crate::wire::node::NodeType;
 use crate::wire::request::RequestType;
+use crate::wire::row::TAG_NULL;
 use crate::wire::tablet::bitmap_bytes;
 
 /// Plan node id of what has no identity yet: that of stock's own senders.
@@ -35,13 +39,13 @@ pub struct TabletOf<'a> {
     /// Path of the device.
     pub device: &'a str,
     /// Names of the columns.
-    pub measurements: &'a [String],
+    pub measurements: ListOf<'a, &'a str>,
     /// Columns behind each other, then the bitmaps.
     pub values: &'a [u8],
     /// The times, eight bytes each.
     pub times: &'a [u8],
     /// Types of the columns.
-    pub types: &'a [i32],
+    pub types: ListOf<'a, i32>,
     /// As stated.
     pub rows: i32,
     /// Whether its series are aligned.
@@ -52,7 +56,7 @@ pub struct TabletOf<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Packing<'a> {
     /// Codes of encodings (`TSEncoding`): that of the times, then that of each column.
-    pub encodings: &'a [i8],
+    pub encodings: Option<ListOf<'a, i8>>,
     /// Code of the compressor (`CompressionType`) of the times as a whole, and of the values with their bitmaps.
     pub compressor: i8,
 }
@@ -60,228 +64,266 @@ pub struct Packing<'a> {
 /// One row.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordOf<'a> {
-    device: &'a str,
-    measurements: &'a [String],
-    cells: &'a [u8],
-    time: i64,
-    is_aligned: bool,
+    /// Path of the device.
+    pub device: &'a str,
+    /// Names of the series.
+    pub measurements: ListOf<'a, &'a str>,
+    /// A value for each of them.
+    pub cells: Cells<'a>,
+    /// Its time.
+    pub time: i64,
+    /// Whether the series are aligned.
+    pub is_aligned: bool,
+}
+
+/// Values of a row.
+#[derive(Debug, Clone, Copy)]
+pub enum Cells<'a> {
+    /// A tag and a value each.
+    Tagged(&'a [u8]),
+    /// Texts, whose types are inferred.
+    Texts(ListOf<'a, &'a str>),
 }
 
 /// Why something cannot be written: what its client is told.
 #[derive(Debug)]
 pub struct Refusal(pub Box<TSStatus>);
 
-impl TSInsertTabletReq {
-    /// The tablet in it; its times and values are encoded if there is a [`Self::packing`].
-    ///
-    /// # Errors
-    /// It is of the table model.
-    pub fn tablet(&self) -> Result<TabletOf<'_>, Refusal> {
-        if self.write_to_table == Some(true) {
-            return Err(table_model());
-        }
-        Ok(TabletOf {
-            device: &self.prefix_path,
-            measurements: &self.measurements,
-            values: &self.values,
-            times: &self.timestamps,
-            types: &self.types,
-            rows: self.size,
-            is_aligned: self.is_aligned.unwrap_or(false),
-        })
-    }
-
-    /// How its times and values are encoded, if they are: what sessions of Java 2.0 do from ten rows on.
-    pub fn packing(&self) -> Option<Packing<'_>> {
-        (self.is_compressed == Some(true)).then(|| Packing {
-            encodings: self.encoding_types.as_deref().unwrap_or_default(),
-            compressor: self.compress_type.unwrap_or(0),
-        })
+impl From<ThriftError> for Refusal {
+    fn from(error: ThriftError) -> Self {
+        refusal(Code::ILLEGAL_PARAMETER, &format!("the call cannot be read: {error}"))
     }
 }
 
-impl TSInsertTabletsReq {
-    /// The tablets in it.
-    ///
-    /// # Errors
-    /// The lists are not of one length.
-    pub fn tablets(&self) -> Result<Vec<TabletOf<'_>>, Refusal> {
-        let count = self.prefix_paths.len();
-        let lengths = [
-            self.measurements_list.len(),
-            self.values_list.len(),
-            self.timestamps_list.len(),
-            self.types_list.len(),
-            self.size_list.len(),
-        ];
-        same_lengths(count, &lengths)?;
-        let lists = self.prefix_paths.iter().zip(&self.measurements_list).zip(&self.values_list);
-        let lists = lists.zip(&self.timestamps_list).zip(&self.types_list).zip(&self.size_list);
-        let tablets =
-            lists.map(|(((((device, measurements), values), times), types), rows)| TabletOf {
-                device,
-                measurements,
-                values,
-                times,
-                types,
-                rows: *rows,
-                is_aligned: self.is_aligned.unwrap_or(false),
-            });
-        Ok(tablets.collect())
-    }
+/// Bytes that `put` puts.
+pub fn measured(put: impl FnOnce(&mut Writer<'_>)) -> usize {
+    let mut out = Writer::into_slice(&mut []);
+    put(&mut out);
+    out.written()
 }
 
-impl TSInsertRecordReq {
-    /// The row in it.
-    ///
-    /// # Errors
-    /// It is of the table model.
-    pub fn records(&self) -> Result<Vec<RecordOf<'_>>, Refusal> {
-        if self.is_write_to_table == Some(true) {
-            return Err(table_model());
-        }
-        Ok(vec![RecordOf {
-            device: &self.prefix_path,
-            measurements: &self.measurements,
-            cells: &self.values,
-            time: self.timestamp,
-            is_aligned: self.is_aligned.unwrap_or(false),
-        }])
-    }
+/// Puts a request of one node, version and type in front.
+pub fn put_request(out: &mut Writer<'_>, node: impl FnOnce(&mut Writer<'_>)) {
+    request(RequestType::TabletInsertNode, out);
+    node(out);
 }
 
-impl TSInsertRecordsReq {
-    /// The rows in it.
-    ///
-    /// # Errors
-    /// The lists are not of one length.
-    pub fn records(&self) -> Result<Vec<RecordOf<'_>>, Refusal> {
-        let lists = (&*self.measurements_list, &*self.values_list, &*self.timestamps);
-        records(self.prefix_paths.iter().map(String::as_str), lists, self.is_aligned)
-    }
+/// Puts a request of so many nodes, which are put one by one.
+pub fn put_batch(out: &mut Writer<'_>, nodes: usize, each: impl FnOnce(&mut Writer<'_>)) {
+    request(RequestType::TabletBatch, out);
+    out.i32(0); // entries of a log
+    out.count(nodes);
+    each(out);
+    out.i32(0); // raw tablets
 }
 
-impl TSInsertRecordsOfOneDeviceReq {
-    /// The rows in it.
-    ///
-    /// # Errors
-    /// The lists are not of one length.
-    pub fn records(&self) -> Result<Vec<RecordOf<'_>>, Refusal> {
-        let lists = (&*self.measurements_list, &*self.values_list, &*self.timestamps);
-        let devices = self.timestamps.iter().map(|_| self.prefix_path.as_str());
-        records(devices, lists, self.is_aligned)
-    }
-}
+/// Bytes of a batch beside its nodes.
+pub const BATCH_BYTES: usize = 3 + 3 * size_of::<i32>();
 
-fn records<'a>(
-    devices: impl ExactSizeIterator<Item = &'a str>,
-    (measurements, cells, times): (&'a [Vec<String>], &'a [Vec<u8>], &'a [i64]),
-    is_aligned: Option<bool>,
-) -> Result<Vec<RecordOf<'a>>, Refusal> {
-    same_lengths(devices.len(), &[measurements.len(), cells.len(), times.len()])?;
-    let lists = devices.zip(measurements).zip(cells).zip(times);
-    let records = lists.map(|(((device, measurements), cells), time)| RecordOf {
-        device,
-        measurements,
-        cells,
-        time: *time,
-        is_aligned: is_aligned.unwrap_or(false),
-    });
-    Ok(records.collect())
-}
-
-/// The request that a tablet is, version and type in front; in `payload`, which is emptied.
+/// Whether a request of so many bytes is taken.
 ///
 /// # Errors
-/// It says of itself what is not so, has a name that no IoTDB takes, or is larger than [`REQUEST_MEMORY_BYTES_MAX`].
-pub fn write_tablet(tablet: &TabletOf<'_>, payload: &mut Vec<u8>) -> Result<(), Refusal> {
-    check_names(tablet.device, tablet.measurements)?;
-    let rows = usize::try_from(tablet.rows).unwrap_or(0);
-    let is_consistent = rows > 0
-        && tablet.times.len() == rows.saturating_mul(size_of::<i64>())
-        && tablet.types.len() == tablet.measurements.len();
-    if !is_consistent {
-        return Err(inconsistent(tablet.device, "rows, times, types and measurements"));
+/// It is larger than [`REQUEST_MEMORY_BYTES_MAX`].
+pub fn check_size(bytes: usize) -> Result<(), Refusal> {
+    if bytes <= REQUEST_MEMORY_BYTES_MAX { Ok(()) } else { Err(too_large()) }
+}
+
+impl TabletOf<'_> {
+    /// Types, and how many rows there are.
+    ///
+    /// # Errors
+    /// There are none, or of another number than measurements; a name is one that no IoTDB takes.
+    pub fn check_head(&self) -> Result<(Vec<DataType>, usize), Refusal> {
+        check_names(self.device, self.measurements)?;
+        let rows = usize::try_from(self.rows).unwrap_or(0);
+        if rows == 0 || self.types.len() != self.measurements.len() {
+            return Err(inconsistent(self.device, "rows, times, types and measurements"));
+        }
+        let types = self.types.iter().map(data_type).collect::<Result<Vec<_>, _>>()?;
+        Ok((types, rows))
     }
-    let types = tablet.types.iter().map(|code| data_type(*code));
-    let types = types.collect::<Result<Vec<_>, _>>()?;
-    let values = values_bytes(tablet.values, &types, rows)
-        .map_err(|_| inconsistent(tablet.device, "values"))?;
-    let (values, bitmaps) = tablet.values.split_at_checked(values).unwrap_or_default();
-    check_bitmaps(bitmaps, types.len(), rows)
-        .map_err(|_| inconsistent(tablet.device, "bitmaps"))?;
-    write(payload, |out| {
+
+    /// Where values end and bitmaps begin, if times, values and bitmaps are what they should be.
+    ///
+    /// # Errors
+    /// They are not, or a name is one that no IoTDB takes.
+    pub fn check(&self) -> Result<usize, Refusal> {
+        let (types, rows) = self.check_head()?;
+        if self.times.len() != rows.saturating_mul(size_of::<i64>()) {
+            return Err(inconsistent(self.device, "rows, times, types and measurements"));
+        }
+        let end = values_bytes(self.values, &types, rows)
+            .map_err(|_| inconsistent(self.device, "values"))?;
+        let (values, bitmaps) = self.values.split_at_checked(end).unwrap_or_default();
+        self.check_cells(&types, rows, values, bitmaps)?;
+        Ok(end)
+    }
+
+    /// Whether bitmaps are what they should be, and days are days.
+    ///
+    /// # Errors
+    /// They are not.
+    pub fn check_cells(
+        &self,
+        types: &[DataType],
+        rows: usize,
+        values: &[u8],
+        bitmaps: &[u8],
+    ) -> Result<(), Refusal> {
+        check_bitmaps(bitmaps, types.len(), rows)
+            .map_err(|_| inconsistent(self.device, "bitmaps"))?;
+        match bad_day(values, bitmaps, types, rows) {
+            None => Ok(()),
+            Some((column, day)) => {
+                let name = self.measurements.iter().nth(column).unwrap_or_default();
+                Err(no_day(self.device, name, day))
+            }
+        }
+    }
+
+    /// Puts the node in front of its times.
+    pub fn put_head(&self, out: &mut Writer<'_>) {
         out.i16(NodeType::InsertTablet.code());
-        out.binary(tablet.device.as_bytes());
-        out.count(types.len());
-        out.bool(false);
-        put_names(tablet.measurements, out);
-        for data_type in &types {
-            out.u8(data_type.code());
-        }
-        out.count(rows);
-        out.put(tablet.times);
-        out.bool(!bitmaps.is_empty());
-        out.put(bitmaps);
-        out.put(values);
-        out.bool(tablet.is_aligned);
-    })
-}
-
-/// The same for rows: one, or several of any devices.
-///
-/// # Errors
-/// As [`write_tablet`].
-pub fn write_records(records: &[RecordOf<'_>], payload: &mut Vec<u8>) -> Result<(), Refusal> {
-    for record in records {
-        check_names(record.device, record.measurements)?;
-        check_cells(record).map_err(|_| inconsistent(record.device, "values"))?;
-    }
-    write(payload, |out| {
-        if let [record] = records {
-            out.i16(NodeType::InsertRow.code());
-            return record.write(out);
-        }
-        out.i16(NodeType::InsertRows.code());
-        out.count(records.len());
-        for record in records {
-            record.write(out);
-        }
-        for index in 0..records.len() {
-            out.count(index);
-        }
-    })
-}
-
-impl RecordOf<'_> {
-    fn write(&self, out: &mut Writer<'_>) {
-        out.i64(self.time);
         out.binary(self.device.as_bytes());
         out.count(self.measurements.len());
         out.bool(false);
-        put_names(self.measurements, out);
-        out.put(self.cells);
-        out.bool(false);
+        put_names(self.measurements.iter(), out);
+        for code in self.types.iter() {
+            out.put(code.to_be_bytes().last_chunk::<1>().unwrap_or(&[0]));
+        }
+        out.i32(self.rows);
+    }
+
+    /// Puts what follows the values.
+    pub fn put_tail(&self, out: &mut Writer<'_>) {
         out.bool(self.is_aligned);
+        node_tail(PLAN_NODE_ID, out);
+    }
+
+    /// Puts the node that it is; `values_end` as of [`Self::check`].
+    pub fn put_node(&self, values_end: usize, out: &mut Writer<'_>) {
+        let (values, bitmaps) = self.values.split_at_checked(values_end).unwrap_or_default();
+        self.put_head(out);
+        out.put(self.times);
+        out.bool(!bitmaps.is_empty());
+        out.put(bitmaps);
+        out.put(values);
+        self.put_tail(out);
     }
 }
 
-fn put_names(names: &[String], out: &mut Writer<'_>) {
-    for name in names {
-        out.binary(name.as_bytes());
+impl RecordOf<'_> {
+    /// Whether there is a cell for each measurement, each is what it says, and names are legal.
+    ///
+    /// # Errors
+    /// They are not.
+    pub fn check(&self) -> Result<(), Refusal> {
+        check_names(self.device, self.measurements)?;
+        match self.cells {
+            Cells::Tagged(cells) => self.check_tagged(cells),
+            Cells::Texts(texts) if texts.len() != self.measurements.len() => {
+                Err(inconsistent(self.device, "values and measurements"))
+            }
+            Cells::Texts(texts) => {
+                let named = self.measurements.iter().zip(texts.iter());
+                for (name, text) in named {
+                    put_inferred(text, &mut Writer::into_slice(&mut []))
+                        .map_err(|why| in_series(self.device, name, &why))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn check_tagged(&self, cells: &[u8]) -> Result<(), Refusal> {
+        let flawed = |_: WireError| inconsistent(self.device, "values");
+        let mut reader = Reader::new(cells);
+        for name in self.measurements.iter() {
+            let Some(data_type) = tagged_type(&mut reader).map_err(flawed)? else { continue };
+            let value = match data_type.value_bytes() {
+                Some(bytes) => reader.take(bytes, "value").map_err(flawed)?,
+                None => reader.binary(cells.len(), "text").map_err(flawed)?,
+            };
+            let day = value.first_chunk().filter(|_| data_type == DataType::Date);
+            let day = day.map(|bytes| i32::from_be_bytes(*bytes));
+            if let Some(day) = day.filter(|day| !legal::is_day(*day)) {
+                return Err(no_day(self.device, name, day));
+            }
+        }
+        reader.finish().map_err(flawed)
+    }
+
+    fn put(&self, out: &mut Writer<'_>) {
+        let place = (self.time, self.device, self.measurements.len());
+        put_row(out, place, self.measurements.iter(), self.is_aligned, |out| match self.cells {
+            Cells::Tagged(cells) => out.put(cells),
+            Cells::Texts(texts) => {
+                // They were checked: what cannot be put is not here.
+                texts.iter().for_each(|text| drop(put_inferred(text, out)));
+            }
+        });
     }
 }
 
-fn write(payload: &mut Vec<u8>, node: impl FnOnce(&mut Writer<'_>)) -> Result<(), Refusal> {
-    payload.clear();
-    let mut out = Writer::into_vec(payload, REQUEST_MEMORY_BYTES_MAX);
-    request(RequestType::TabletInsertNode, &mut out);
-    node(&mut out);
-    node_tail(PLAN_NODE_ID, &mut out);
-    match out.finish() {
-        Ok(_) => Ok(()),
-        Err(_) => Err(too_large()),
+/// Puts the node of several rows, or of one, which are checked.
+pub fn put_records<'a>(
+    count: usize,
+    records: impl Iterator<Item = RecordOf<'a>>,
+    out: &mut Writer<'_>,
+) {
+    put_rows(count, out, |out| records.for_each(|record| record.put(out)));
+}
+
+/// The same for rows of another making; each is put by [`put_row`].
+pub fn put_rows(count: usize, out: &mut Writer<'_>, rows: impl FnOnce(&mut Writer<'_>)) {
+    if count == 1 {
+        out.i16(NodeType::InsertRow.code());
+        rows(out);
+    } else {
+        out.i16(NodeType::InsertRows.code());
+        out.count(count);
+        rows(out);
+        (0..count).for_each(|index| out.count(index));
     }
+    node_tail(PLAN_NODE_ID, out);
+}
+
+/// Puts a row: its time, its device, how many series it has; their names; a cell for each.
+pub fn put_row<'n>(
+    out: &mut Writer<'_>,
+    (time, device, series): (i64, &str, usize),
+    names: impl Iterator<Item = &'n str>,
+    is_aligned: bool,
+    cells: impl FnOnce(&mut Writer<'_>),
+) {
+    out.i64(time);
+    out.binary(device.as_bytes());
+    out.count(series);
+    out.bool(false);
+    put_names(names, out);
+    cells(out);
+    out.bool(false);
+    out.bool(is_aligned);
+}
+
+fn put_names<'n>(names: impl Iterator<Item = &'n str>, out: &mut Writer<'_>) {
+    names.for_each(|name| out.binary(name.as_bytes()));
+}
+
+/// The type that stands in front of a cell; `None` for a null.
+fn tagged_type(reader: &mut Reader<'_>) -> Result<Option<DataType>, WireError> {
+    let tag = reader.i8("tag")?;
+    if tag == TAG_NULL {
+        return Ok(None);
+    }
+    let code = u8::try_from(tag).ok().and_then(DataType::from_code);
+    let unknown = || WireError::Value {
+        what: "tag",
+        offset: reader.offset(),
+        expected: "a data type or -2",
+        got: i64::from(tag),
+    };
+    code.ok_or_else(unknown).map(Some)
 }
 
 /// What is refused because it is too much at once.
@@ -297,16 +339,31 @@ pub fn too_large() -> Refusal {
 fn values_bytes(values: &[u8], types: &[DataType], rows: usize) -> Result<usize, WireError> {
     let mut reader = Reader::new(values);
     for data_type in types {
-        match data_type.value_bytes() {
-            Some(bytes) => drop(reader.take(bytes.saturating_mul(rows), "values")?),
-            None => {
-                for _ in 0..rows {
-                    reader.binary(values.len(), "text")?;
-                }
+        column_bytes(&mut reader, *data_type, rows)?;
+    }
+    Ok(reader.offset())
+}
+
+/// Takes a column off.
+///
+/// # Errors
+/// It ends too early.
+pub fn column_bytes<'a>(
+    reader: &mut Reader<'a>,
+    data_type: DataType,
+    rows: usize,
+) -> Result<&'a [u8], WireError> {
+    let column = reader.rest();
+    let start = reader.offset();
+    match data_type.value_bytes() {
+        Some(bytes) => drop(reader.take(bytes.saturating_mul(rows), "values")?),
+        None => {
+            for _ in 0..rows {
+                reader.binary(column.len(), "text")?;
             }
         }
     }
-    Ok(reader.offset())
+    Ok(column.get(..reader.offset() - start).unwrap_or_default())
 }
 
 fn check_bitmaps(bitmaps: &[u8], columns: usize, rows: usize) -> Result<(), WireError> {
@@ -315,34 +372,41 @@ fn check_bitmaps(bitmaps: &[u8], columns: usize, rows: usize) -> Result<(), Wire
         if reader.left() == 0 && reader.offset() == 0 {
             return Ok(());
         }
-        if reader.u8("bitmap's flag")? == 1 {
-            reader.take(bitmap_bytes(rows), "bitmap")?;
-        }
+        bitmap(&mut reader, rows)?;
     }
     reader.finish()
 }
 
-/// Whether the cells are those of the measurements.
-fn check_cells(record: &RecordOf<'_>) -> Result<(), WireError> {
-    let mut reader = Reader::new(record.cells);
-    for _ in record.measurements {
-        let tag = reader.i8("tag")?;
-        if tag == crate::wire::row::TAG_NULL {
+/// Takes the bitmap of a column off; it is empty if no value is null.
+fn bitmap<'a>(reader: &mut Reader<'a>, rows: usize) -> Result<&'a [u8], WireError> {
+    if reader.u8("bitmap's flag")? == 1 {
+        reader.take(bitmap_bytes(rows), "bitmap")
+    } else {
+        Ok(&[])
+    }
+}
+
+/// The first value of a column of days that is none, with the column's number.
+fn bad_day(values: &[u8], bitmaps: &[u8], types: &[DataType], rows: usize) -> Option<(usize, i32)> {
+    if !types.contains(&DataType::Date) {
+        return None;
+    }
+    let (mut values, mut bitmaps) = (Reader::new(values), Reader::new(bitmaps));
+    for (number, data_type) in types.iter().enumerate() {
+        let column = column_bytes(&mut values, *data_type, rows).ok()?;
+        let nulls = bitmap(&mut bitmaps, rows).unwrap_or_default();
+        if *data_type != DataType::Date {
             continue;
         }
-        let code = u8::try_from(tag).ok().and_then(DataType::from_code);
-        let data_type = code.ok_or_else(|| WireError::Value {
-            what: "tag",
-            offset: reader.offset(),
-            expected: "a data type or -2",
-            got: i64::from(tag),
-        })?;
-        match data_type.value_bytes() {
-            Some(bytes) => drop(reader.take(bytes, "value")?),
-            None => drop(reader.binary(record.cells.len(), "text")?),
+        let is_null =
+            |row: usize| nulls.get(row / 8).is_some_and(|byte| byte >> (row % 8) & 1 == 1);
+        let days = column.as_chunks::<4>().0.iter().map(|bytes| i32::from_be_bytes(*bytes));
+        let bad = days.enumerate().find(|(row, day)| !legal::is_day(*day) && !is_null(*row));
+        if let Some((_, day)) = bad {
+            return Some((number, day));
         }
     }
-    reader.finish()
+    None
 }
 
 /// The type of a column.
@@ -354,21 +418,53 @@ pub fn data_type(code: i32) -> Result<DataType, Refusal> {
     known.ok_or_else(|| refusal(Code::ILLEGAL_PARAMETER, &format!("there is no data type {code}")))
 }
 
-fn check_names(device: &str, measurements: &[String]) -> Result<(), Refusal> {
+fn check_names(device: &str, measurements: ListOf<'_, &str>) -> Result<(), Refusal> {
+    check_device(device, measurements.len())?;
+    measurements.iter().try_for_each(|name| check_series(device, name))
+}
+
+/// Whether a device may have this path, and so many series in a row.
+///
+/// # Errors
+/// It may not.
+pub fn check_device(device: &str, series: usize) -> Result<(), Refusal> {
     if !legal::is_device(device) {
         return Err(refusal(Code::ILLEGAL_PATH, &format!("{device:?} is not a legal path")));
     }
-    match measurements.iter().find(|name| !legal::is_measurement(name)) {
-        Some(name) => {
-            Err(refusal(Code::ILLEGAL_PATH, &format!("{device}: {name:?} is not a legal path")))
-        }
-        None => Ok(()),
+    if device.len() > NAME_BYTES_MAX || series > COLUMNS_MAX {
+        let message = format!(
+            "the device has {} bytes of a name, and {series} series in a row; {} and {} are taken",
+            device.len(),
+            NAME_BYTES_MAX,
+            COLUMNS_MAX
+        );
+        return Err(refusal(Code::ILLEGAL_PARAMETER, &message));
     }
+    Ok(())
 }
 
-fn same_lengths(count: usize, lengths: &[usize]) -> Result<(), Refusal> {
-    if count > 0 && lengths.iter().all(|length| *length == count) {
+/// Whether a series may have this name.
+///
+/// # Errors
+/// It may not.
+pub fn check_series(device: &str, name: &str) -> Result<(), Refusal> {
+    if name.len() > NAME_BYTES_MAX {
+        let message = format!(
+            "{device}: the name of a series has {} bytes; {} are taken",
+            name.len(),
+            NAME_BYTES_MAX
+        );
+        return Err(refusal(Code::ILLEGAL_PARAMETER, &message));
+    }
+    if legal::is_measurement(name) {
         return Ok(());
+    }
+    Err(refusal(Code::ILLEGAL_PATH, &format!("{device}: {name:?} is not a legal path")))
+}
+
+pub(super) fn same_lengths(count: usize, lengths: &[usize]) -> Result<usize, Refusal> {
+    if count > 0 && lengths.iter().all(|length| *length == count) {
+        return Ok(count);
     }
     Err(refusal(Code::ILLEGAL_PARAMETER, "the lists of the request are not of one length"))
 }
@@ -377,7 +473,17 @@ fn inconsistent(device: &str, what: &str) -> Refusal {
     refusal(Code::ILLEGAL_PARAMETER, &format!("{device}: {what} do not fit together"))
 }
 
-fn table_model() -> Refusal {
+fn no_day(device: &str, name: &str, day: i32) -> Refusal {
+    let message = format!("{device}: {name}: {day} is no day: from 10000101 to 99991231");
+    refusal(Code::ILLEGAL_PARAMETER, &message)
+}
+
+/// What is wrong with the value of a series.
+pub fn in_series(device: &str, name: &str, why: &infer::NoValue) -> Refusal {
+    refusal(Code::ILLEGAL_PARAMETER, &format!("{device}: {name}: {why}"))
+}
+
+pub(super) fn table_model() -> Refusal {
     refusal(Code::UNSUPPORTED_OPERATION, "this node takes the tree model only")
 }
 

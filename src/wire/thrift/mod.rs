@@ -13,6 +13,7 @@
 //! [`transfer`].
 
 mod bounded;
+pub mod calls;
 #[allow(
     clippy::all,
     clippy::pedantic,
@@ -26,12 +27,14 @@ mod bounded;
 )]
 #[rustfmt::skip]
 mod generated;
+pub mod infer;
 pub mod inserts;
 pub mod result;
 pub mod status;
 #[cfg(test)]
 mod tests;
 pub mod transfer;
+pub mod view;
 
 pub use generated::*;
 
@@ -43,6 +46,7 @@ use thrift::protocol::{
 use thrift::{ApplicationError, ApplicationErrorKind, TConfiguration};
 
 use self::bounded::Bounded;
+use self::view::View;
 
 /// Which of thrift's encodings a connection uses. A stock server speaks one of them; we speak what the first frame does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +77,9 @@ pub enum ThriftError {
     /// There is no argument or result in the struct.
     #[error("field {0} is missing")]
     Missing(i16),
+    /// What is read where it lies is not what it should be.
+    #[error("{0}")]
+    Malformed(&'static str),
 }
 
 /// What stands in front of a message.
@@ -133,6 +140,8 @@ impl Protocol {
 pub struct Incoming<'a> {
     /// What stands in front.
     pub head: Head,
+    message: &'a [u8],
+    protocol: Protocol,
     input: Bounded<'a>,
 }
 
@@ -146,7 +155,7 @@ impl<'a> Incoming<'a> {
         let head = input.read_message_begin()?;
         let head =
             Head { method: head.name, kind: head.message_type, sequence: head.sequence_number };
-        Ok(Self { head, input })
+        Ok(Self { head, message, protocol, input })
     }
 
     /// The argument of a call.
@@ -156,6 +165,14 @@ impl<'a> Incoming<'a> {
     /// [`ThriftError::Missing`].
     pub fn argument<T: TSerializable>(self, id: i16) -> Result<T, ThriftError> {
         self.field(id, T::read_from_in_protocol)
+    }
+
+    /// The argument of a call, to be read where it lies: what may be large.
+    ///
+    /// # Errors
+    /// [`ThriftError::Malformed`]; [`ThriftError::Missing`].
+    pub fn view(&self, id: i16) -> Result<View<'a>, ThriftError> {
+        View::argument(self.protocol, self.message, id)
     }
 
     /// The argument of a call that is a number.

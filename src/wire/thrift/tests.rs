@@ -165,6 +165,91 @@ fn a_request_within_its_budget_is_read_and_one_beyond_is_not() {
     }
 }
 
+fn texts(list: &[&str]) -> Vec<String> {
+    list.iter().copied().map(str::to_owned).collect()
+}
+
+#[test]
+fn calls_are_read_where_they_lie_as_the_codec_reads_them() {
+    for protocol in BOTH {
+        let mut frame = Vec::new();
+        let mut request = TSInsertTabletReq::new(
+            -1,
+            "root.\u{6c34}".to_owned(),
+            texts(&["a", ""]),
+            vec![1, 2, 3],
+            vec![4; 8],
+            vec![1, 5],
+            -7,
+            true,
+            None,
+            // Fields that are stepped over, of an element each way.
+            vec![1_i8, -2],
+            true,
+            vec![4_i8, -1, 127],
+            9_i8,
+        );
+        write_call(protocol, "insertTablet", 1, (ARGUMENT, &request), &mut frame).unwrap();
+        let view = View::argument(protocol, message(&frame), ARGUMENT).unwrap();
+        let read = calls::TabletCall::read(view).unwrap();
+        let (tablet, packing) = (read.tablet, read.packing.unwrap());
+        assert_eq!((tablet.device, tablet.rows, tablet.is_aligned), ("root.\u{6c34}", -7, true));
+        assert_eq!(tablet.measurements.iter().collect::<Vec<_>>(), ["a", ""]);
+        assert_eq!((tablet.values, tablet.times), (&[1, 2, 3][..], &[4; 8][..]));
+        assert_eq!(tablet.types.iter().collect::<Vec<_>>(), [1, 5]);
+        assert_eq!(packing.encodings.unwrap().iter().collect::<Vec<_>>(), [4, -1, 127]);
+        assert_eq!(packing.compressor, 9);
+        request.write_to_table = Some(true);
+        frame.clear();
+        write_call(protocol, "insertTablet", 1, (ARGUMENT, &request), &mut frame).unwrap();
+        let view = View::argument(protocol, message(&frame), ARGUMENT).unwrap();
+        let read = calls::TabletCall::read(view).unwrap();
+        assert_eq!(read.tablet().unwrap_err().0.code, 300);
+        // More elements than fit into the head of a compact list.
+        let many = (0..20).map(|number| format!("s{number}")).collect::<Vec<_>>();
+        let rows = TSInsertStringRecordsReq::new(
+            1,
+            texts(&["d1", "d2"]),
+            vec![many.clone(), vec![]],
+            vec![many.clone(), vec![]],
+            vec![i64::MIN, 2],
+            true,
+        );
+        frame.clear();
+        write_call(protocol, "insertStringRecords", 1, (ARGUMENT, &rows), &mut frame).unwrap();
+        let view = View::argument(protocol, message(&frame), ARGUMENT).unwrap();
+        let read = calls::RecordsCall::read("insertStringRecords", view).unwrap();
+        assert_eq!(read.count().unwrap(), 2);
+        let records: Vec<_> = read.records().collect();
+        assert_eq!((records[0].device, records[0].time), ("d1", i64::MIN));
+        assert_eq!((records[1].device, records[1].measurements.len()), ("d2", 0));
+        let inserts::Cells::Texts(cells) = records[0].cells else { panic!("texts") };
+        assert!(cells.iter().eq(many.iter()) && records[0].is_aligned);
+        // Whatever is cut off, it is an error, and nothing else.
+        for end in 0..message(&frame).len() {
+            let cut = View::argument(protocol, &message(&frame)[..end], ARGUMENT);
+            assert!(cut.is_err(), "{end}");
+        }
+    }
+}
+
+#[test]
+fn structs_within_structs_have_an_end() {
+    for (protocol, deeper) in [(Protocol::Binary, &[12_u8, 0, 1][..]), (Protocol::Compact, &[0x1c])]
+    {
+        let head = match protocol {
+            Protocol::Binary => bytes("80 01 00 01 00 00 00 01 61 00 00 00 01"),
+            Protocol::Compact => bytes("82 21 01 01 61"),
+        };
+        let mut message = [&head[..], &deeper.repeat(10), &[0; 10]].concat();
+        message.push(0);
+        assert!(View::argument(protocol, &message, ARGUMENT).is_ok(), "{protocol:?}");
+        let message = [&head[..], &deeper.repeat(100_000), &vec![0; 100_001]].concat();
+        let error = View::argument(protocol, &message, ARGUMENT).unwrap_err();
+        assert_eq!(error.to_string(), "structs lie too deep within each other");
+    }
+}
+
 #[test]
 fn what_a_message_claims_is_not_reserved() {
     // A list of 2^31 - 1 texts in a frame of some bytes.
