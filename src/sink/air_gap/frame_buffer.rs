@@ -109,6 +109,13 @@ impl FrameBuffer {
         }
     }
 
+    /// Compresses in this memory from now on, and gives that of its own: buffers that are finished one after the other need
+    /// one between them.
+    pub(super) fn swap_packing_memory(&mut self, other: &mut (Vec<u8>, Vec<u8>)) {
+        mem::swap(&mut self.packed, &mut other.0);
+        mem::swap(&mut self.spare, &mut other.1);
+    }
+
     fn take(&mut self) {
         if self.bytes.is_empty() {
             self.bytes = vec![0; BEGIN + REQUEST_MEMORY_BYTES_MAX + BACK_BYTES];

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use penstock_acceptance::relay::Relay;
 use penstock_acceptance::{PASSWORD, SOON, Site, points};
+use penstock_test_support::clock::pause;
 use penstock_test_support::tsfile::TsFileShape;
 use penstock_test_support::{clock, wait};
 
@@ -188,4 +189,27 @@ fn a_89_a_90_a_lone_record_leaves_after_a_second() {
     let waited = clock::now() - start;
     let bounds = Duration::from_millis(900)..Duration::from_secs(5);
     assert!(bounds.contains(&waited), "{waited:?}");
+}
+
+#[test]
+fn a_snapshot_and_a_hybrid_pipe_that_is_killed_deliver_each_point_once() {
+    let (mut inner, outer) = (Site::inner(), Site::outer_of_sessions());
+    let sink = to(&format!("{ASYNC},'batch.max-delay-ms'='20'"), &[outer.session()]);
+    take(&inner, 0, 100);
+    inner.done(&format!("create pipe s with source ('mode'='snapshot') {sink}"));
+    let is_gone = || inner.done("show pipes").rows().is_empty();
+    wait::until("the snapshot to be over", SOON, is_gone).unwrap();
+    wait_landed(&outer, 100);
+    take(&inner, 100, 300);
+    let source = "'realtime.mode'='hybrid','realtime.hybrid.lag-bytes'='20000'";
+    inner.done(&format!("create pipe h with source ({source}) {sink}"));
+    for wait_ms in [30, 60, 100] {
+        pause(Duration::from_millis(wait_ms));
+        inner.kill_and_restart();
+    }
+    inner.wait_done("h");
+    wait_landed(&outer, 400);
+    for site in [&inner, &outer] {
+        assert!(site.troubles().is_empty(), "{:?}", site.troubles());
+    }
 }

@@ -76,6 +76,8 @@ pub(super) struct Ahead {
     bytes_max: Option<usize>,
     common: Arc<Common>,
     packing: Packing,
+    /// What requests are compressed in, one after the other.
+    packing_memory: (Vec<u8>, Vec<u8>),
     order: GateOrder,
     random: Random,
     slots: Vec<Slot>,
@@ -128,6 +130,7 @@ impl Ahead {
             bytes_max: plan.batch.map(|batch| batch.bytes.min(room)),
             common: Arc::new(common),
             packing: settings.packing.clone(),
+            packing_memory: (Vec::new(), Vec::new()),
             order: settings.gate_order,
             random: Random::new(seed),
             slots: Vec::new(),
@@ -210,7 +213,10 @@ impl Ahead {
         let (Some(mut buffer), Some(batch)) = (slot.buffer.take(), slot.batch) else {
             return Ok(0);
         };
-        slot.frame_bytes = batch.finish(&mut buffer, is_batch)?;
+        buffer.swap_packing_memory(&mut self.packing_memory);
+        let finished = batch.finish(&mut buffer, is_batch);
+        buffer.swap_packing_memory(&mut self.packing_memory);
+        slot.frame_bytes = finished?;
         let job = Job { buffer, handshake: Arc::clone(handshake), node };
         // It has room, as nothing is under way. If its task is gone, no answer comes, and all is taken back.
         let sent = slot.jobs.try_send(job);
@@ -230,6 +236,7 @@ impl Ahead {
     /// Nothing is on its way: keeps no memory for it.
     fn rest(&mut self) {
         self.slots.iter_mut().filter_map(|slot| slot.buffer.as_mut()).for_each(FrameBuffer::rest);
+        self.packing_memory = (Vec::new(), Vec::new());
     }
 }
 
