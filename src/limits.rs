@@ -211,6 +211,8 @@ pub const SEAL_TIMEOUT_MAX: Duration = Duration::from_secs(86_400);
 pub const PIECE_BYTES_DEFAULT: usize = MIB;
 /// Largest size of a file piece that can be asked for; stock receivers take less than 64 MiB.
 pub const PIECE_BYTES_MAX: usize = 256 * MIB;
+/// Sinks of a node that have a whole piece of a file in memory; others stream theirs, however many pipes there are.
+pub const LARGE_FRAMES_MAX: usize = 2;
 /// First pause of a sender after a failure; doubles with each.
 pub const SENDER_PAUSE_FIRST: Duration = Duration::from_millis(250);
 /// Longest pause of a sender: a gate that came back is used within this time.

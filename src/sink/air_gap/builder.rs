@@ -121,7 +121,8 @@ impl<'s, F: Feed> Builder<'s, F> {
         count: usize,
         trailer: Option<&Trailer>,
     ) -> Result<Built<'s, F::File>, OwnTrouble> {
-        if !self.buffer.has_room(count.saturating_add(trailer.map_or(0, |_| TRAILER_BYTES))) {
+        let whole_bytes = count.saturating_add(trailer.map_or(0, |_| TRAILER_BYTES));
+        if !self.buffer.has_room(whole_bytes) || !self.buffer.may_hold(count) {
             let streamed = Streamed::new(self.buffer, start, count, trailer.copied());
             return Ok(Built::Head(index, named, streamed));
         }
@@ -150,10 +151,15 @@ impl<'s, F: Feed> Builder<'s, F> {
         (index, named): (usize, &NamedFile<F::File>),
         streamed: &mut Streamed,
     ) -> Result<bool, BuildError> {
+        let is_first = streamed.done_bytes() == 0;
         let Some((offset, bytes)) = streamed.hash(self.buffer, &named.file)? else {
             return Ok(false);
         };
-        self.checking.take((index, offset), bytes, || named.check())?;
+        if is_first {
+            self.checking.take((index, offset), bytes, || named.check())?;
+        } else {
+            self.checking.take_more(bytes)?;
+        }
         Ok(true)
     }
 }

@@ -36,6 +36,11 @@ impl State {
     fn is_at(&self, file: usize, offset: u64) -> bool {
         (self.file, self.offset) == (file, offset)
     }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Rotten> {
+        self.offset += bytes.len() as u64;
+        self.check.update(bytes)
+    }
 }
 
 impl States {
@@ -73,8 +78,15 @@ impl Checking {
         }
         assert!(before.is_at(file, offset), "pieces follow each other");
         after.clone_from(before);
-        after.offset += bytes.len() as u64;
-        after.check.update(bytes)
+        after.take(bytes)
+    }
+
+    /// Takes more bytes of the same piece.
+    ///
+    /// # Errors
+    /// As [`Checking::take`].
+    pub(super) fn take_more(&mut self, bytes: &[u8]) -> Result<(), Rotten> {
+        self.states.as_mut().map_or(Ok(()), |states| states.after.take(bytes))
     }
 }
 
@@ -104,6 +116,20 @@ mod tests {
         assert!(take(&mut checking, 1, 0, FILE));
         assert!(take(&mut checking, 0, 0, b"01234"));
         assert!(!take(&mut checking, 0, 5, b"56788"));
+    }
+
+    #[test]
+    fn a_piece_of_many_chunks_may_be_built_anew() {
+        let mut checking = Checking::default();
+        assert!(take(&mut checking, 0, 0, b"01"));
+        for _ in 0..2 {
+            assert!(take(&mut checking, 0, 2, b"23"));
+            assert!(checking.take_more(b"45").is_ok());
+        }
+        assert!(take(&mut checking, 0, 6, b"67"));
+        assert!(checking.take_more(b"8x").is_err());
+        assert!(take(&mut checking, 0, 6, b"67"));
+        assert!(checking.take_more(b"89").is_ok());
     }
 
     #[test]

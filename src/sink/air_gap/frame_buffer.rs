@@ -8,8 +8,9 @@
 //!
 //! A payload that fits is built whole, compressed if the sink does that, and checked off with its CRC. A
 //! larger one is streamed through the same buffer in two passes over its file: one for the CRC, which
-//! stands in front of the payload, one for the bytes. So memory does not grow with a piece. A trailer ends the payload
-//! of a request that is no tablet.
+//! stands in front of the payload, one for the bytes. So memory does not grow with a piece; nor with the pipes that send
+//! files, as all but a few of them stream each piece in small chunks. A trailer ends the payload of a request that is no
+//! tablet.
 
 use std::ops::Range;
 use std::{io, mem};
@@ -17,6 +18,7 @@ use std::{io, mem};
 use thiserror::Error;
 
 use super::envelope::{BACK_BYTES, Envelope, FRONT_BYTES};
+use super::large::Large;
 use super::settings::Packing;
 use super::transfer::Trailer;
 use crate::data::ReadAt;
@@ -30,8 +32,10 @@ use crate::wire::trim::TABLET_HEAD;
 
 /// Where the payload begins.
 const BEGIN: usize = FRONT_BYTES;
-/// Bytes of a file that are read at a time.
+/// Bytes of a file that are read at a time by who has a large frame.
 const CHUNK_BYTES: usize = MIB;
+/// The same by others. A piece that is no longer is built whole by anybody.
+const SMALL_CHUNK_BYTES: usize = 32 * KIB;
 /// What a sink keeps while it has nothing to send: two pages.
 const KEPT_BYTES: usize = 8 * KIB - 64;
 
@@ -77,6 +81,8 @@ pub(super) struct FrameBuffer {
     frame_end: usize,
     /// No frame has ended further back since the memory was taken: the system has given us what lies before.
     touched: usize,
+    /// Until the memory is given back.
+    large: Option<Large>,
     envelope: Envelope,
     packing: Packing,
     /// Result of the compressors; empty without them.
@@ -93,6 +99,7 @@ impl FrameBuffer {
             start: 0,
             frame_end: 0,
             touched: 0,
+            large: None,
             envelope,
             packing,
             packed: Vec::new(),
@@ -106,6 +113,7 @@ impl FrameBuffer {
         if self.touched > KEPT_BYTES {
             (self.bytes, self.packed, self.spare) = (Vec::new(), Vec::new(), Vec::new());
             (self.end, self.frame_end, self.touched) = (BEGIN, 0, 0);
+            self.large = None;
         }
     }
 
@@ -139,6 +147,16 @@ impl FrameBuffer {
     /// Whether the payload takes `more` bytes without being streamed.
     pub(super) fn has_room(&self, more: usize) -> bool {
         self.payload_bytes().saturating_add(more) <= REQUEST_MEMORY_BYTES_MAX
+    }
+
+    /// Whether `count` bytes of a file may lie in it at a time. What is compressed has to.
+    pub(super) fn may_hold(&mut self, count: usize) -> bool {
+        count <= SMALL_CHUNK_BYTES || !self.packing.compressors.is_empty() || self.is_large()
+    }
+
+    fn is_large(&mut self) -> bool {
+        self.large = self.large.take().or_else(Large::take);
+        self.large.is_some()
     }
 
     /// Bytes of the payload so far.
@@ -278,6 +296,8 @@ pub(super) struct Streamed {
     count: usize,
     /// Of these bytes, those that the pass has done.
     done: usize,
+    /// Bytes that are read at a time.
+    chunk_bytes: usize,
     head_bytes: usize,
     /// Bytes at the file's begin that the front tells, and what they are.
     taken_bytes: usize,
@@ -294,12 +314,13 @@ impl Streamed {
         trailer: Option<Trailer>,
     ) -> Self {
         buffer.touched = buffer.bytes.len();
+        let chunk_bytes = if buffer.is_large() { CHUNK_BYTES } else { SMALL_CHUNK_BYTES };
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(buffer.bytes.get(BEGIN..buffer.end).unwrap_or_default());
         let head_bytes = buffer.payload_bytes();
         let taken_bytes = buffer.envelope.taken_bytes().saturating_sub(head_bytes);
         let (done, taken) = (0, [0; Head::BYTES]);
-        Self { hasher, trailer, start, count, done, head_bytes, taken_bytes, taken }
+        Self { hasher, trailer, start, count, done, chunk_bytes, head_bytes, taken_bytes, taken }
     }
 
     /// First pass: reads the next chunk for the CRC, and returns it with its offset in the file. `None` when
@@ -396,7 +417,7 @@ impl Streamed {
         from: usize,
         file: &F,
     ) -> Result<Option<Range<usize>>, BuildError> {
-        let count = (self.count - self.done).min(CHUNK_BYTES);
+        let count = (self.count - self.done).min(self.chunk_bytes);
         if count == 0 {
             return Ok(None);
         }

@@ -24,6 +24,7 @@ mod envelope;
 mod feed;
 mod filtered;
 mod frame_buffer;
+mod large;
 mod leftovers;
 mod line;
 #[cfg(feature = "simulation")]

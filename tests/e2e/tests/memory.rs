@@ -48,16 +48,21 @@ fn with_idle_pipes(count: usize) -> (Inner, Outer) {
     let outer = Outer::start(|settings| settings.set("landing.enabled", "false"));
     let inner = Inner::with_pipes(count, outer.address);
     inner.put("small.tsfile", &TsFileShape::of_size(FILE_BYTES, 1));
+    wait_until_all_sent(&inner, count, FILE_BYTES / 2);
+    (inner, outer)
+}
+
+/// Until each of so many pipes has sent more than so many bytes, and has nothing left to send.
+fn wait_until_all_sent(inner: &Inner, pipes: usize, bytes: u64) {
     let has_sent = |pipe: &serde_json::Value| {
         let number = |name| pipe.get(name).and_then(serde_json::Value::as_u64);
-        number("sent_bytes") > Some(FILE_BYTES / 2) && number("remaining_entries") == Some(0)
+        number("sent_bytes") > Some(bytes) && number("remaining_entries") == Some(0)
     };
     let all_sent = |status: &serde_json::Value| {
-        let pipes = status.get("pipes").and_then(serde_json::Value::as_array);
-        pipes.is_some_and(|pipes| pipes.len() == count && pipes.iter().all(has_sent))
+        let rows = status.get("pipes").and_then(serde_json::Value::as_array);
+        rows.is_some_and(|rows| rows.len() == pipes && rows.iter().all(has_sent))
     };
-    inner.node.wait_status("all pipes to have sent", SOON, all_sent).unwrap();
-    (inner, outer)
+    inner.node.wait_status("all pipes to have sent", 4 * SOON, all_sent).unwrap();
 }
 
 #[test]
@@ -107,6 +112,20 @@ fn a_pair_that_carries_files_in_pieces_of_1_mib_stays_within_its_budget() {
     Fetcher::default().fetch_until(&outer.landing, 1, 4 * SOON);
     assert_peak(&outer.node, LOAD_MEMORY_MAX, "with pieces of 1 MiB");
     assert_peak(&inner.node, LOAD_MEMORY_MAX, "with pieces of 1 MiB");
+}
+
+/// Memory of a sender with as many pipes as there may be, all of which send a file at the same time.
+const CROWD_MEMORY_MAX: u64 = 12 * MIB;
+
+#[test]
+fn pipes_that_send_a_file_at_the_same_time_share_what_they_have_of_memory() {
+    const PIPES: usize = 64;
+    const FILE_BYTES: u64 = 12 * MIB;
+    let outer = Outer::start(|settings| settings.set("landing.enabled", "false"));
+    let inner = Inner::with_pipes(PIPES, outer.address);
+    inner.put("large.tsfile", &TsFileShape::of_size(FILE_BYTES, 1));
+    wait_until_all_sent(&inner, PIPES, FILE_BYTES / 2);
+    assert_peak(&inner.node, CROWD_MEMORY_MAX, "with a file on 64 pipes");
 }
 
 #[test]
