@@ -76,6 +76,11 @@ pub(super) fn dictionary<'a>(
 ) -> Result<&'a [u8], CodecError> {
     let mut rest = input;
     let entries = take_length(&mut rest)?;
+    // A text that is new has a value of its own.
+    if entries > count {
+        let got = i64::try_from(entries).unwrap_or(i64::MAX);
+        return Err(CodecError::Value { what: "count of the dictionary", got });
+    }
     let mut places = Vec::with_capacity(entries.min(rest.len()));
     for _ in 0..entries {
         let length = take_length(&mut rest)?;

@@ -307,6 +307,21 @@ fn a_dictionary_does_not_grow_with_its_values() {
     assert_eq!(got.get(99_999), Some(&text[..]));
 }
 
+#[test]
+fn a_dictionary_has_no_more_texts_than_there_are_values() {
+    // A million empty texts, of which one is used.
+    let mut bomb = vec![0x80, 0x80, 0x80, 0x01];
+    bomb.resize(bomb.len() + (1 << 20), 0);
+    bomb.extend([1, 2, 0]);
+    let mut out = Values::of(DataType::Text);
+    let refused = decode(DataType::Text, Encoding::Dictionary, &bomb, 1, &mut out);
+    let what = "count of the dictionary";
+    assert!(
+        matches!(refused, Err(CodecError::Value { what: is, .. }) if is == what),
+        "{refused:?}"
+    );
+}
+
 fn any_values() -> impl Strategy<Value = (DataType, Values)> {
     let narrow = prop_oneof![any::<i32>(), -3..3_i32, Just(7)];
     let wide = prop_oneof![any::<i64>(), -3..3_i64, Just(7)];
