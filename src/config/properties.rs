@@ -267,7 +267,7 @@ const USELESS: [(&[&str], &str, &str); 3] = [
             "pipe_async_connector_max_client_number",
             "pipe_sink_max_client_number",
         ],
-        "has no effect: a pipe has one connection at a time",
+        "has no effect: iotdb-thrift-sink has four connections for tablets, any other pipe has one at a time",
         "",
     ),
 ];

@@ -175,12 +175,18 @@ fn a_63_pipe_async_connector_selector_number_is_accepted() {
 
 #[test]
 fn a_64_pipe_async_connector_core_client_number_is_accepted() {
-    is_remarked_on("pipe_async_connector_core_client_number", "a pipe has one connection");
+    is_remarked_on(
+        "pipe_async_connector_core_client_number",
+        "iotdb-thrift-sink has four connections",
+    );
 }
 
 #[test]
 fn a_65_pipe_async_connector_max_client_number_is_accepted() {
-    is_remarked_on("pipe_async_connector_max_client_number", "a pipe has one connection");
+    is_remarked_on(
+        "pipe_async_connector_max_client_number",
+        "iotdb-thrift-sink has four connections",
+    );
     let site = Bench::new("pipe_async_connector_max_client_number=16\n").site(&[]);
     let far = FarSide::answering(|_| Some(0));
     let port = far.address.port();
