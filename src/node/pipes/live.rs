@@ -57,6 +57,8 @@ struct One {
     name: PipeName,
     /// What its row and its task are of.
     definition: Definition,
+    /// When it was created or altered, as its task knows it.
+    created_ms: i64,
     consumer: ConsumerId,
     row: Arc<PipeRow>,
     /// None while it is stopped.
@@ -272,6 +274,7 @@ impl<D: Disk> Pipes<D> {
         let mut one = One {
             name: pipe.name.clone(),
             definition: pipe.definition.clone(),
+            created_ms: pipe.created_ms,
             consumer: place.consumer,
             row: Arc::clone(&row),
             running: None,
@@ -410,6 +413,7 @@ impl One {
         wanted.is_some_and(|pipe| {
             pipe.desired == Desired::Running
                 && pipe.definition == self.definition
+                && pipe.created_ms == self.created_ms
                 && self.running.is_some()
         })
     }

@@ -109,8 +109,10 @@ impl Plan {
                     .map(Drain::Program)
                     .ok_or_else(|| format!("there is no plug-in {name}: CREATE PIPEPLUGIN"))
             }
+            (None, Sink::Thrift(sink)) if sink.trust_store.is_some() => {
+                Err("TLS is not in this build".to_owned())
+            }
             (None, Sink::Thrift(mut sink)) => {
-                debug_assert!(sink.trust_store.is_none(), "TLS is a hindrance");
                 sink.far.seal_timeout = seal_timeout;
                 Ok(Drain::Thrift(sink))
             }

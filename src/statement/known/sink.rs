@@ -49,6 +49,8 @@ const fn inert(why: &'static str, harmless: &'static [&'static str], row: Row) -
     Row { here: Here::Inert(why, harmless), ..row }
 }
 
+const NO_TLS: &str = "TLS is not in this build";
+
 pub(super) const ROWS: &[Row] = &[
     row("sink", ALL, Kind::Plugin, "iotdb-thrift-sink"),
     also(&["host"], row("ip", FAR, Kind::Target, "")),
@@ -69,12 +71,10 @@ pub(super) const ROWS: &[Row] = &[
     row("air-gap.e-language.enable", GATE, Kind::Flag, "false"),
     row("air-gap.handshake-v1-fallback", GATE, Kind::Flag, "false"),
     row("air-gap.piece-bytes", GATE, PIECE, "1048576"),
-    Row {
-        here: Here::Missing(&["false"], "TLS is not in this build"),
-        ..row("ssl.enable", TLS, Kind::Flag, "false")
-    },
-    row("ssl.trust-store-path", TLS, Kind::Text, ""),
-    row("ssl.trust-store-pwd", TLS, Kind::Secret, ""),
+    Row { here: Here::Missing(&["false"], NO_TLS), ..row("ssl.enable", TLS, Kind::Flag, "false") },
+    // Whoever names a trust store does not want to send in clear.
+    Row { here: Here::Missing(&[], NO_TLS), ..row("ssl.trust-store-path", TLS, Kind::Text, "") },
+    Row { here: Here::Missing(&[], NO_TLS), ..row("ssl.trust-store-pwd", TLS, Kind::Secret, "") },
     inert(
         RETRIES,
         &["retry"],

@@ -92,9 +92,20 @@ impl<D: Disk> Making<D> {
             has_more: false,
             begins_run: false,
         };
-        if let Some(record) = record {
-            feed.raise(record.delivered);
-            making.recall(record, feed);
+        match record {
+            // The spool was set back to an older state: what it will number so is something else.
+            Some(record) if record.delivered > feed.synced() => {
+                let (pipe, delivered) = (&making.plan.pipe, record.delivered);
+                log::warn!("event=unit_forgotten pipe={pipe:?} delivered={delivered}");
+                if let Err(error) = making.plan.note.forget() {
+                    log::error!("event=unit_not_forgotten pipe={pipe:?} error=\"{error}\"");
+                }
+            }
+            Some(record) => {
+                feed.raise(record.delivered);
+                making.recall(record, feed);
+            }
+            None => {}
         }
         making
     }
@@ -237,7 +248,10 @@ impl<D: Disk> Making<D> {
             let is_known = again.is_some_and(|(_, last)| run.last >= last);
             let next = if is_known { Ok(None) } else { self.ahead.next_entry() };
             match next {
-                Ok(Some(entry)) if again.is_some() || self.goes_on(&run, &entry.header, feed) => {
+                Ok(Some(entry))
+                    if again.is_some_and(|(_, last)| entry.header.sequence <= last)
+                        || again.is_none() && self.goes_on(&run, &entry.header, feed) =>
+                {
                     run.last = entry.header.sequence;
                     run.entries += 1;
                     run.bytes += u64::from(entry.header.payload_bytes);

@@ -649,6 +649,22 @@ fn a_record_of_another_spool_moves_nothing() {
 }
 
 #[test]
+fn a_record_beyond_the_log_is_forgotten_before_the_log_grows_there() {
+    let mut side = Side::new(Bench::new());
+    let (last, unit) = (8, SentUnit::Tablets(Sequence(9)));
+    let note = UnitFile::new(side.bench.disk.clone(), "p", side.bench.spool().origin());
+    note.keep(UnitRecord { delivered: Sequence(last), unit }).unwrap();
+    side.take(1, 0);
+    drop(side.feed(Cursor::at(Sequence(1)), None));
+    assert_eq!(side.kept(), None, "nothing was sent yet");
+    for entry in 1..last {
+        side.take(1, entry.cast_signed() * 10);
+    }
+    let (mut feed, _cursor) = side.feed(Cursor::at(Sequence(1)), None);
+    assert_eq!(feed.next_entry().unwrap().or_else(|| side.next(&mut feed)).unwrap().sequence.0, 1);
+}
+
+#[test]
 fn an_entry_that_a_person_takes_out_of_a_run_is_not_in_it_again() {
     let mut side = Side::new(Bench::new());
     for entry in 0..4 {
