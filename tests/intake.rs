@@ -29,8 +29,8 @@ use penstock::wire::build::{self, Cell, Row, RowColumn};
 use penstock::wire::bytes::Writer;
 use penstock::wire::node::NodeType;
 use penstock::wire::request::RequestType;
-use penstock_test_support::frames;
 use penstock_test_support::peer::Peer;
+use penstock_test_support::{frames, wait};
 use world::{World, reset_kind, ts_file};
 
 fn tablet(number: i64) -> Vec<u8> {
@@ -407,6 +407,43 @@ fn an_answer_is_held_no_longer_than_allowed() {
     let mut other = world.peer("theirs");
     other.send(&frames::frame(&tablet(0))).unwrap();
     assert_eq!(reset_kind(&mut other), ErrorKind::ConnectionReset);
+    world.stop();
+}
+
+#[test]
+fn a_full_spool_is_full_until_what_was_needed_is_free_though_nobody_waits_for_it() {
+    let world = World::with(|settings| {
+        settings.spool = small_spool();
+        settings.gate.policy.hold_max = Duration::from_secs(1);
+    });
+    let consumer =
+        world.spool.call_blocking(|spool| spool.create_consumer("pipe", Start::Oldest).unwrap());
+    let consumer = consumer.unwrap();
+    let tablet = |number: i64| frames::tablet_of("root.sg.d1", 200 << 10, number * 100_000, 1);
+    let mut peer = world.peer("theirs");
+    let held = (0..100).find_map(|number| peer.ask(&tablet(number)).err()).unwrap();
+    assert_eq!(held.kind(), ErrorKind::ConnectionReset);
+    world.wait_for_connections(0);
+    let is_full = || world.board.troubles.has(TroubleKind::SpoolFull, "");
+    let turn = || {
+        for _ in 0..3 {
+            let _turned = world.spool.call_blocking(|_| ());
+        }
+    };
+    turn();
+    assert!(is_full(), "what did not fit would not fit now");
+    for _ in 0..2 {
+        let mut other = world.peer("theirs");
+        other.send(&frames::frame(&tablet(0))).unwrap();
+        assert_eq!(reset_kind(&mut other), ErrorKind::ConnectionReset);
+        turn();
+        assert!(is_full());
+    }
+    let synced = *world.spool.synced().borrow();
+    let cursor = penstock::spool::Cursor { position: synced, ..Default::default() };
+    world.spool.advance(consumer, &cursor);
+    wait::until("room", Duration::from_secs(20), || !is_full()).unwrap();
+    assert_eq!(world.peer("theirs").ask(&tablet(1)).unwrap(), 0);
     world.stop();
 }
 

@@ -501,6 +501,29 @@ fn a_pipe_s_files_of_any_size_go_by_and_its_requests_are_kept() {
 }
 
 #[test]
+fn what_a_pipe_repeats_is_counted_where_it_came_in() {
+    let first = Bench::new();
+    let mut client = first.session(Protocol::Binary);
+    let status: TSStatus = client.ask("insertTablet", &tablet("root.a.d", 1));
+    assert_eq!(status.code, 200);
+    // With the identity that the first node gave it.
+    let stored = first.world.entries().remove(0).payload;
+    first.end();
+    let bench = Bench::new();
+    for _ in 0..2 {
+        let mut pipe = bench.client(Protocol::Binary);
+        assert_eq!(pipe.transfer(&handshake("root")).status.code, 200);
+        assert_eq!(pipe.transfer(&stored).status.code, 200);
+    }
+    assert_eq!(bench.world.entries().len(), 1);
+    let duplicates = |kind| bench.world.board.intake(kind).duplicates.get();
+    let counted = || duplicates(IntakeKind::Session) == 1;
+    wait::until("a duplicate", Duration::from_secs(20), counted).unwrap();
+    assert_eq!(duplicates(IntakeKind::Gate), 0);
+    bench.end();
+}
+
+#[test]
 fn recorded_pipes_of_stock_nodes_are_answered_as_stock_answers() {
     let bench = Bench::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/iotdb-2.0.10/thrift");

@@ -72,7 +72,7 @@ fn read_root(input: Input<'_>, root: &mut Section<'_>, document: &mut Document<'
         timestamp_precision,
         spool: sections::spool(root, landing.max_delay, document),
         gate: sections::gate(root, (role, input.file.is_some()), &properties, document),
-        session: sections::session(root, document),
+        session: sections::session(root, timestamp_precision, document),
         intake: sections::intake(root, document),
         inbox: sections::inbox(root, role, &data_dir, document),
         landing,

@@ -12,6 +12,7 @@ use super::{
     CompatConfig, Credentials, GateConfig, InboxConfig, IntakeConfig, LandingConfig,
     LandingWhenFull, PlanPolicy, PluginsConfig, Role, SessionConfig, SpoolConfig, WhenFull,
 };
+use crate::data::Precision;
 use crate::limits::{
     CONNECTIONS_MAX, CONNECTIONS_MAX_DEFAULT, FRAME_BYTES_MAX_DEFAULT, HANDSHAKE_BYTES_MAX, KIB,
     MIB, SESSION_CONNECTIONS_MAX, TWIN_RUN_BYTES_MAX,
@@ -114,6 +115,7 @@ const SESSION_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHO
 /// `[session]`; on once it says where to listen.
 pub(super) fn session(
     root: &mut Section<'_>,
+    precision: Option<Precision>,
     document: &mut Document<'_>,
 ) -> Option<SessionConfig> {
     let mut section = root.section("session", document);
@@ -128,6 +130,11 @@ pub(super) fn session(
     }
     let config = match (is_wanted, credentials) {
         (true, Some(credentials)) => {
+            if precision.is_none() && root.span_of("timestamp_precision").is_none() {
+                let message = "clients are told ms until something of another unit was taken in";
+                let remedy = "add timestamp_precision = \"ms\", or whichever it is";
+                section.remark("listen", message, remedy, document);
+            }
             Some(SessionConfig { listen, max_connections, credentials, local })
         }
         (true, None) => {

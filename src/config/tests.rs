@@ -98,7 +98,7 @@ fn paths_of_the_file_are_relative_to_it_and_those_of_arguments_are_not() {
 
 #[test]
 fn sessions_are_served_where_the_file_says() {
-    let text = "[session]\nlisten = \"127.0.0.1:7000\"\nuser = \"u\"\npassword = \"file:pw\"\nlocal = [\"c\"]\n";
+    let text = "timestamp_precision = \"ms\"\n[session]\nlisten = \"127.0.0.1:7000\"\nuser = \"u\"\npassword = \"file:pw\"\nlocal = [\"c\"]\n";
     let (config, findings) = read_with(Role::Sender, Some(text), &[]);
     assert!(findings.is_empty(), "{findings:?}");
     let session = config.session.expect("it listens");
@@ -257,6 +257,10 @@ fn every_mistake_names_line_key_and_remedy() {
         (
             "[session]\nlisten = \"127.0.0.1:6667\"\n",
             "2: error: session.listen: needs a user and a password, or anybody could write (add user and password)",
+        ),
+        (
+            "[session]\nlisten = \"127.0.0.1:6667\"\nuser = \"u\"\npassword = \"p\"\n",
+            "2: warning: session.listen: clients are told ms until something of another unit was taken in (add timestamp_precision = \"ms\", or whichever it is)",
         ),
         (
             "[session]\nlocal = [\"c\"]\n",

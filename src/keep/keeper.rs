@@ -10,6 +10,7 @@
 //! the caller syncs the spool; [`Kept::Durable`] says that it has to.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::io;
 
 use super::sealing::Sealed;
@@ -19,8 +20,8 @@ use crate::data::{Identity, ReadAt};
 use crate::limits;
 use crate::link::receiver::{Case, FileKey, HEAD_BYTES, Outcome, Provenance, WRITERS, short_hash};
 use crate::spool::{
-    AppendError, Arrival, Disk, Fatal, Full, LinkId, Misuse, NewEntry, NewFileEntry, PartialError,
-    PartialId, RequestKey, SealedFile, Source, Spool,
+    self, AppendError, Arrival, Disk, Fatal, Full, LinkId, Misuse, NewEntry, NewFileEntry,
+    PartialError, PartialId, RequestKey, SealedFile, Source, Spool,
 };
 use crate::wire::bytes::Reader;
 use crate::wire::pairs::Pairs;
@@ -50,6 +51,7 @@ pub struct Keeper {
     pub(super) max_frame_bytes: u32,
     pub(super) scratch: Scratch,
     pub(super) part: Vec<u8>,
+    guest_duplicates: Cell<u64>,
 }
 
 /// A file that grows while pieces arrive.
@@ -70,7 +72,9 @@ impl Keeper {
     /// Without a file. `max_frame_bytes` bounds the stated sizes of compressed requests.
     pub fn new(max_frame_bytes: u32) -> Self {
         let max_frame_bytes = max_frame_bytes.saturating_add(limits::IDENTITY_BYTES_MAX);
-        Self { files: Vec::new(), max_frame_bytes, scratch: Scratch::new(), part: Vec::new() }
+        let (scratch, part) = (Scratch::new(), Vec::new());
+        let guest_duplicates = Cell::new(0);
+        Self { files: Vec::new(), max_frame_bytes, scratch, part, guest_duplicates }
     }
 
     /// Appends one part of a request.
@@ -97,8 +101,10 @@ impl Keeper {
             payload,
         };
         match spool.append(entry, arrival) {
-            Ok(_) if part.last => Ok(Kept::Durable(Outcome::Stored)),
-            Ok(_) => Ok(Kept::Silent),
+            Ok(taken) => {
+                self.note(part.from.link, taken);
+                Ok(if part.last { Kept::Durable(Outcome::Stored) } else { Kept::Silent })
+            }
             Err(error) => refused(error),
         }
     }
@@ -326,12 +332,25 @@ impl Keeper {
             parameters: &parameters,
         };
         match spool.seal(entry, arrival) {
-            Ok(_) => {
+            Ok(taken) => {
+                self.note(from.link, taken);
                 files.iter().flatten().for_each(|key| drop(self.take(*key)));
                 Ok(Kept::Durable(Outcome::Stored))
             }
             Err(error) => refused(error),
         }
+    }
+
+    /// Counts what came by the session service and was there before: the spool counts all of it.
+    pub(super) fn note(&self, link: LinkId, taken: spool::Outcome) {
+        if link.is_guest() && matches!(taken, spool::Outcome::Duplicate(_)) {
+            self.guest_duplicates.set(self.guest_duplicates.get() + 1);
+        }
+    }
+
+    /// Of what the spool counts as duplicates, what came by the session service.
+    pub const fn guest_duplicates(&self) -> u64 {
+        self.guest_duplicates.get()
     }
 
     /// Files that are open.

@@ -432,7 +432,8 @@ impl<F: DiskFile> Run<F> {
             parameters: &[],
         };
         match spool.seal(entry, self.arrival) {
-            Ok(_) => {
+            Ok(taken) => {
+                keeper.note(self.from.link, taken);
                 keeper.take(key);
                 Ok(if place.last { Kept::Durable(Outcome::Stored) } else { Kept::Silent })
             }

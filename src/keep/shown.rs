@@ -14,7 +14,7 @@ use crate::spool::{Disk, Full, Spool};
 #[derive(Debug)]
 pub(super) struct Shown {
     board: Arc<Board>,
-    full: bool,
+    lack: Option<Lack>,
     /// Something waits for room in the quarantine.
     quarantine_full: bool,
     /// Entries that came under an identity which was known for something else.
@@ -23,10 +23,19 @@ pub(super) struct Shown {
     counted_at: Instant,
 }
 
+/// The spool is full.
+#[derive(Debug, Clone, Copy)]
+struct Lack {
+    /// Bytes that have to be available.
+    until: u64,
+    /// Nobody waits for them now; the next one that writes as much would.
+    is_given_up: bool,
+}
+
 impl Shown {
     /// Nothing was told yet.
     pub(super) fn new(board: Arc<Board>, now: Instant) -> Self {
-        Self { board, full: false, quarantine_full: false, reused: 0, due: now, counted_at: now }
+        Self { board, lack: None, quarantine_full: false, reused: 0, due: now, counted_at: now }
     }
 
     /// When the numbers are to be written again.
@@ -59,31 +68,46 @@ impl Shown {
         self.board.raise(report, wall);
     }
 
+    /// Whoever waited for room has given up: that it waits no more does not mean that there is some.
+    pub(super) const fn gave_up(&mut self) {
+        if let Some(lack) = &mut self.lack {
+            lack.is_given_up = true;
+        }
+    }
+
     /// Raises and clears that the spool is full.
-    pub(super) fn room(&mut self, full: Option<Full>, wall: EpochMillis) {
-        match full {
-            Some(full) if !self.full => {
-                log::warn!("event=spool_full needed={} limit={}", full.needed, full.limit);
-                let what = format!(
-                    "{} bytes are needed, {} of {} are free",
-                    full.needed, full.available, full.limit
-                );
-                self.board.raise(Report::new(TroubleKind::SpoolFull, what), wall);
-            }
-            None if self.full => {
+    pub(super) fn room<D: Disk>(
+        &mut self,
+        spool: &mut Spool<D>,
+        full: Option<Full>,
+        wall: EpochMillis,
+    ) {
+        let Some(full) = full else {
+            let is_there = |lack: Lack| !lack.is_given_up || spool.available_bytes() >= lack.until;
+            if self.lack.is_some_and(is_there) {
                 log::info!("event=spool_has_room");
                 self.board.clear(TroubleKind::SpoolFull, "");
+                self.lack = None;
             }
-            _ => {}
+            return;
+        };
+        let missing = full.needed.saturating_sub(full.available);
+        let until = spool.available_bytes().saturating_add(missing);
+        if self.lack.replace(Lack { until, is_given_up: false }).is_none() {
+            log::warn!("event=spool_full needed={} limit={}", full.needed, full.limit);
+            let what = format!(
+                "{} bytes are needed, {} of {} are free",
+                full.needed, full.available, full.limit
+            );
+            self.board.raise(Report::new(TroubleKind::SpoolFull, what), wall);
         }
-        self.full = full.is_some();
     }
 
     /// Writes the spool's numbers on the board when it is time.
     pub(super) fn turn<D: Disk>(
         &mut self,
         spool: &mut Spool<D>,
-        full: bool,
+        guest_duplicates: u64,
         (now, wall): (Instant, EpochMillis),
     ) {
         if self.due > now {
@@ -91,11 +115,16 @@ impl Shown {
         }
         self.due = now + SHOW_PERIOD;
         self.recount(spool, now);
-        self.numbers(spool, full, wall);
+        self.numbers(spool, guest_duplicates, wall);
     }
 
     /// Writes them now.
-    pub(super) fn numbers<D: Disk>(&mut self, spool: &mut Spool<D>, full: bool, wall: EpochMillis) {
+    pub(super) fn numbers<D: Disk>(
+        &mut self,
+        spool: &mut Spool<D>,
+        guest_duplicates: u64,
+        wall: EpochMillis,
+    ) {
         if self.board.spool.max_bytes.get() == 0 {
             // Asks the file system, which may have less than the configuration says.
             let _room = spool.room_for(0);
@@ -110,12 +139,14 @@ impl Shown {
         board.retained_bytes.set(stats.retained_bytes);
         board.dropped_entries.set(stats.dropped_entries);
         board.syncs.set(stats.syncs);
-        board.set_state(match (stats.failing, full) {
+        board.set_state(match (stats.failing, self.lack.is_some()) {
             (true, _) => SpoolState::Failing,
             (false, true) => SpoolState::Full,
             (false, false) => SpoolState::Ok,
         });
-        self.board.intake(IntakeKind::Gate).duplicates.set(stats.duplicates);
+        let of_gate = stats.duplicates.saturating_sub(guest_duplicates);
+        self.board.intake(IntakeKind::Gate).duplicates.set(of_gate);
+        self.board.intake(IntakeKind::Session).duplicates.set(guest_duplicates);
         self.reused(stats.reused_entries, stats.reused, wall);
         self.quarantine(stats.quarantine_things, stats.quarantine_bytes, wall);
     }
@@ -197,7 +228,7 @@ mod tests {
         for second in 0..60 {
             let (now, before) = (start + Duration::from_secs(second), disk.calls().all);
             shown.outcome(&Outcome::QuarantineFull, now, EpochMillis(0));
-            shown.turn(&mut spool, false, (now, EpochMillis(0)));
+            shown.turn(&mut spool, 0, (now, EpochMillis(0)));
             counts += u32::from(disk.calls().all > before + 10_000);
         }
         assert!((10..=20).contains(&counts), "{counts} times in a minute");

@@ -160,7 +160,7 @@ impl<D: Disk> SpoolThread<D> {
             maintain_at: now,
         };
         // Whoever asks as soon as the node is ready sees what is there, not zeros.
-        thread.shown.numbers(&mut thread.spool, false, clock::wall());
+        thread.shown.numbers(&mut thread.spool, 0, clock::wall());
         (thread, handle)
     }
 
@@ -244,7 +244,7 @@ impl<D: Disk> SpoolThread<D> {
         }
         let full = self.carry_out()?;
         let full = full.or(self.job_full);
-        self.shown.room(full, self.wall);
+        self.shown.room(&mut self.spool, full, self.wall);
         self.full = full.is_some();
         self.commit()?;
         if self.full || self.maintain_at <= now {
@@ -252,7 +252,8 @@ impl<D: Disk> SpoolThread<D> {
             let due = self.spool.maintain(now)?;
             self.maintain_at = due.min(now + limits::TURN_PERIOD_MAX);
         }
-        self.shown.turn(&mut self.spool, self.full, (now, self.wall));
+        let guest_duplicates = self.keeper.guest_duplicates();
+        self.shown.turn(&mut self.spool, guest_duplicates, (now, self.wall));
         Ok(())
     }
 
@@ -375,6 +376,7 @@ impl<D: Disk> SpoolThread<D> {
             }
             Kept::Full(full) if self.is_given_up(link) => {
                 log::debug!("event=left_out link={link:?} needed={}", full.needed);
+                self.shown.gave_up();
                 self.broken.push(Broken { link, outcome: None, left: Left::Link });
             }
             Kept::Full(full) => return Some(*full),
@@ -438,7 +440,12 @@ impl<D: Disk> SpoolThread<D> {
             None if is_full && !closed && !self.is_stopping() && !self.is_given_up(link) => {
                 self.jobs.push_front(job);
             }
-            None => log::debug!("event=job_left link={link:?}"),
+            None => {
+                log::debug!("event=job_left link={link:?}");
+                if is_full {
+                    self.shown.gave_up();
+                }
+            }
         }
         if closed { self.close(link) } else { Ok(()) }
     }

@@ -38,7 +38,17 @@ pub struct LinkId(pub u64);
 impl LinkId {
     /// The `count`-th connection of a run; `boot` is [`Spool::boot`](super::Spool::boot).
     pub const fn new(boot: u32, count: u32) -> Self {
-        Self((boot as u64) << 32 | count as u64)
+        Self((boot as u64) << 32 | (count & !GUEST) as u64)
+    }
+
+    /// The same for what comes by the session service.
+    pub const fn of_guest(boot: u32, count: u32) -> Self {
+        Self((boot as u64) << 32 | (count | GUEST) as u64)
+    }
+
+    /// Whether it came by the session service.
+    pub const fn is_guest(self) -> bool {
+        self.0 & GUEST as u64 != 0
     }
 }
 
@@ -70,6 +80,9 @@ pub enum Source {
         last: bool,
     },
 }
+
+/// The bit of a link's number that guests have.
+const GUEST: u32 = 1 << 31;
 
 /// When something arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use crate::limits::FILE_NAME_BYTES_MAX;
 use crate::spool::disk::is_full;
 use crate::spool::partials::Partial;
 use crate::spool::quarantine::copy_of;
+use crate::spool::quota::Measure;
 use crate::spool::{
     Disk, DiskFile, Fatal, FileReader, Full, Misuse, OpenMode, PartialError, Spool, write_all_at,
 };
@@ -227,12 +228,21 @@ impl<D: Disk> Spool<D> {
     /// # Errors
     /// [`Full`] with the bytes needed and available; hopeless if `needed` exceeds `limit`.
     pub fn room_for(&mut self, bytes: u64) -> Result<(), Full> {
-        let used = self.used_bytes();
-        // What cannot be asked now will be asked again when the bytes come.
-        let measure = self.room.measure(&self.disk, used).unwrap_or_else(|_| self.room.last(used));
-        let mut measure = measure.beside(self.settings.segment_bytes);
+        let mut measure = self.measured().beside(self.settings.segment_bytes);
         measure.available += self.expendable_bytes();
         measure.check(bytes)
+    }
+
+    /// Bytes that could be written now, of the log or of files.
+    pub fn available_bytes(&mut self) -> u64 {
+        let available = self.measured().available;
+        available.saturating_add(self.expendable_bytes())
+    }
+
+    /// What cannot be asked now will be asked again when the bytes come.
+    fn measured(&mut self) -> Measure {
+        let used = self.used_bytes();
+        self.room.measure(&self.disk, used).unwrap_or_else(|_| self.room.last(used))
     }
 
     /// Whether a thing of so many bytes, with its reason, could be put into quarantine now.

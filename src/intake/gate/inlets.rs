@@ -85,7 +85,7 @@ impl Gate {
                 continue;
             };
             let stream = mio::net::UnixStream::from(OwnedFd::from(stream));
-            let link = self.next_link();
+            let link = self.next_guest();
             let mut connection = Connection::within(stream, (peer, guest), link, policy, now);
             match connection.register(self.poll.registry(), Token(index + TABLE)) {
                 Ok(()) => self.place(index, connection),

@@ -394,8 +394,14 @@ impl Gate {
         self.place(index, connection);
     }
 
-    fn next_link(&mut self) -> LinkId {
+    const fn next_link(&mut self) -> LinkId {
         let link = LinkId::new(self.boot, self.links);
+        self.links = self.links.wrapping_add(1);
+        link
+    }
+
+    const fn next_guest(&mut self) -> LinkId {
+        let link = LinkId::of_guest(self.boot, self.links);
         self.links = self.links.wrapping_add(1);
         link
     }
