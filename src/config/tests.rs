@@ -349,7 +349,7 @@ fn every_mistake_of_a_pipe_names_line_key_and_remedy() {
         ),
         (
             stanza("sink = { sink = \"iotdb-thrift-sync-sink\", node-urls = \"h:1\", \"ssl.enable\" = true, \"ssl.trust-store-path\" = \"t\", \"ssl.trust-store-pwd\" = \"p\" }"),
-            "3: error: pipe[0].sink.\"ssl.enable\": TLS is not in this build (leave it out)",
+            "3: error: pipe[0].sink.\"ssl.enable\": TLS is not in this build (leave it out)\n3: error: pipe[0].sink.\"ssl.trust-store-path\": TLS is not in this build (leave it out)\n3: error: pipe[0].sink.\"ssl.trust-store-pwd\": TLS is not in this build (leave it out)",
         ),
         (
             stanza("sink = { batch.enable = true }"),
