@@ -243,7 +243,7 @@ fn is_small(tablet: &TabletOf<'_>) -> bool {
     let values = rows.saturating_mul(tablet.types.len().saturating_add(1));
     let wire = tablet.values.len() + tablet.times.len();
     let has_text = tablet.types.iter().any(|code| code == 5 || code > 9);
-    !has_text && values.saturating_mul(WIDEST) + wire <= SESSION_SMALL_BYTES / 2
+    !has_text && values.saturating_mul(WIDEST).saturating_add(wire) <= SESSION_SMALL_BYTES / 2
 }
 
 /// Clients take the status of several for an error if it is 302, so it is that only if one of them failed.
