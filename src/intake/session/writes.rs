@@ -8,6 +8,7 @@
 //!
 //! So whatever clients write takes no more than these two, and the second waits for nobody's disk.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -135,18 +136,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         Zone::of(&self.time_zone, Clock { precision, offset_seconds: 0, now_millis })
     }
 
+    /// Tablets are gone through again for each step, so that thousands of them take no more than their call.
     async fn put_tablets(&mut self, call: TabletsCall<'_>) -> Result<TSStatus, Refusal> {
-        let mut parts = Vec::with_capacity(call.count()?);
-        for tablet in call.tablets() {
-            let (status, end) = match tablet.check() {
-                Ok(end) => (None, end),
-                Err(refusal) => (Some(*refusal.0), 0),
-            };
-            let bytes = measured(|out| tablet.put_node(end, out));
-            parts.push(Part { what: (tablet, end), status, bytes });
+        let count = call.count()?;
+        let mut failed = Failed::default();
+        for (number, tablet) in call.tablets().enumerate() {
+            if let Err(refusal) = tablet.check() {
+                failed.list.push((number, *refusal.0));
+            }
         }
-        self.put_parts(&mut parts, |(tablet, end), out| tablet.put_node(*end, out)).await;
-        Ok(of_several(parts.into_iter().filter_map(|part| part.status)))
+        let mut from = 0;
+        while from < count {
+            let fresh = || call.tablets().enumerate().skip(from).filter(|(it, _)| !failed.has(*it));
+            let (nodes, end) = batch_of_tablets(fresh());
+            let each = |out: &mut Writer<'_>| {
+                fresh().take(nodes).for_each(|(_, tablet)| put_tablet(&tablet, out));
+            };
+            let put = match nodes {
+                0 => Ok(success()),
+                _ => self.put(|out| put_batch(out, nodes, each)).await,
+            };
+            let status = put.unwrap_or_else(|refusal| *refusal.0);
+            if nodes == count {
+                return Ok(status);
+            }
+            let to = end.unwrap_or(count);
+            failed.note(from..to, &status);
+            from = to;
+        }
+        Ok(failed.status(count))
     }
 
     /// Puts what has no status yet, as few requests, and gives all of it one.
@@ -222,6 +240,65 @@ fn node_of_text((text, zone): &(&str, Zone), out: &mut Writer<'_>) {
     // It was checked.
     if let Ok(insert) = Insert::read(text, *zone) {
         insert.put_node(out);
+    }
+}
+
+/// What failed of several, by number: mostly nothing.
+#[derive(Default)]
+struct Failed {
+    list: Vec<(usize, TSStatus)>,
+}
+
+impl Failed {
+    fn has(&self, number: usize) -> bool {
+        self.list.binary_search_by_key(&number, |(it, _)| *it).is_ok()
+    }
+
+    /// All of these that had not failed yet came to this.
+    fn note(&mut self, numbers: Range<usize>, status: &TSStatus) {
+        if status.is_success() {
+            return;
+        }
+        let known = self.list.len();
+        for number in numbers {
+            let before = self.list.get(..known).unwrap_or_default();
+            if before.binary_search_by_key(&number, |(it, _)| *it).is_err() {
+                self.list.push((number, status.clone()));
+            }
+        }
+        self.list.sort_unstable_by_key(|(number, _)| *number);
+    }
+
+    fn status(self, count: usize) -> TSStatus {
+        if self.list.is_empty() {
+            return success();
+        }
+        let mut failed = self.list.into_iter().peekable();
+        of_several((0..count).map(|number| {
+            failed.next_if(|(it, _)| *it == number).map_or_else(success, |(_, status)| status)
+        }))
+    }
+}
+
+/// How many of the first tablets make one request, and the number of the one behind them.
+fn batch_of_tablets<'a>(
+    tablets: impl Iterator<Item = (usize, TabletOf<'a>)>,
+) -> (usize, Option<usize>) {
+    let (mut bytes, mut nodes) = (BATCH_BYTES, 0);
+    for (number, tablet) in tablets {
+        bytes += measured(|out| put_tablet(&tablet, out));
+        if nodes > 0 && check_size(bytes).is_err() {
+            return (nodes, Some(number));
+        }
+        nodes += 1;
+    }
+    (nodes, None)
+}
+
+/// Puts a tablet that was checked.
+fn put_tablet(tablet: &TabletOf<'_>, out: &mut Writer<'_>) {
+    if let Ok(end) = tablet.check() {
+        tablet.put_node(end, out);
     }
 }
 
