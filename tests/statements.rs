@@ -6,15 +6,7 @@ use std::path::Path;
 use penstock::statement::{
     Externals, Parsed, PluginName, Remark, Statement, StatusCode, Surroundings, Weight, parse,
 };
-
-/// A block of a file: what it is about, a statement, and lines by the sign before them.
-#[derive(Debug, Default)]
-struct Case<'a> {
-    title: &'a str,
-    statement: String,
-    expected: Vec<&'a str>,
-    differs: Vec<&'a str>,
-}
+use penstock_test_support::statements::cases;
 
 /// What the text decides.
 #[derive(Debug, Default)]
@@ -56,38 +48,6 @@ fn a_stock_iotdb_was_recorded_with_the_same_codes_and_messages() {
             assert_eq!(sorted(&outcome.lines()), sorted(&case.differs), "{}", case.statement);
         }
     }
-}
-
-fn cases(text: &str) -> Vec<Case<'_>> {
-    let mut cases = Vec::new();
-    for block in text.split("\n\n").map(str::trim).filter(|block| !block.starts_with('#')) {
-        let mut case = Case::default();
-        let mut is_statement = false;
-        for line in block.lines() {
-            let (sign, rest) = line.split_at_checked(2).unwrap_or((line, ""));
-            match sign {
-                "> " => {
-                    rest.clone_into(&mut case.statement);
-                    is_statement = true;
-                    continue;
-                }
-                "= " => case.expected.push(rest),
-                "~ " => case.differs.push(rest),
-                "! " => {}
-                _ if is_statement => {
-                    case.statement.push('\n');
-                    case.statement.push_str(line);
-                    continue;
-                }
-                _ => case.title = line,
-            }
-            is_statement = false;
-        }
-        if !case.statement.is_empty() {
-            cases.push(case);
-        }
-    }
-    cases
 }
 
 fn decide(text: &str) -> Outcome {

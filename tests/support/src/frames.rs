@@ -112,7 +112,9 @@ pub fn tablet(shape: &TabletShape<'_>, seed: u64) -> Vec<u8> {
     body.extend((0..shape.columns).flat_map(|column| string(&format!("s{column}"))));
     body.extend((0..shape.columns).map(|column| column_type(column).0));
     body.extend(length(shape.rows));
-    for time in (shape.start_time..).take(shape.rows) {
+    for row in 0..shape.rows {
+        // Also the last time that there is.
+        let time = shape.start_time + i64::try_from(row).unwrap_or(i64::MAX);
         body.extend(time.to_be_bytes());
     }
     body.push(0);

@@ -23,6 +23,7 @@ pub mod node;
 pub mod parallel;
 pub mod peer;
 pub mod programs;
+pub mod statements;
 pub mod tsfile;
 pub mod wait;
 pub mod watched;
