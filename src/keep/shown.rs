@@ -30,6 +30,8 @@ struct Lack {
     until: u64,
     /// Nobody waits for them now; the next one that writes as much would.
     is_given_up: bool,
+    /// Since when they are.
+    room_since: Option<Instant>,
 }
 
 impl Shown {
@@ -75,32 +77,47 @@ impl Shown {
         }
     }
 
-    /// Raises and clears that the spool is full.
+    /// Raises that the spool is full, and clears it when there has been room for a while: a spool that drains while
+    /// others write is full again and again.
     pub(super) fn room<D: Disk>(
         &mut self,
         spool: &mut Spool<D>,
         full: Option<Full>,
-        wall: EpochMillis,
+        (now, wall): (Instant, EpochMillis),
     ) {
         let Some(full) = full else {
-            let is_there = |lack: Lack| !lack.is_given_up || spool.available_bytes() >= lack.until;
-            if self.lack.is_some_and(is_there) {
+            let Some(lack) = &mut self.lack else { return };
+            let is_there = !lack.is_given_up || spool.available_bytes() >= lack.until;
+            let since = lack.room_since.filter(|_| is_there);
+            lack.room_since = is_there.then(|| since.unwrap_or(now));
+            if since.is_some_and(|since| now >= since + ROOM_LASTS_MIN) {
                 log::info!("event=spool_has_room");
                 self.board.clear(TroubleKind::SpoolFull, "");
                 self.lack = None;
+                self.state(spool);
             }
             return;
         };
         let missing = full.needed.saturating_sub(full.available);
         let until = spool.available_bytes().saturating_add(missing);
-        if self.lack.replace(Lack { until, is_given_up: false }).is_none() {
+        if self.lack.replace(Lack { until, is_given_up: false, room_since: None }).is_none() {
             log::warn!("event=spool_full needed={} limit={}", full.needed, full.limit);
             let what = format!(
                 "{} bytes are needed, {} of {} are free",
                 full.needed, full.available, full.limit
             );
             self.board.raise(Report::new(TroubleKind::SpoolFull, what), wall);
+            self.state(spool);
         }
+    }
+
+    /// Tells what the trouble tells, at the same time.
+    fn state<D: Disk>(&self, spool: &Spool<D>) {
+        self.board.spool.set_state(match (spool.stats().failing, self.lack.is_some()) {
+            (true, _) => SpoolState::Failing,
+            (false, true) => SpoolState::Full,
+            (false, false) => SpoolState::Ok,
+        });
     }
 
     /// Writes the spool's numbers on the board when it is time.
@@ -139,11 +156,7 @@ impl Shown {
         board.retained_bytes.set(stats.retained_bytes);
         board.dropped_entries.set(stats.dropped_entries);
         board.syncs.set(stats.syncs);
-        board.set_state(match (stats.failing, self.lack.is_some()) {
-            (true, _) => SpoolState::Failing,
-            (false, true) => SpoolState::Full,
-            (false, false) => SpoolState::Ok,
-        });
+        self.state(spool);
         let of_gate = stats.duplicates.saturating_sub(guest_duplicates);
         self.board.intake(IntakeKind::Gate).duplicates.set(of_gate);
         self.board.intake(IntakeKind::Session).duplicates.set(guest_duplicates);
@@ -202,6 +215,8 @@ impl Shown {
 
 /// How often the numbers on the board are written.
 const SHOW_PERIOD: Duration = Duration::from_millis(500);
+/// How long there has to be room until a spool is no longer full.
+const ROOM_LASTS_MIN: Duration = Duration::from_secs(3);
 /// How often the quarantine is counted while nothing waits for room in it.
 const RECOUNT_PERIOD: Duration = Duration::from_secs(30);
 /// What each thing adds to that: to count one takes some microseconds, and others wait meanwhile.
@@ -215,6 +230,32 @@ mod tests {
     use crate::config::Role;
     use crate::ops::clock;
     use crate::spool::{Settings, SimDisk};
+
+    #[test]
+    fn a_spool_that_drains_while_others_write_is_full_until_there_is_room_for_a_while() {
+        let (disk, start) = (SimDisk::new(1, 1 << 30), clock::now());
+        let (mut spool, _) = Spool::open(disk, Settings::default(), start, 0).unwrap();
+        let board = Arc::new(Board::new(Role::Receiver, "", start));
+        let mut shown = Shown::new(Arc::clone(&board), start);
+        let full = Full { needed: 2, available: 1, limit: 16 };
+        let mut told = |after_ms, full| {
+            let now = start + Duration::from_millis(after_ms);
+            shown.room(&mut spool, full, (now, EpochMillis(0)));
+            let has = board.troubles.has(TroubleKind::SpoolFull, "");
+            assert_eq!(board.spool.state() == SpoolState::Full, has, "{after_ms}");
+            has
+        };
+        assert!(!told(0, None));
+        assert!(told(1, Some(full)));
+        // Half a second of room each, and full again.
+        for turn in 0..10 {
+            assert!(told(turn * 1000 + 500, None) && told(turn * 1000 + 900, None));
+            assert!(told(turn * 1000 + 1000, Some(full)));
+        }
+        assert!(told(10_500, None) && told(13_400, None));
+        assert!(!told(13_500, None));
+        assert!(told(13_600, Some(full)));
+    }
 
     #[test]
     fn a_full_quarantine_of_many_things_is_counted_rarely() {

@@ -244,7 +244,7 @@ impl<D: Disk> SpoolThread<D> {
         }
         let full = self.carry_out()?;
         let full = full.or(self.job_full);
-        self.shown.room(&mut self.spool, full, self.wall);
+        self.shown.room(&mut self.spool, full, (now, self.wall));
         self.full = full.is_some();
         self.commit()?;
         if self.full || self.maintain_at <= now {
