@@ -80,7 +80,15 @@ fn read_text(path: &Path) -> Result<String, CliError> {
 /// IoTDB's own file. Somebody named it, so that to start without it would be another node than was asked for.
 fn read_properties(path: &Path) -> Result<String, CliError> {
     let path = path.to_owned();
-    read(&path).map(config::decode_properties).map_err(|cause| CliError::Properties { path, cause })
+    // Letter by letter UTF-16 is text, too, but none that has a key.
+    let is_text = |bytes: Vec<u8>| match bytes.iter().position(|byte| *byte == 0) {
+        Some(at) => {
+            let message = format!("byte {at} is zero, as in UTF-16: save the file as UTF-8");
+            Err(invalid(message))
+        }
+        None => Ok(config::decode_properties(bytes)),
+    };
+    read(&path).and_then(is_text).map_err(|cause| CliError::Properties { path, cause })
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -314,6 +314,24 @@ fn iotdb_s_own_file_may_have_a_bad_value_and_has_to_be_there() {
     fs::write(&path, vec![b'#'; crate::limits::CONFIG_BYTES_MAX + 1]).unwrap();
     let error = check().1.unwrap_err();
     assert!(error.to_string().contains("longer than 1048576 bytes"), "{error}");
+    let wide: Vec<u8> = "port=1".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(&path, wide).unwrap();
+    let error = check().1.unwrap_err();
+    assert!(error.to_string().contains("byte 1 is zero, as in UTF-16"), "{error}");
+}
+
+/// One that nobody can connect to, as nobody takes those who wait there already.
+fn silent_target() -> (std::net::TcpListener, Vec<std::net::TcpStream>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let _inside = runtime.enter();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap().into_std().unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect =
+        || std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_millis(200));
+    let waiting = std::iter::from_fn(|| connect().ok()).collect();
+    (listener, waiting)
 }
 
 #[test]
@@ -322,8 +340,9 @@ fn connect_tells_all_targets_in_the_time_of_one() {
     let gate = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = gate.local_addr().unwrap();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    // Nobody ever answers at addresses for documentation, or there is no way to them.
-    let silent = (1..5).map(|host| format!("192.0.2.{host}:9780")).collect::<Vec<_>>().join(",");
+    let targets: [_; 4] = std::array::from_fn(|_| silent_target());
+    let silent = targets.each_ref().map(|(listener, _)| listener.local_addr().unwrap().to_string());
+    let silent = silent.join(",");
     let pipe = format!(
         "pipe=[{{name='out',sink={{sink='iotdb-air-gap-sink',node-urls='{silent},{free},{address}'}}}}]"
     );
