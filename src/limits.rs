@@ -395,6 +395,8 @@ pub const OPERATION_AGE_MAX: Duration = Duration::from_secs(600);
 pub const PIPES_MAX: usize = 64;
 /// Text of a pipe's statement, four times the longest known: all pipes together fit into one answer.
 pub const DEFINITION_BYTES_MAX: usize = 8 * KIB;
+/// Why a pipe was stopped, as it is kept beside that: a sentence with a path.
+pub const PIPE_REASON_BYTES_MAX: usize = 512;
 /// Files that are shown while they cross; further ones cross unshown.
 pub const CROSSINGS_MAX: usize = 16;
 /// Troubles at a time; above it the oldest acknowledged ones give way, further ones are counted.

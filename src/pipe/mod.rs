@@ -72,6 +72,8 @@ pub struct Pipe {
     pub border: Sequence,
     /// What a person wants of it.
     pub desired: Desired,
+    /// Why it was stopped, if nobody stopped it: an error that does not end by itself. In one line.
+    pub why: Option<String>,
     /// The stanza that was last applied to it; none for one that only statements have made.
     pub stanza: Option<StanzaHash>,
 }

@@ -57,8 +57,14 @@ pub enum PluginFault {
     #[error("the program has more than {} MiB", PLUGIN_BYTES_MAX / KIB / KIB)]
     TooLarge,
     /// The program is not what it was at `CREATE`.
-    #[error("the program {} is not what was kept: DROP PIPEPLUGIN, and create it again", path.display())]
+    #[error("the program {} is not what was kept: {REMEDY}", path.display())]
     Changed {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// The program is not there any more.
+    #[error("the program {} is gone: {REMEDY}", path.display())]
+    Gone {
         /// Which one.
         path: PathBuf,
     },
@@ -89,12 +95,19 @@ pub struct Kept {
     pub damaged: Vec<PluginFault>,
 }
 
+/// What a person can do about a program that cannot be run any more; its pipes keep their progress.
+const REMEDY: &str =
+    "put it back, or create it under another name and alter the sink; then START PIPE";
+
 impl PluginFault {
+    /// Whether it cannot end by itself: the program is gone, or another one.
+    pub const fn is_lasting(&self) -> bool {
+        matches!(self, Self::Changed { .. } | Self::Gone { .. })
+    }
+
     /// The same for whoever starts it: `InvalidData` if what is there is not what was kept.
     pub fn into_io(self) -> io::Error {
-        let kind = if let Self::Disk { source, .. } = &self
-            && source.kind() != io::ErrorKind::NotFound
-        {
+        let kind = if let Self::Disk { source, .. } = &self {
             source.kind()
         } else {
             io::ErrorKind::InvalidData
@@ -273,14 +286,21 @@ impl<D: Disk> PluginStore<D> {
     /// Checks that the program is what was kept.
     ///
     /// # Errors
-    /// [`PluginFault::Changed`] if it is not; [`PluginFault::Disk`] if it cannot be read.
+    /// [`PluginFault::Changed`] if it is not, [`PluginFault::Gone`] if there is none; [`PluginFault::Disk`] if it cannot
+    /// be read.
     pub fn verify(&self, plugin: &Plugin) -> Result<(), PluginFault> {
         let path = plugin.path();
         let mut hasher = blake3::Hasher::new();
-        self.read_all(&path, |_, bytes| {
+        let read = self.read_all(&path, |_, bytes| {
             hasher.update(bytes);
             Ok(())
-        })?;
+        });
+        match read {
+            Err(PluginFault::Disk { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Err(PluginFault::Gone { path });
+            }
+            read => read?,
+        }
         if hasher.finalize() == plugin.hash { Ok(()) } else { Err(PluginFault::Changed { path }) }
     }
 

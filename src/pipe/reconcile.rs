@@ -3,7 +3,7 @@
 //! | pipe | stanza | becomes |
 //! |---|---|---|
 //! | none | there | created |
-//! | any | as last applied | untouched: what a person altered, stopped or dropped stays so |
+//! | any | as last applied | untouched: what a person altered, stopped or dropped, or an error stopped, stays so |
 //! | live | changed, or never applied | altered, progress kept, running |
 //! | dropped | changed | created |
 //! | live, had one | gone | orphaned: stopped and reported |
@@ -97,6 +97,7 @@ impl Registry {
             created_ms: birth.now_ms,
             border,
             desired: Desired::Running,
+            why: None,
             stanza: Some(hash),
         }))
     }

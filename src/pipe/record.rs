@@ -5,6 +5,7 @@
 //!  created 1763861164000          milliseconds since the epoch
 //!  border 4711                    first entry that is not history
 //!  desired running                running, stopped, orphaned, dropped
+//!  why the program ..             absent unless an error has stopped it
 //!  stanza 0123..ef                32 digits; absent where no stanza was applied
 //!  CREATE PIPE a WITH SINK (..)   to the end of the file, with its secrets
 //! ```
@@ -38,8 +39,9 @@ pub(super) fn encode(pipe: &Pipe) -> String {
         definition: pipe.definition.clone(),
     });
     let stanza = pipe.stanza.map_or_else(String::new, |hash| format!("stanza {}\n", hex(hash)));
+    let why = pipe.why.as_ref().map_or_else(String::new, |why| format!("why {why}\n"));
     let rest = format!(
-        "created {}\nborder {}\ndesired {}\n{stanza}{}",
+        "created {}\nborder {}\ndesired {}\n{why}{stanza}{}",
         pipe.created_ms,
         pipe.border,
         pipe.desired.word(),
@@ -59,11 +61,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Pipe, RecordError> {
     let desired = line(&mut rest, "desired")
         .and_then(Desired::from_word)
         .ok_or(RecordError::Line("desired"))?;
+    let why = line(&mut rest, "why").map(str::to_owned);
     let stanza = line(&mut rest, "stanza")
         .map(|digits| unhex(digits).ok_or(RecordError::Line("stanza")))
         .transpose()?;
     let CreatePipe { name, definition, .. } = statement(rest).ok_or(RecordError::Line("CREATE"))?;
-    Ok(Pipe { name, definition, created_ms, border, desired, stanza })
+    Ok(Pipe { name, definition, created_ms, border, desired, why, stanza })
 }
 
 /// Takes the line that begins with `word`, if it is the next one.

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::{Desired, Pipe};
 use crate::data::Sequence;
-use crate::limits::{DEFINITION_BYTES_MAX, PIPES_MAX};
+use crate::limits::{DEFINITION_BYTES_MAX, PIPE_REASON_BYTES_MAX, PIPES_MAX};
 use crate::statement::{
     AlterPipe, CreatePipe, Definition, PipeName, Revealed, Statement, StatusCode,
 };
@@ -129,13 +129,14 @@ impl Registry {
             created_ms: birth.now_ms,
             border: birth.next,
             desired: Desired::Running,
+            why: None,
             // What a person made in the place of a stanza's pipe is not undone by that stanza.
             stanza: self.kept(&create.name).and_then(|dropped| dropped.stanza),
         }))
     }
 
     /// `ALTER PIPE`: the pipe afterwards; none if it is not there and need not be. Progress is kept. One that a person
-    /// stopped stays so.
+    /// stopped stays so; one that an error stopped is tried again.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -147,9 +148,10 @@ impl Registry {
         check_length(&alter.name, &definition)?;
         let desired = match pipe.desired {
             Desired::Running => Desired::Running,
+            Desired::Stopped if pipe.why.is_some() => Desired::Running,
             Desired::Stopped | Desired::Orphaned | Desired::Dropped => Desired::Stopped,
         };
-        Ok(Some(Pipe { definition, created_ms: now_ms, desired, ..pipe.clone() }))
+        Ok(Some(Pipe { definition, created_ms: now_ms, desired, why: None, ..pipe.clone() }))
     }
 
     /// `START PIPE`: the pipe afterwards, which may be the same.
@@ -158,7 +160,19 @@ impl Registry {
     /// [`Refusal`].
     pub fn start(&self, name: &PipeName) -> Result<Pipe, Refusal> {
         let pipe = self.find(name).ok_or_else(|| missing("start", name))?;
-        Ok(Pipe { desired: Desired::Running, ..pipe.clone() })
+        Ok(Pipe { desired: Desired::Running, why: None, ..pipe.clone() })
+    }
+
+    /// What becomes of a pipe that runs and cannot go on, for a reason that does not end by itself; none if it does not
+    /// run.
+    pub fn fail(&self, name: &PipeName, why: &str) -> Option<Pipe> {
+        let pipe = self.find(name).filter(|pipe| pipe.desired == Desired::Running)?;
+        let line: String =
+            why.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect();
+        let most = line.len().min(PIPE_REASON_BYTES_MAX);
+        let end = (0..=most).rev().find(|end| line.is_char_boundary(*end))?;
+        let why = line.get(..end).map(str::to_owned);
+        Some(Pipe { desired: Desired::Stopped, why, ..pipe.clone() })
     }
 
     /// `STOP PIPE`: the pipe afterwards, which may be the same.
@@ -167,7 +181,7 @@ impl Registry {
     /// [`Refusal`].
     pub fn stop(&self, name: &PipeName) -> Result<Pipe, Refusal> {
         let pipe = self.find(name).ok_or_else(|| missing("stop", name))?;
-        Ok(Pipe { desired: Desired::Stopped, ..pipe.clone() })
+        Ok(Pipe { desired: Desired::Stopped, why: None, ..pipe.clone() })
     }
 
     /// `DROP PIPE`: the pipe as it is kept until its place in the spool is given up, and for as long as its stanza

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::limits::{DEFINITION_BYTES_MAX, PIPES_MAX};
+use crate::limits::{DEFINITION_BYTES_MAX, PIPE_REASON_BYTES_MAX, PIPES_MAX};
 use crate::spool::{Fault, RealDisk, SimDisk};
 use crate::statement::{AlterPipe, CreatePipe, Statement, parse};
 
@@ -80,6 +80,41 @@ fn every_verb_in_every_state_leads_where_the_drawing_says() {
             let reached = act(&registry).ok().flatten().map(|pipe| pipe.desired);
             assert_eq!(reached, end, "{verb} in {desired:?}");
         }
+    }
+}
+
+#[test]
+fn what_an_error_stopped_stays_so_until_start_alter_or_a_changed_stanza() {
+    let running = in_state(Desired::Running);
+    let long = format!("gone:\n{}", "\u{fc}".repeat(PIPE_REASON_BYTES_MAX));
+    for why in ["the program is gone", &long] {
+        let failed = running.fail(&name("a"), why).unwrap();
+        let kept = failed.why.clone().unwrap();
+        assert!(kept.starts_with(why.get(..5).unwrap()) && kept.len() <= PIPE_REASON_BYTES_MAX);
+        assert_eq!(record::decode(record::encode(&failed).as_bytes()), Ok(failed.clone()));
+    }
+    let stanza = Stanza { name: name("a"), definition: created(A).definition };
+    let failed = Pipe {
+        stanza: Some(stanza.hash()),
+        ..running.fail(&name("a"), "the program is gone").unwrap()
+    };
+    let registry = Registry::new(vec![failed]);
+    assert_eq!(registry.reconcile(&[stanza], BIRTH), Vec::new());
+    assert_eq!(registry.fail(&name("a"), "again"), None, "it does not run");
+    let started = registry.start(&name("a")).unwrap();
+    let altered = registry.alter(&alter("alter pipe a"), 5).unwrap().unwrap();
+    let stopped = registry.stop(&name("a")).unwrap();
+    let end = |pipe: Pipe| (pipe.desired, pipe.why);
+    assert_eq!(end(started), (Desired::Running, None));
+    assert_eq!(end(altered), (Desired::Running, None));
+    assert_eq!(end(stopped), (Desired::Stopped, None), "it is a person's word now");
+    let other =
+        Stanza { name: name("a"), definition: created(&A.replace("'h'", "'i'")).definition };
+    let steps = registry.reconcile(&[other], BIRTH);
+    let [Step::Keep(pipe)] = &steps[..] else { panic!("{steps:?}") };
+    assert_eq!((pipe.desired, pipe.why.clone()), (Desired::Running, None));
+    for desired in [Desired::Stopped, Desired::Orphaned, Desired::Dropped] {
+        assert_eq!(in_state(desired).fail(&name("a"), "late"), None, "{desired:?}");
     }
 }
 

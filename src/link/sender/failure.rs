@@ -86,7 +86,7 @@ fn reason(kind: ErrorKind) -> &'static str {
         (ErrorKind::HostUnreachable, "no route to it"),
         (ErrorKind::NetworkUnreachable, "no route to its network"),
         // Of a program of somebody's own.
-        (ErrorKind::InvalidData, "it is not what was kept: DROP PIPEPLUGIN, and create it again"),
+        (ErrorKind::InvalidData, "it is not what was kept"),
         (ErrorKind::InvalidInput, "its interpreter is not there"),
         (ErrorKind::PermissionDenied, "the system does not let it run"),
     ];

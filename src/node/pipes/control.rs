@@ -80,7 +80,7 @@ async fn run<D: Disk>(
                     let _unheard = reply.send(released::answer(&mut pipes).await).is_err();
                 }
             },
-            Some(name) = pipes.next_over() => pipes.end(&name).await,
+            Some((name, ending)) = pipes.next_over() => pipes.end(&name, ending).await,
             () = due(retry) => pipes.retry().await,
         }
     }

@@ -4,6 +4,7 @@
 //!  desired              observed
 //!  Running   ---------> its task sends
 //!            --error--> STOPPED, with a message; tried again after a pause that doubles up to a cap
+//!            --error that does not end by itself--> desired is Stopped, and why; START tries again
 //!            ---------> STOPPED, with a message, for as long as this build cannot run it
 //!  Stopped, Orphaned -> STOPPED, and it is said that it keeps its place
 //!  Dropped   ---------> no place, no row
@@ -21,10 +22,12 @@ use tokio::sync::mpsc;
 use tokio::time::{self, Instant};
 
 use super::book::not_kept;
+use super::ending::{Ending, OneEnded};
 use super::late::Late;
 use super::plan::{Plan, Run, Terms};
 use super::{Book, Place, Running, Said, Surroundings, Through, leave, show_orphans, start};
 use crate::config::PipeConfig;
+use crate::data::Sequence;
 use crate::keep::spool_handle::Ended;
 use crate::limits::{PIPE_RETRY_FIRST, PIPE_RETRY_MAX, PIPE_STOP_MAX, PIPES_MAX, STOP_ANSWER_MAX};
 use crate::link::backoff::Backoff;
@@ -47,8 +50,8 @@ pub(in crate::node) struct Pipes<D: Disk> {
     list: Vec<One>,
     late: Late,
     shared: Shared,
-    /// Names of pipes that ended by themselves, and who tells them.
-    over: (mpsc::Sender<String>, mpsc::Receiver<String>),
+    /// Names of pipes that ended by themselves with why, and who tells them.
+    over: (mpsc::Sender<OneEnded>, mpsc::Receiver<OneEnded>),
 }
 
 /// A pipe that has its place.
@@ -305,17 +308,8 @@ impl<D: Disk> Pipes<D> {
             (Desired::Running, Err(why)) => {
                 Some((TroubleKind::PipeError, format!("pipe {name} cannot run: {why}"), why))
             }
-            (Desired::Orphaned, _) => {
-                let why = "its stanza went from the configuration".to_owned();
-                let what = format!(
-                    "pipe {name} has no stanza any more and keeps everything from entry {position}"
-                );
-                Some((TroubleKind::PipeStopped, what, why))
-            }
-            (Desired::Stopped | Desired::Dropped, _) => {
-                let what =
-                    format!("pipe {name} was stopped and keeps everything from entry {position}");
-                Some((TroubleKind::PipeStopped, what, String::new()))
+            (Desired::Orphaned | Desired::Stopped | Desired::Dropped, _) => {
+                Some(resting(pipe, position))
             }
         };
         match trouble {
@@ -334,13 +328,14 @@ impl<D: Disk> Pipes<D> {
         self.list.push(one);
     }
 
-    /// The name of the next pipe that has ended by itself.
-    pub(super) async fn next_over(&mut self) -> Option<String> {
+    /// The name of the next pipe that has ended by itself, and why.
+    pub(super) async fn next_over(&mut self) -> Option<OneEnded> {
         self.over.1.recv().await
     }
 
-    /// A pipe has sent all that it was for: it goes, unless another one has its name by now.
-    pub(super) async fn end(&mut self, name: &str) {
+    /// A pipe has ended by itself. One that has sent all that it was for goes, and one that cannot send is STOPPED; unless
+    /// another one has its name by now.
+    pub(super) async fn end(&mut self, name: &str, ending: Ending) {
         let has_ended = |one: &&One| {
             one.name.as_str() == name
                 && one.running.as_ref().is_some_and(|running| running.task.is_finished())
@@ -348,15 +343,25 @@ impl<D: Disk> Pipes<D> {
         let Some(name) = self.list.iter().find(has_ended).map(|one| one.name.clone()) else {
             return;
         };
-        let Ok(Some(pipe)) = self.book.registry().drop_pipe(&name, true) else { return };
-        log::info!("event=pipe_over pipe={name}");
+        let pipe = match ending {
+            Ending::Over => {
+                log::info!("event=pipe_over pipe={name}");
+                self.book.registry().drop_pipe(&name, true).ok().flatten()
+            }
+            Ending::Hopeless(why) => self.book.registry().fail(&name, &why),
+        };
+        let Some(pipe) = pipe else { return };
         let ended = match self.keep(pipe) {
             Ok(()) => self.bring(&name).await,
             Err(error) => Err(not_kept(error)),
         };
-        // It is late, or ends again after the next start.
+        // It is late, or ends again once it is tried again.
         if let Err(error) = ended {
-            log::error!("event=pipe_not_dropped pipe={name} error=\"{error}\"");
+            log::error!("event=pipe_not_ended pipe={name} error=\"{error}\"");
+            if let Some(one) = self.list.iter_mut().find(|one| one.name == name) {
+                one.running = None;
+                one.retry = Some(Instant::now() + one.backoff.next_wait());
+            }
         }
     }
 
@@ -433,6 +438,31 @@ async fn stop_all(pipes: impl Iterator<Item = Running>, limit: Duration) {
         if time::timeout_at(deadline, &mut pipe.task).await.is_err() {
             pipe.task.abort();
             let _aborted = pipe.task.await.is_err();
+        }
+    }
+}
+
+/// What there is to tell of a pipe that is to rest: the trouble, and the message of its row.
+fn resting(pipe: &Pipe, position: Sequence) -> (TroubleKind, String, String) {
+    let name = &pipe.name;
+    match (pipe.desired, &pipe.why) {
+        (Desired::Orphaned, _) => {
+            let why = "its stanza went from the configuration".to_owned();
+            let what = format!(
+                "pipe {name} has no stanza any more and keeps everything from entry {position}"
+            );
+            (TroubleKind::PipeStopped, what, why)
+        }
+        (_, Some(why)) => {
+            let what = format!(
+                "pipe {name} cannot go on and keeps everything from entry {position}: {why}"
+            );
+            (TroubleKind::PipeError, what, why.clone())
+        }
+        (_, None) => {
+            let what =
+                format!("pipe {name} was stopped and keeps everything from entry {position}");
+            (TroubleKind::PipeStopped, what, String::new())
         }
     }
 }

@@ -11,6 +11,7 @@
 
 mod book;
 mod control;
+mod ending;
 mod execute;
 mod late;
 mod live;
@@ -34,6 +35,7 @@ use tokio::time::{self, MissedTickBehavior};
 
 pub(super) use book::Book;
 pub(super) use control::Handle;
+use ending::{Ending, tell_ending};
 pub(super) use live::{Pipes, Shared};
 pub(super) use plan::Terms;
 use plan::{Drain, Plan};
@@ -236,12 +238,13 @@ fn start<D: Disk>(
     name: &str,
     Through { filter, processor, drain, mode, border }: Through<'_>,
     place: Place<D>,
-    (row, over): (Arc<PipeRow>, mpsc::Sender<String>),
+    (row, over): (Arc<PipeRow>, mpsc::Sender<ending::OneEnded>),
     around: &Surroundings<D>,
 ) -> Result<Running, NodeError> {
     let board = Arc::clone(&around.board);
     let (stop, stopped) = watch::channel(false);
     let pipe = name.to_owned();
+    let (hopeless, mut cannot) = mpsc::channel(1);
     let settings = match drain {
         Drain::AirGap(sink) => Some(settings_of(name, sink, around)?),
         Drain::Thrift(sink) => {
@@ -249,7 +252,7 @@ fn start<D: Disk>(
             Some(AirGapSettings { ahead, ..settings_of(name, &sink.far, around)? })
         }
         Drain::Program(plugin) => {
-            let program = program(name, plugin, around)?;
+            let program = program(name, plugin, hopeless, around)?;
             let (cluster_id, precision) = (around.cluster_id.clone(), around.precision());
             Some(AirGapSettings::of_program(program, cluster_id, precision))
         }
@@ -266,16 +269,24 @@ fn start<D: Disk>(
         #[cfg(feature = "simulation")]
         if let Some(stage) = around.stage.clone() {
             let life = stage.play(pipe, settings, feed, stopped);
-            let task = task::spawn_local(tell_if_over(life, name.to_owned(), over));
+            let life = async move { life.await.then_some(Ending::Over) };
+            let task = task::spawn_local(tell_ending(life, name.to_owned(), over));
             return Ok(Running { task, stop });
         }
         let parts = Parts { pipe, settings, board, row, seed: around.seed(), stop: stopped };
         let sink = Box::new(AirGapSink::new(parts, feed));
-        let life = Box::pin(async move { sink.run().await.is_over() });
-        task::spawn_local(tell_if_over(life, name.to_owned(), over))
+        let life = Box::pin(async move {
+            tokio::select! {
+                feed = sink.run() => feed.is_over().then_some(Ending::Over),
+                // Nothing is in flight: what it would be sent to could not be started.
+                Some(why) = cannot.recv() => Some(Ending::Hopeless(why)),
+            }
+        });
+        task::spawn_local(tell_ending(life, name.to_owned(), over))
     } else {
         let sink = Box::new(DoNothingSink { pipe, feed, board, row, stop: stopped });
-        task::spawn_local(tell_if_over(Box::pin(sink.run()), name.to_owned(), over))
+        let life = Box::pin(async move { sink.run().await.then_some(Ending::Over) });
+        task::spawn_local(tell_ending(life, name.to_owned(), over))
     };
     Ok(Running { task, stop })
 }
@@ -297,21 +308,14 @@ fn settings_of<D: Disk>(
     Ok(AirGapSettings::from_config(sink, password, cluster_id, precision))
 }
 
-/// Lives the life of a pipe's sink, and tells if it ended because nothing will come any more.
-async fn tell_if_over(life: impl Future<Output = bool>, pipe: String, over: mpsc::Sender<String>) {
-    if life.await {
-        // There is room for all pipes; whoever is not heard ends again after the next start.
-        let _unheard = over.try_send(pipe).is_err();
-    }
-}
-
-/// The program of a plug-in, as it runs for a pipe.
+/// The program of a plug-in, as it runs for a pipe. `hopeless` is told if it is gone, or another one.
 ///
 /// # Errors
 /// If nothing external may be run here.
 fn program<D: Disk>(
     pipe: &str,
     plugin: &Plugin,
+    hopeless: mpsc::Sender<String>,
     around: &Surroundings<D>,
 ) -> Result<Program, NodeError> {
     let failed = |why: String| NodeError::Pipe { pipe: pipe.to_owned(), why };
@@ -319,7 +323,16 @@ fn program<D: Disk>(
         return Err(failed(plugins::OFF.to_owned()));
     }
     let (store, kept) = (PluginStore::new(around.disk.clone()), plugin.clone());
-    let verify = Verify(Arc::new(move || store.verify(&kept).map_err(PluginFault::into_io)));
+    let verify = Verify(Arc::new(move || {
+        let verified = store.verify(&kept);
+        if let Err(fault) = &verified
+            && fault.is_lasting()
+        {
+            // Once is enough.
+            let _told = hopeless.try_send(fault.to_string()).is_ok();
+        }
+        verified.map_err(PluginFault::into_io)
+    }));
     // It runs in another directory than this process.
     let data_dir = std::path::absolute(&around.said.data_dir);
     let data_dir = data_dir.map_err(|error| failed(error.to_string()))?;

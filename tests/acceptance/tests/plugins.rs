@@ -44,6 +44,13 @@ impl Bench {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
+    /// What is run of the only plug-in.
+    fn kept_program(&self) -> PathBuf {
+        let kept = self.node.data_dir().join("plugins/kept");
+        let files = fs::read_dir(kept).unwrap().map(|entry| entry.unwrap().path());
+        files.into_iter().find(|path| path.extension().is_none()).unwrap()
+    }
+
     /// Makes the program `file` a plug-in and the sink of a pipe, both called `name`.
     fn run(&self, name: &str, file: &str) {
         let out = self.out();
@@ -190,13 +197,52 @@ fn a_27_a_program_that_is_not_what_was_kept_is_not_started_again() {
         || fs::read_to_string(bench.out().join("starts")).map_or(0, |text| text.lines().count());
     wait::until("two starts", SOON, || starts() >= 2).unwrap();
     assert!(bench.node.node.log().contains(r#"plugin="die" text="a last word""#));
-    let kept = bench.node.data_dir().join("plugins/kept");
-    let files = fs::read_dir(kept).unwrap().map(|entry| entry.unwrap().path());
-    let program = files.into_iter().find(|path| path.extension().is_none()).unwrap();
-    fs::write(program, "#!/bin/sh\ntouch $1/other\n").unwrap();
+    fs::write(bench.kept_program(), "#!/bin/sh\ntouch $1/other\n").unwrap();
     let message = || bench.node.cell("die", "ExceptionMessage");
     wait::until("a message", SOON, || message().contains("is not what was kept")).unwrap();
     assert!(!bench.out().join("other").exists());
+}
+
+#[test]
+fn a_17_a_program_that_is_gone_or_another_one_stops_its_pipe_until_a_person_starts_it() {
+    let mut bench = Bench::new();
+    bench.run("csv", "to_csv.py");
+    bench.node.take(1);
+    bench.node.wait_done("csv");
+    let file = bench.out().join("root.plant.d1.csv");
+    let lines = |file: &Path| fs::read_to_string(file).map_or(0, |text| text.lines().count());
+    wait::until("256 points", SOON, || lines(&file) == 256).unwrap();
+    let program = bench.kept_program();
+    let good = fs::read(&program).unwrap();
+    let other: [(&str, &dyn Fn()); 2] = [
+        ("is not what was kept", &|| fs::write(&program, "#!/bin/sh\nexit 0\n").unwrap()),
+        ("is gone", &|| fs::remove_file(&program).unwrap()),
+    ];
+    for (told, spoil) in other {
+        spoil();
+        // What runs ends with its node, and is started anew.
+        bench.node.kill_and_restart();
+        let state = || bench.node.cell("csv", "State");
+        wait::until("the pipe to be stopped", SOON, || state() == "STOPPED").unwrap();
+        let message = bench.node.cell("csv", "ExceptionMessage");
+        assert!(message.contains(told) && message.contains("START PIPE"), "{message}");
+        assert!(bench.node.troubles().contains(&"pipe-error".to_owned()));
+        bench.node.take(2);
+        // Neither a restart nor time starts it; START tries again, and it is stopped again.
+        bench.node.kill_and_restart();
+        assert_eq!(bench.node.cell("csv", "State"), "STOPPED");
+        assert_eq!(bench.node.cell("csv", "ExceptionMessage"), message);
+        bench.node.done("start pipe csv");
+        let state = || bench.node.cell("csv", "State");
+        wait::until("the pipe to be stopped again", SOON, || state() == "STOPPED").unwrap();
+        fs::write(&program, &good).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o500)).unwrap();
+        bench.node.done("start pipe csv");
+        bench.node.wait_done("csv");
+        assert_eq!(bench.node.cell("csv", "ExceptionMessage"), "");
+    }
+    // All of it has come, and what was delivered before was kept as delivered.
+    wait::until("all points", SOON, || lines(&file) >= 3 * 256).unwrap();
 }
 
 #[test]
