@@ -19,6 +19,7 @@ mod plan;
 #[cfg(feature = "simulation")]
 mod played;
 mod plugins;
+mod program;
 mod released;
 mod resend;
 mod show;
@@ -41,6 +42,7 @@ pub(super) use plan::Terms;
 use plan::{Drain, Plan};
 #[cfg(feature = "simulation")]
 pub use played::{Act, Leave, Played};
+use program::program;
 pub use released::{Released, release_stopped};
 use way::{Way, in_lanes, run_plan};
 
@@ -53,10 +55,10 @@ use crate::ops::board::{Board, PipeRow, PipeState, Report, TroubleKind};
 use crate::ops::stamp::{Loop, Operation};
 use crate::ops::{clock, secret};
 use crate::pipe::source::Filter;
-use crate::pipe::{Pipe, Plugin, PluginFault, PluginStore, ReplayFile, Sampler};
+use crate::pipe::{Pipe, ReplayFile, Sampler};
 use crate::sink::air_gap::{
     AheadPlan, AirGapSettings, AirGapSink, Cutters, DeadLetters, Done, Feed, Filtered, Named,
-    Orders, Parts, Program, Runs, Sampling, Scratch, SpoolFeed, Verify, rate_limit,
+    Orders, Parts, Runs, Sampling, Scratch, SpoolFeed, rate_limit,
 };
 use crate::sink::cuts::Desk;
 use crate::sink::nothing::DoNothingSink;
@@ -306,44 +308,6 @@ fn settings_of<D: Disk>(
     })?;
     let (cluster_id, precision) = (around.cluster_id.clone(), around.precision());
     Ok(AirGapSettings::from_config(sink, password, cluster_id, precision))
-}
-
-/// The program of a plug-in, as it runs for a pipe. `hopeless` is told if it is gone, or another one.
-///
-/// # Errors
-/// If nothing external may be run here.
-fn program<D: Disk>(
-    pipe: &str,
-    plugin: &Plugin,
-    hopeless: mpsc::Sender<String>,
-    around: &Surroundings<D>,
-) -> Result<Program, NodeError> {
-    let failed = |why: String| NodeError::Pipe { pipe: pipe.to_owned(), why };
-    if !around.said.plugins.allow {
-        return Err(failed(plugins::OFF.to_owned()));
-    }
-    let (store, kept) = (PluginStore::new(around.disk.clone()), plugin.clone());
-    let verify = Verify(Arc::new(move || {
-        let verified = store.verify(&kept);
-        if let Err(fault) = &verified
-            && fault.is_lasting()
-        {
-            // Once is enough.
-            let _told = hopeless.try_send(fault.to_string()).is_ok();
-        }
-        verified.map_err(PluginFault::into_io)
-    }));
-    // It runs in another directory than this process.
-    let data_dir = std::path::absolute(&around.said.data_dir);
-    let data_dir = data_dir.map_err(|error| failed(error.to_string()))?;
-    Ok(Program {
-        name: plugin.name.spelled().to_owned(),
-        path: data_dir.join(plugin.path()),
-        arguments: plugin.arguments().map(str::to_owned).collect(),
-        data_dir,
-        verify,
-        pipe: pipe.to_owned(),
-    })
 }
 
 /// What a pipe's sink takes its entries from.
