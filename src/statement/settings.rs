@@ -242,6 +242,8 @@ pub struct AirGapSink {
     pub skip_if_no_privileges: bool,
     /// After this long a refused entry is put aside as a dead letter; none for never.
     pub give_up_after: Option<Duration>,
+    /// The same of one that is refused for other reasons than its data, and for none that is known to pass. Over thrift.
+    pub give_up_others_after: Option<Duration>,
     /// Whether fresh entries overtake a backlog.
     pub realtime_first: Option<RealtimeFirst>,
 }

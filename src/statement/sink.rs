@@ -52,7 +52,8 @@ fn air_gap(part: &mut Part<'_>, base: &Path) -> AirGapSink {
         load_strategy: load_strategy(part),
         load_validation: part.flag("load-tsfile-validation"),
         skip_if_no_privileges: part.text("skipif").eq_ignore_ascii_case("no-privileges"),
-        give_up_after: give_up_after(part),
+        give_up_after: give_up_after(part, "exception.conflict.retry-max-time-seconds"),
+        give_up_others_after: None,
         realtime_first: realtime_first(part),
     }
 }
@@ -61,12 +62,12 @@ fn thrift(part: &mut Part<'_>, base: &Path) -> ThriftSink {
     ThriftSink {
         far: AirGapSink {
             transport: Transport::Thrift,
-            // Its status says whether the older one is needed.
-            handshake_v1_fallback: false,
+            handshake_v1_fallback: part.flag("handshake-v1-fallback"),
             handshake_timeout: THRIFT_HANDSHAKE_TIMEOUT,
             seal_timeout: SEAL_TIMEOUT_DEFAULT,
             piece_bytes: PIECE_BYTES_DEFAULT,
             realtime_first: None,
+            give_up_others_after: give_up_after(part, "exception.others.retry-max-time-seconds"),
             ..air_gap(part, base)
         },
         is_asynchronous: part.plugin == Some(Plugin::ThriftAsync),
@@ -156,8 +157,8 @@ fn mark(part: &mut Part<'_>) -> bool {
 }
 
 /// After how long a refused entry is put aside; negative is never, which is the default here.
-fn give_up_after(part: &Part<'_>) -> Option<Duration> {
-    let seconds = part.whole("exception.conflict.retry-max-time-seconds");
+fn give_up_after(part: &Part<'_>, key: &'static str) -> Option<Duration> {
+    let seconds = part.whole(key);
     u64::try_from(seconds).ok().map(Duration::from_secs)
 }
 

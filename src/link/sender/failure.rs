@@ -112,7 +112,11 @@ impl Trouble {
     pub fn told(&self, said: &str) -> String {
         let times = if self.times > 1 { format!(" ({} times)", self.times) } else { String::new() };
         match self.failure.refused().filter(|_| !said.is_empty()) {
-            Some(frame) => format!("refused {frame}: {said}{times}"),
+            Some(frame) => {
+                let is_unknown = said.starts_with(TYPE_UNKNOWN) && frame == Frame::HandshakeV2;
+                let hint = if is_unknown { V1_HINT } else { "" };
+                format!("refused {frame}: {said}{hint}{times}")
+            }
             None => format!("{}{times}", self.failure),
         }
     }
@@ -123,6 +127,11 @@ impl fmt::Display for Trouble {
         f.write_str(&self.told(""))
     }
 }
+
+/// How a status begins by which a node says that it does not know the type of a request.
+const TYPE_UNKNOWN: &str = "1801";
+const V1_HINT: &str = " (likely reasons: it is no IoTDB, or one that takes no pipes, or one that is older than 1.3.1; \
+                       then set 'sink.handshake-v1-fallback'='true')";
 
 /// A failure that was not passed yet.
 #[derive(Debug, Default)]

@@ -217,8 +217,8 @@ impl Sender {
         self.greeting = true;
     }
 
-    /// The far side has said that it does not know a type of request: if it refuses the newer handshake, the older one is
-    /// tried, whatever the attribute says.
+    /// The far side has said that it does not know a type of request: if it is the newer handshake that it refuses, the
+    /// older one is tried where the attribute says so.
     pub fn allow_old_handshake(&mut self) {
         self.failing.is_of_old_node = true;
     }

@@ -21,6 +21,8 @@ pub struct Settings {
     pub seal_timeout: Duration,
     /// Try the old handshake after the new one was refused.
     pub handshake_v1_fallback: bool,
+    /// The far side says why it refuses: the old handshake is for one that does not know the new one.
+    pub is_told_why: bool,
     /// Bytes of a file in one piece.
     pub piece_bytes: usize,
     /// First and longest pause between attempts.
@@ -37,6 +39,7 @@ impl Settings {
             answer_timeout: limits::ANSWER_TIMEOUT,
             seal_timeout: limits::SEAL_TIMEOUT_DEFAULT,
             handshake_v1_fallback: false,
+            is_told_why: false,
             piece_bytes: limits::PIECE_BYTES_DEFAULT,
             pause: (limits::SENDER_PAUSE_FIRST, limits::SENDER_PAUSE_MAX),
         }

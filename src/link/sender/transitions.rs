@@ -153,8 +153,9 @@ impl Sender {
 
     /// Chooses gate and handshake of the next attempt, and the pause before it.
     fn turn(&mut self, failure: Failure, times_here: u32) -> Duration {
+        let is_known_as_old = mem::take(&mut self.failing.is_of_old_node);
         let may_be_old =
-            mem::take(&mut self.failing.is_of_old_node) || self.settings.handshake_v1_fallback;
+            self.settings.handshake_v1_fallback && (is_known_as_old || !self.settings.is_told_why);
         if let Failure::HandshakeRefused { v1 } = failure
             && (may_be_old || v1)
         {

@@ -152,10 +152,13 @@ pub(super) enum Why {
     Unknown,
     /// The far side does not know the type of the request.
     Type,
-    /// The data is such that it may be refused for ever: its schema has another type, or the user may not write it.
+    /// The data is such that it may be refused for ever: its schema has another type, the user may not write it, or the
+    /// node can make nothing of it.
     Conflict,
-    /// Something that ends, or that a person can end over there.
+    /// The node is short of memory, or does not know who speaks: that ends, or a person ends it over there.
     Passing,
+    /// Whatever else it says.
+    Other,
 }
 
 impl Why {
@@ -164,8 +167,13 @@ impl Why {
             Code::PIPE_TYPE_ERROR => Self::Type,
             Code::PIPE_RECEIVER_USER_CONFLICT
             | Code::PIPE_RECEIVER_PARALLEL_OR_USER_CONFLICT
-            | Code::NO_PERMISSION => Self::Conflict,
-            Code(_) => Self::Passing,
+            | Code::NO_PERMISSION
+            | Code::PIPE_TRANSFER_FILE_ERROR
+            | Code::PIPE_ERROR => Self::Conflict,
+            Code::PIPE_RECEIVER_TEMPORARY_UNAVAILABLE
+            | Code::WRONG_LOGIN_PASSWORD
+            | Code::NOT_LOGIN => Self::Passing,
+            Code(_) => Self::Other,
         }
     }
 }
@@ -365,10 +373,12 @@ mod tests {
     #[test]
     fn what_can_be_refused_for_ever_is_told_from_what_passes() {
         let why = |code| Why::of(Code(code));
-        assert!([803, 1810, 1815].into_iter().all(|code| why(code) == Why::Conflict));
+        let conflicts = [803, 1107, 1804, 1810, 1815];
+        assert!(conflicts.into_iter().all(|code| why(code) == Why::Conflict));
         assert_eq!(why(1801), Why::Type);
-        let passing = [301, 305, 600, 606, 801, 1107, 1802, 1803, 1804, 1808, 1812];
-        assert!(passing.into_iter().all(|code| why(code) == Why::Passing));
+        assert!([801, 802, 1808].into_iter().all(|code| why(code) == Why::Passing));
+        let others = [301, 305, 509, 600, 606, 700, 1802, 1803, 1812];
+        assert!(others.into_iter().all(|code| why(code) == Why::Other));
     }
 
     #[test]

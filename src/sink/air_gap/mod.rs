@@ -362,19 +362,25 @@ impl<F: Feed> AirGapSink<F> {
                 self.board.raise(report, clock::wall());
             }
         }
-        let may_be_for_ever = matches!(self.line.refusal().why, Why::Unknown | Why::Conflict);
-        if may_be_for_ever && matches!(failure, Failure::Refused { .. }) {
-            self.give_up_if_told(now).await;
+        // Handshakes are another failure.
+        if matches!(failure, Failure::Refused { .. }) {
+            match self.line.refusal().why {
+                Why::Unknown | Why::Conflict | Why::Type => {
+                    self.give_up_if_told(now, self.settings.give_up_after).await;
+                }
+                Why::Other => self.give_up_if_told(now, self.settings.give_up_others_after).await,
+                Why::Passing => {}
+            }
         }
     }
 
     /// Puts a refused delivery aside, if the operator wants that after so long a time.
-    async fn give_up_if_told(&mut self, now: Instant) {
+    async fn give_up_if_told(&mut self, now: Instant, after: Option<Duration>) {
         let Some(current) = &mut self.current else { return };
         let since = *current.refused_since.get_or_insert(now);
         let header = current.header;
         let waited = now.saturating_duration_since(since);
-        let is_over = self.settings.give_up_after.is_some_and(|limit| waited >= limit);
+        let is_over = after.is_some_and(|limit| waited >= limit);
         if is_over && self.set_aside(&header, "the far side refused it for too long").await {
             self.current = None;
             self.line.sender.abandon();

@@ -63,6 +63,8 @@ pub struct AirGapSettings {
     /// `exception.conflict.retry-max-time-seconds`, if the operator has set it: a delivery that was
     /// refused for so long is put aside. `None`: never.
     pub give_up_after: Option<Duration>,
+    /// `exception.others.retry-max-time-seconds`, likewise for what a status calls no conflict and that need not pass.
+    pub give_up_others_after: Option<Duration>,
     /// The node's cluster id.
     pub cluster_id: String,
     /// Unit of times of entries that do not say theirs.
@@ -99,6 +101,7 @@ impl AirGapSettings {
             piece_bytes: limits::PIECE_BYTES_DEFAULT,
             ahead: None,
             give_up_after: None,
+            give_up_others_after: None,
             cluster_id: cluster_id.into(),
             precision: Precision::default(),
             username: "root".to_owned(),
@@ -132,6 +135,7 @@ impl AirGapSettings {
             },
             piece_bytes: sink.piece_bytes,
             give_up_after: sink.give_up_after,
+            give_up_others_after: sink.give_up_others_after,
             precision,
             username: sink.user.clone(),
             password,
@@ -169,6 +173,7 @@ impl AirGapSettings {
             handshake_timeout: self.handshake_timeout,
             seal_timeout: self.seal_timeout,
             handshake_v1_fallback: self.handshake_v1_fallback,
+            is_told_why: matches!(self.envelope, Envelope::Thrift(_)),
             piece_bytes: self.piece_bytes.min(limits::PIECE_BYTES_MAX),
             ..sender::Settings::new(gates)
         }

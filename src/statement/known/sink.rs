@@ -70,6 +70,7 @@ pub(super) const ROWS: &[Row] = &[
     row("air-gap.seal-timeout-ms", GATE, DAY, "900000"),
     row("air-gap.e-language.enable", GATE, Kind::Flag, "false"),
     row("air-gap.handshake-v1-fallback", GATE, Kind::Flag, "false"),
+    row("handshake-v1-fallback", THRIFT, Kind::Flag, "false"),
     row("air-gap.piece-bytes", GATE, PIECE, "1048576"),
     Row { here: Here::Missing(&["false"], NO_TLS), ..row("ssl.enable", TLS, Kind::Flag, "false") },
     // Whoever names a trust store does not want to send in clear.
@@ -91,7 +92,8 @@ pub(super) const ROWS: &[Row] = &[
         &["true"],
         row("exception.conflict.record-ignored-data", FAR, Kind::Flag, "true"),
     ),
-    inert(RETRIES, &["-1"], row("exception.others.retry-max-time-seconds", FAR, SECONDS, "-1")),
+    inert(RETRIES, &["-1"], row("exception.others.retry-max-time-seconds", GATE, SECONDS, "-1")),
+    row("exception.others.retry-max-time-seconds", THRIFT, SECONDS, "-1"),
     inert(RETRIES, &["true"], row("exception.others.record-ignored-data", FAR, Kind::Flag, "true")),
     row("exception.data.convert-on-type-mismatch", FAR, Kind::Flag, "true"),
     row(

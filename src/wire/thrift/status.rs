@@ -47,6 +47,8 @@ impl Code {
     pub const USER_NOT_EXIST: Self = Self(804);
     /// Too many failed logins.
     pub const USER_LOGIN_LOCKED: Self = Self(822);
+    /// A pipe's request came to nothing, for reasons that the message has.
+    pub const PIPE_ERROR: Self = Self(1107);
     /// A request of a pipe in a version that this side does not know.
     pub const PIPE_VERSION_ERROR: Self = Self(1800);
     /// A request of a pipe that this side does not know.

@@ -117,7 +117,10 @@ fn v1_fallback_tries_the_old_handshake_on_a_connection_of_its_own() {
 
 #[test]
 fn a_far_side_that_says_that_it_is_older_gets_the_old_handshake() {
-    let mut rig = Rig::new();
+    let mut rig = Rig::with(1, |settings| {
+        settings.handshake_v1_fallback = true;
+        settings.is_told_why = true;
+    });
     rig.deliver_whole();
     assert_eq!(rig.next_frame(), Frame::HandshakeV2);
     rig.sender.allow_old_handshake();
@@ -127,6 +130,17 @@ fn a_far_side_that_says_that_it_is_older_gets_the_old_handshake() {
     assert_eq!(rig.next_frame(), Frame::HandshakeV2);
     rig.answer(0xff);
     assert_eq!(rig.next_frame(), Frame::HandshakeV2, "what it said was of the other one");
+}
+
+#[test]
+fn a_far_side_that_says_that_it_is_older_gets_no_old_handshake_by_itself() {
+    let mut rig = Rig::with(1, |settings| settings.is_told_why = true);
+    rig.deliver_whole();
+    for _ in 0..3 {
+        assert_eq!(rig.next_frame(), Frame::HandshakeV2);
+        rig.sender.allow_old_handshake();
+        rig.answer(0xff);
+    }
 }
 
 #[test]

@@ -210,7 +210,10 @@ async fn only_a_node_that_does_not_know_the_handshake_gets_the_older_one() {
     .await;
     let shelves = Shelves::default();
     shelves.put_payload(TABLET);
-    let running = Running::new(&[far.port], &shelves, |settings| settings.envelope = THRIFT);
+    let running = Running::new(&[far.port], &shelves, |settings| {
+        settings.envelope = THRIFT;
+        settings.handshake_v1_fallback = true;
+    });
     running.until_advanced(&[1]).await;
     assert_eq!(far.codes(), [(0, 51), (1, 1), (1, 2)]);
     drop(running);
@@ -223,11 +226,71 @@ async fn only_a_node_that_does_not_know_the_handshake_gets_the_older_one() {
     .await;
     let shelves = Shelves::default();
     shelves.put_payload(TABLET);
-    let running = Running::new(&[far.port], &shelves, |settings| settings.envelope = THRIFT);
+    let running = Running::new(&[far.port], &shelves, |settings| {
+        settings.envelope = THRIFT;
+        settings.handshake_v1_fallback = true;
+    });
     let told = |text: &str| running.row.message().contains(text);
     running.until(|_| told("refused the handshake: 801 wrong password")).await;
     running.until_advanced(&[1]).await;
     assert_eq!(far.codes(), [(0, 51), (1, 51), (2, 51), (2, 2)]);
+}
+
+#[tokio::test]
+async fn without_the_attribute_an_older_node_gets_nothing_and_the_message_names_it() {
+    let far = Service::new(|_, _, _| (1801, "unknown type")).await;
+    let shelves = Shelves::default();
+    shelves.put_payload(TABLET);
+    let running = Running::new(&[far.port], &shelves, |settings| {
+        settings.envelope = THRIFT;
+        settings.give_up_after = Some(Duration::ZERO);
+    });
+    let told = |text: &str| running.row.message().contains(text);
+    running
+        .until(|_| {
+            told("older than 1.3.1; then set 'sink.handshake-v1-fallback'='true') (3 times)")
+        })
+        .await;
+    assert!(far.codes().iter().all(|(_, code)| *code == 51), "{:?}", far.codes());
+    assert!(running.shelves.advanced().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_refused_for_other_reasons_is_put_aside_only_after_the_time_for_it() {
+    // What it says, and which of the two times is for it.
+    for (code, is_conflict) in
+        [(1801, true), (1804, true), (1107, true), (509, false), (305, false)]
+    {
+        // The other one is over.
+        let (_far, running) = refused_with(code, !is_conflict).await;
+        let told = format!("{code} no (3 times)");
+        running.until(|_| running.row.message().contains(&told)).await;
+        assert!(running.shelves.advanced().is_empty(), "{code}");
+        drop(running);
+        let (_far, running) = refused_with(code, is_conflict).await;
+        running.until_advanced(&[1, 2]).await;
+        let put_aside = running.shelves.shelf.lock().unwrap().put_aside.clone();
+        assert_eq!(put_aside.iter().map(|(entry, _)| *entry).collect::<Vec<_>>(), [1], "{code}");
+    }
+}
+
+/// A pipe whose tablet is refused with this code: either conflicts are given up at once, or all else.
+async fn refused_with(code: i32, gives_up_conflicts: bool) -> (Service, Running) {
+    let refuse = move |kind: i16| if kind == 2 { (code, "no") } else { OK_STATUS };
+    let far = Service::new(move |_, _, call| refuse(call.code())).await;
+    let shelves = Shelves::default();
+    shelves.put_payload(TABLET);
+    shelves.put_payload(OTHER);
+    let running = Running::new(&[far.port], &shelves, |settings| {
+        settings.envelope = THRIFT;
+        let at_once = Some(Duration::from_millis(1));
+        if gives_up_conflicts {
+            settings.give_up_after = at_once;
+        } else {
+            settings.give_up_others_after = at_once;
+        }
+    });
+    (far, running)
 }
 
 #[tokio::test]
