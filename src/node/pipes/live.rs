@@ -285,9 +285,6 @@ impl<D: Disk> Pipes<D> {
             backoff,
         };
         let position = place.cursor.position;
-        // It is counted anew only in a second, and a new row says that nothing is left.
-        let (entries, bytes) = place.waiting;
-        row.set_backlog(position.0, entries, bytes, clock::now());
         let trouble = match (pipe.desired, plan.run) {
             (Desired::Running, Ok(Run { source, processor, drain })) => {
                 let filter = Filter::new(&source, birthplace(pipe));

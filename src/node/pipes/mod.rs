@@ -167,8 +167,6 @@ pub(super) struct Place<D: Disk> {
     consumer: ConsumerId,
     cursor: Cursor,
     reader: Reader<D>,
-    /// Entries and bytes that it has before it.
-    waiting: (u64, u64),
 }
 
 impl<D: Disk> Place<D> {
@@ -188,13 +186,8 @@ impl<D: Disk> Place<D> {
             .create_consumer(&name, start)
             .map_err(|source| NodeError::Consumer { name, source })?;
         let cursor = spool.cursor(consumer).cloned().unwrap_or_default();
-        Ok(Self::at(spool, consumer, cursor))
-    }
-
-    fn at(spool: &Spool<D>, consumer: ConsumerId, cursor: Cursor) -> Self {
         let reader = spool.reader(cursor.position);
-        let waiting = spool.waiting(&cursor);
-        Self { consumer, cursor, reader, waiting }
+        Ok(Self { consumer, cursor, reader })
     }
 }
 
@@ -338,7 +331,7 @@ fn feed<D: Disk>(
 /// The same, whose disk work is not named.
 fn spool_feed<D: Disk>(name: &str, place: Place<D>, around: &Surroundings<D>) -> SpoolFeed<D> {
     let _within = around.board.stamps.of(Loop::Main).within(Operation::Scan);
-    let Place { consumer, cursor, reader, .. } = place;
+    let Place { consumer, cursor, reader } = place;
     let (disk, spool) = (around.disk.clone(), around.spool.clone());
     let dead_letters = DeadLetters::new(disk.clone(), name);
     let synced = spool.synced();

@@ -94,7 +94,8 @@ impl<D: Disk> Pipes<D> {
     async fn feed(&self, name: &PipeName, consumer: ConsumerId) -> Result<SpoolFeed<D>, NodeError> {
         let found = self.around.spool.call(move |spool| {
             let cursor = spool.cursor(consumer)?.clone();
-            Some(Place::at(spool, consumer, cursor))
+            let reader = spool.reader(cursor.position);
+            Some(Place { consumer, cursor, reader })
         });
         let found = found.await.map_err(|Ended| NodeError::ThreadEnded("spool"))?;
         let place = found.ok_or_else(|| NodeError::Pipe {
