@@ -424,12 +424,13 @@ impl Node {
         Ok(kib * 1024)
     }
 
-    /// The memory that it has resident now, in bytes.
+    /// The memory that it has resident now and that no file has, in bytes: what it allocated, without its code, of which
+    /// the kernel maps now more and now less.
     ///
     /// # Errors
     /// When it has ended.
     pub fn memory(&self) -> Result<u64, NodeError> {
-        let kib = self.proc_number("status", "VmRSS:")?;
+        let kib = self.proc_number("status", "RssAnon:")?;
         Ok(kib * 1024)
     }
 
