@@ -190,7 +190,7 @@ const CHANGING: [&str; 5] = [
 #[test]
 fn statements_larger_than_any_are_refused_in_bounded_time_and_memory() {
     let node = Site::inner();
-    let peak = || node.node.number("/node/memory_peak_bytes").unwrap();
+    let peak = || node.node.peak_memory().unwrap();
     node.done("show pipes");
     let spent = || node.node.processor_time().unwrap();
     let (before, started) = (peak(), spent());

@@ -206,7 +206,8 @@ pub fn wait_number(node: &Node, pointer: &str, number: u64) {
 pub const IDLE_MEMORY_MAX: u64 = if cfg!(target_env = "gnu") { 6 * MIB } else { 4 * MIB };
 /// Most memory that a program may have had, resident, under load.
 pub const LOAD_MEMORY_MAX: u64 = 8 * MIB;
-/// Asserts that a node's peak is within its budget.
+
+/// Asserts that a node's peak is within its budget, as [`penstock_test_support::memory::peak`] counts it.
 pub fn assert_peak(node: &Node, limit: u64, when: &str) {
     let peak = node.peak_memory().unwrap();
     let name = node.settings().program.name();

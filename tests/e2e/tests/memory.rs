@@ -39,7 +39,7 @@ fn an_idle_pair_stays_within_its_budget() {
     assert_peak(&inner.node, IDLE_MEMORY_MAX, "idle");
 }
 
-/// Most memory that a pipe may have, resident, that has sent something and now has nothing to do.
+/// Most memory that a pipe may have allocated that has sent something and now has nothing to do.
 const PIPE_MEMORY_MAX: u64 = 24 << 10;
 
 /// A sender with so many pipes, each of which has sent a file, and where it has sent it.
@@ -68,7 +68,7 @@ fn wait_until_all_sent(inner: &Inner, pipes: usize, bytes: u64) {
 #[test]
 fn an_idle_pipe_takes_no_more_than_24_kib() {
     const PIPES: usize = 64;
-    let memory = |inner: &Inner| inner.node.memory().unwrap();
+    let memory = |inner: &Inner| inner.node.anonymous_memory().unwrap();
     let (inner, _outer) = with_idle_pipes(1);
     let one = memory(&inner);
     let (inner, _outer) = with_idle_pipes(PIPES);

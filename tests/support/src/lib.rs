@@ -19,6 +19,7 @@ pub mod chance;
 pub mod clock;
 pub mod files;
 pub mod frames;
+pub mod memory;
 pub mod node;
 pub mod parallel;
 pub mod peer;

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::clock;
 use crate::programs::{Program, Programs};
 use crate::wait::{self, Late};
+use crate::{clock, memory};
 
 /// How long a node may take to say that it is ready.
 const READY_MAX: Duration = Duration::from_secs(30);
@@ -415,23 +415,20 @@ impl Node {
         Ok(())
     }
 
-    /// The most memory that it has had resident, in bytes.
+    /// The most memory that it has had, in bytes, as [`memory::peak`] counts it.
     ///
     /// # Errors
     /// When it has ended.
     pub fn peak_memory(&self) -> Result<u64, NodeError> {
-        let kib = self.proc_number("status", "VmHWM:")?;
-        Ok(kib * 1024)
+        self.memory(memory::peak)
     }
 
-    /// The memory that it has resident now and that no file has, in bytes: what it allocated, without its code, of which
-    /// the kernel maps now more and now less.
+    /// What it has allocated and holds now, in bytes: resident pages that no file has.
     ///
     /// # Errors
     /// When it has ended.
-    pub fn memory(&self) -> Result<u64, NodeError> {
-        let kib = self.proc_number("status", "RssAnon:")?;
-        Ok(kib * 1024)
+    pub fn anonymous_memory(&self) -> Result<u64, NodeError> {
+        self.memory(memory::anonymous)
     }
 
     /// What it has computed so far, all threads together.
@@ -462,6 +459,12 @@ impl Node {
     /// What it has logged, over all restarts.
     pub fn log(&self) -> String {
         fs::read_to_string(self.settings.log_path()).unwrap_or_default()
+    }
+
+    fn memory(&self, figure: fn(&str) -> Option<u64>) -> Result<u64, NodeError> {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = fs::read_to_string(&path).map_err(io_error(&path))?;
+        figure(&status).ok_or_else(|| NodeError::Status(format!("no memory in {path}")))
     }
 
     fn proc_number(&self, file: &str, key: &str) -> Result<u64, NodeError> {

@@ -5,7 +5,7 @@ use std::io;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::clock;
+use crate::{clock, memory};
 
 /// How often the peak of a process is looked at.
 const LOOK: Duration = Duration::from_millis(3);
@@ -44,7 +44,5 @@ pub fn watch(command: &mut Command) -> io::Result<Took> {
 /// Bytes at most so far; `None` once it has ended.
 fn peak(child: &Child) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
+    memory::peak(&status)
 }
