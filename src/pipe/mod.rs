@@ -68,6 +68,9 @@ pub struct Pipe {
     pub definition: Definition,
     /// When it was created or last altered, in milliseconds since the epoch.
     pub created_ms: i64,
+    /// When it was created, whatever was altered since, in milliseconds since the epoch; none in a record of a version that
+    /// did not keep it.
+    pub born_ms: Option<i64>,
     /// The first entry that arrived after it was created: what lies before is its history.
     pub border: Sequence,
     /// What a person wants of it.
@@ -99,6 +102,14 @@ impl Pipe {
     /// Whether it is there for statements.
     pub fn is_live(&self) -> bool {
         self.desired != Desired::Dropped
+    }
+
+    /// What no other pipe of this node has, nor one of its name that was dropped. It stays over ALTER and restarts.
+    pub fn mark(&self) -> u32 {
+        let Self { name, border, born_ms, .. } = self;
+        // Without a birth it is what the version that created the pipe has given to files that may be on their way.
+        let born = born_ms.map_or_else(String::new, |born| format!(" {born}"));
+        crc32fast::hash(format!("{border} {name}{born}").as_bytes())
     }
 }
 

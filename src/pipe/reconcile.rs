@@ -90,11 +90,14 @@ impl Registry {
         if let Err(refusal) = check_length(&stanza.name, &stanza.definition) {
             return Some(Step::Refuse(stanza.name.clone(), refusal));
         }
-        let border = known.filter(|pipe| pipe.is_live()).map_or(birth.next, |pipe| pipe.border);
+        let (born_ms, border) = known
+            .filter(|pipe| pipe.is_live())
+            .map_or((Some(birth.now_ms), birth.next), |pipe| (pipe.born_ms, pipe.border));
         Some(Step::Keep(Pipe {
             name: stanza.name.clone(),
             definition: stanza.definition.clone(),
             created_ms: birth.now_ms,
+            born_ms,
             border,
             desired: Desired::Running,
             why: None,

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  penstock-pipe 1 5e1c0f3a       version; CRC32 of all that follows this line, in hexadecimal
-//!  created 1763861164000          milliseconds since the epoch
+//!  created 1763861164000          milliseconds since the epoch: created, or last altered
+//!  born 1763861164000             the same: created; absent where an older version created it
 //!  border 4711                    first entry that is not history
 //!  desired running                running, stopped, orphaned, dropped
 //!  why the program ..             absent unless an error has stopped it
@@ -39,9 +40,10 @@ pub(super) fn encode(pipe: &Pipe) -> String {
         definition: pipe.definition.clone(),
     });
     let stanza = pipe.stanza.map_or_else(String::new, |hash| format!("stanza {}\n", hex(hash)));
+    let born = pipe.born_ms.map_or_else(String::new, |born| format!("born {born}\n"));
     let why = pipe.why.as_ref().map_or_else(String::new, |why| format!("why {why}\n"));
     let rest = format!(
-        "created {}\nborder {}\ndesired {}\n{why}{stanza}{}",
+        "created {}\n{born}border {}\ndesired {}\n{why}{stanza}{}",
         pipe.created_ms,
         pipe.border,
         pipe.desired.word(),
@@ -57,6 +59,9 @@ pub(super) fn encode(pipe: &Pipe) -> String {
 pub(super) fn decode(bytes: &[u8]) -> Result<Pipe, RecordError> {
     let mut rest = unseal(MAGIC, bytes)?;
     let created_ms = number(&mut rest, "created")?;
+    let born_ms = line(&mut rest, "born")
+        .map(|digits| digits.parse().map_err(|_| RecordError::Line("born")))
+        .transpose()?;
     let border = Sequence(number(&mut rest, "border")?);
     let desired = line(&mut rest, "desired")
         .and_then(Desired::from_word)
@@ -66,7 +71,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Pipe, RecordError> {
         .map(|digits| unhex(digits).ok_or(RecordError::Line("stanza")))
         .transpose()?;
     let CreatePipe { name, definition, .. } = statement(rest).ok_or(RecordError::Line("CREATE"))?;
-    Ok(Pipe { name, definition, created_ms, border, desired, why, stanza })
+    Ok(Pipe { name, definition, created_ms, born_ms, border, desired, why, stanza })
 }
 
 /// Takes the line that begins with `word`, if it is the next one.

@@ -127,6 +127,7 @@ impl Registry {
             name: create.name.clone(),
             definition,
             created_ms: birth.now_ms,
+            born_ms: Some(birth.now_ms),
             border: birth.next,
             desired: Desired::Running,
             why: None,

@@ -1,5 +1,6 @@
 //! Verbs against the drawing, stanzas against the table, and the directory on a disk that fails anywhere.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::*;
@@ -176,6 +177,7 @@ fn alter_keeps_what_it_does_not_name() {
         alter("alter pipe a replace source ('path'='root.h') modify sink ('sink.port'='7')");
     let altered = registry.alter(&change, 5).unwrap().unwrap();
     assert_eq!((altered.created_ms, altered.border), (5, BIRTH.next));
+    assert_eq!(registry.find(&altered.name).map(Pipe::mark), Some(altered.mark()));
     let expected = create(
         "create pipe a with source ('path'='root.h') with sink ('sink'='iotdb-air-gap-sink','ip'='h','sink.port'='7')",
     );
@@ -279,8 +281,28 @@ fn what_a_person_made_in_the_place_of_a_stanza_s_pipe_stays() {
 }
 
 #[test]
+fn a_pipe_that_is_created_again_is_told_from_the_one_that_was_dropped() {
+    let pipes: Vec<Pipe> = [("a", 1_000, 1), ("a", 1_001, 1), ("a", 1_000, 2), ("b", 1_000, 1)]
+        .into_iter()
+        .map(|(name, now_ms, next)| {
+            let text = A.replace("pipe a", &format!("pipe {name}"));
+            let birth = Birth { now_ms, next: Sequence(next) };
+            Registry::default().create(&create(&text), birth).unwrap().unwrap()
+        })
+        .collect();
+    let marks: BTreeSet<u32> = pipes.iter().map(Pipe::mark).collect();
+    assert_eq!(marks.len(), pipes.len());
+    // The files of an upgraded node's pipes stay what they were.
+    let old = Pipe { born_ms: None, ..pipes[0].clone() };
+    assert_eq!(old.mark(), crc32fast::hash(b"1 a"));
+}
+
+#[test]
 fn records_are_read_back_whatever_the_attributes() {
     let odd = "create pipe `p ``1` with source ('a'='it''s\n\"x\"') with sink ('password'='hunter2','k'='\u{7ba1} ; -- no')";
+    let of_an_older_version = Pipe { born_ms: None, ..created(odd) };
+    let text = record::encode(&of_an_older_version);
+    assert_eq!(record::decode(text.as_bytes()), Ok(of_an_older_version));
     for desired in Desired::ALL {
         for stanza in [None, Some(StanzaHash([0xab; 16])), Some(StanzaHash([0; 16]))] {
             let pipe = Pipe { desired, stanza, created_ms: -5, ..created(odd) };

@@ -63,6 +63,7 @@ impl RunMode {
             tablets_ahead: RUN_TABLETS_AHEAD,
             bytes_max: RUN_BYTES,
             border: Sequence(1),
+            mark: 1,
             origin,
             note: UnitFile::new(disk.clone(), pipe, origin),
             desk: desk.clone(),

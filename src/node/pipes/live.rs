@@ -288,8 +288,8 @@ impl<D: Disk> Pipes<D> {
         let trouble = match (pipe.desired, plan.run) {
             (Desired::Running, Ok(Run { source, processor, drain })) => {
                 let filter = Filter::new(&source, birthplace(pipe));
-                let (mode, border) = (drain.mode(&source), pipe.border);
-                let through = Through { filter, processor, drain: &drain, mode, border };
+                let (mode, border, mark) = (drain.mode(&source), pipe.border, pipe.mark());
+                let through = Through { filter, processor, drain: &drain, mode, border, mark };
                 let over = self.over.0.clone();
                 match start(name, through, place, (Arc::clone(&row), over), &self.around) {
                     Ok(running) => {

@@ -215,6 +215,8 @@ struct Through<'a> {
     mode: RealtimeMode,
     /// First entry that is not its history.
     border: Sequence,
+    /// Tells it from others.
+    mark: u32,
 }
 
 /// A task that carries entries of a pipe.
@@ -231,7 +233,7 @@ struct Running {
 /// If its password cannot be had, or no program may be run.
 fn start<D: Disk>(
     name: &str,
-    Through { filter, processor, drain, mode, border }: Through<'_>,
+    Through { filter, processor, drain, mode, border, mark }: Through<'_>,
     place: Place<D>,
     (row, over): (Arc<PipeRow>, mpsc::Sender<ending::OneEnded>),
     around: &Surroundings<D>,
@@ -257,7 +259,7 @@ fn start<D: Disk>(
         Drain::AirGap(sink) => sink.realtime_first,
         Drain::Thrift(_) | Drain::Program(_) | Drain::Nothing => None,
     };
-    let way = Way { mode, border, realtime_first, row: Arc::clone(&row) };
+    let way = Way { mode, border, mark, realtime_first, row: Arc::clone(&row) };
     let feed = feed(name, (filter, processor), &way, place, around);
     let task = if let Some(mut settings) = settings {
         settings.rates.shared.clone_from(&around.said.rate);

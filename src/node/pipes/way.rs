@@ -16,6 +16,8 @@ use crate::statement::{RealtimeFirst, RealtimeMode};
 pub(super) struct Way {
     pub(super) mode: RealtimeMode,
     pub(super) border: Sequence,
+    /// Tells the pipe from others.
+    pub(super) mark: u32,
     pub(super) realtime_first: Option<RealtimeFirst>,
     /// Where that is shown.
     pub(super) row: Arc<PipeRow>,
@@ -25,7 +27,7 @@ pub(super) struct Way {
 pub(super) fn run_plan<D: Disk>(
     name: &str,
     mode: RealtimeMode,
-    Way { border, row, realtime_first, .. }: &Way,
+    Way { border, mark, row, realtime_first, .. }: &Way,
     around: &Surroundings<D>,
 ) -> Option<RunPlan<D>> {
     let (budget, max_delay) = match mode {
@@ -47,6 +49,7 @@ pub(super) fn run_plan<D: Disk>(
         // What is fresh does not wait long for one run of the backlog.
         bytes_max: if realtime_first.is_some() { RUN_BYTES_IN_LANES } else { RUN_BYTES },
         border: *border,
+        mark: *mark,
         origin: around.origin,
         note: UnitFile::new(around.disk.clone(), name, around.origin),
         desk: around.desk.clone(),

@@ -311,7 +311,7 @@ impl<D: Disk> Making<D> {
             Outcome::Run(files) => {
                 match self.keep(UnitRecord { delivered: first, unit: SentUnit::Files(run.last) }) {
                     Ok(()) => {
-                        self.work = Work::Sending(Sending::new(run, files, self.mark()));
+                        self.work = Work::Sending(Sending::new(run, files, self.plan.mark));
                     }
                     // They are made once more.
                     Err(source) => {
@@ -421,11 +421,6 @@ impl<D: Disk> Making<D> {
             self.tablets_below = below;
         }
         Ok(())
-    }
-
-    /// What no other pipe of this node has, nor one of its name that was dropped.
-    fn mark(&self) -> u32 {
-        crc32fast::hash(format!("{} {}", self.plan.border, self.plan.pipe).as_bytes())
     }
 
     /// A file of the run was delivered, or gone past: the run, if that was its last file.

@@ -57,6 +57,8 @@ pub struct RunPlan<D: Disk> {
     pub bytes_max: u64,
     /// First entry that is not the pipe's history.
     pub border: Sequence,
+    /// What no other pipe of this node has, nor one of its name that was dropped.
+    pub mark: u32,
     /// The node's identity.
     pub origin: OriginId,
     /// Where it is kept what goes over.
