@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::builder::{check_ends, transfer_of};
+use super::refusals::Refusals;
 use super::transfer::Transfer;
 use super::{AirGapSink, Current, Feed, OwnTrouble};
 use crate::limits::FILE_READS_MAX;
@@ -82,8 +83,8 @@ impl<F: Feed> AirGapSink<F> {
                 let crossing = transfer.shown().map(|(name, total)| {
                     self.board.crossings.begin(&self.pipe, name, Some(total), now)
                 });
-                self.current =
-                    Some(Current { header, transfer, crossing, refused_since: None, rotten: None });
+                let refusals = Refusals::default();
+                self.current = Some(Current { header, transfer, crossing, refusals, rotten: None });
                 Ok(())
             }
             Err(why) if self.set_aside(&header, &why).await => Ok(()),

@@ -152,10 +152,10 @@ pub(super) enum Why {
     Unknown,
     /// The far side does not know the type of the request.
     Type,
-    /// The data is such that it may be refused for ever: its schema has another type, the user may not write it, or the
-    /// node can make nothing of it.
+    /// The data is such that it may be refused for ever: its schema has another type, or the user may not write it.
     Conflict,
-    /// The node is short of memory, or does not know who speaks: that ends, or a person ends it over there.
+    /// The node is short of memory or disk, cannot write now, or does not know who speaks: that ends, or a person ends it
+    /// over there.
     Passing,
     /// Whatever else it says.
     Other,
@@ -167,12 +167,19 @@ impl Why {
             Code::PIPE_TYPE_ERROR => Self::Type,
             Code::PIPE_RECEIVER_USER_CONFLICT
             | Code::PIPE_RECEIVER_PARALLEL_OR_USER_CONFLICT
-            | Code::NO_PERMISSION
-            | Code::PIPE_TRANSFER_FILE_ERROR
-            | Code::PIPE_ERROR => Self::Conflict,
+            | Code::NO_PERMISSION => Self::Conflict,
             Code::PIPE_RECEIVER_TEMPORARY_UNAVAILABLE
+            | Code::PIPE_CONFIG_RECEIVER_HANDSHAKE_NEEDED
+            | Code::PIPE_TRANSFER_SLICE_OUT_OF_ORDER
+            | Code::EXECUTE_STATEMENT_ERROR
+            | Code::INTERNAL_SERVER_ERROR
+            | Code::SYSTEM_READ_ONLY
+            | Code::WRITE_PROCESS_REJECT
+            | Code::DISK_SPACE_INSUFFICIENT
             | Code::WRONG_LOGIN_PASSWORD
-            | Code::NOT_LOGIN => Self::Passing,
+            | Code::NOT_LOGIN
+            | Code::USER_NOT_EXIST
+            | Code::USER_LOGIN_LOCKED => Self::Passing,
             Code(_) => Self::Other,
         }
     }
@@ -373,11 +380,12 @@ mod tests {
     #[test]
     fn what_can_be_refused_for_ever_is_told_from_what_passes() {
         let why = |code| Why::of(Code(code));
-        let conflicts = [803, 1107, 1804, 1810, 1815];
+        let conflicts = [803, 1810, 1815];
         assert!(conflicts.into_iter().all(|code| why(code) == Why::Conflict));
         assert_eq!(why(1801), Why::Type);
-        assert!([801, 802, 1808].into_iter().all(|code| why(code) == Why::Passing));
-        let others = [301, 305, 509, 600, 606, 700, 1802, 1803, 1812];
+        let passing = [301, 305, 600, 606, 611, 801, 802, 804, 822, 1808, 1811, 1812];
+        assert!(passing.into_iter().all(|code| why(code) == Why::Passing));
+        let others = [509, 700, 1107, 1800, 1802, 1803, 1804];
         assert!(others.into_iter().all(|code| why(code) == Why::Other));
     }
 

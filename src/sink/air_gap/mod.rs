@@ -33,6 +33,7 @@ mod named;
 mod orders;
 mod outgoing;
 mod program;
+mod refusals;
 mod replay;
 mod runs;
 mod said;
@@ -71,6 +72,7 @@ pub use self::named::{Named, NamedFile, putting_aside};
 pub use self::orders::{Done, Orders};
 use self::outgoing::Outgoing;
 pub use self::program::{Program, Verify};
+use self::refusals::{Limit, Refusals};
 pub use self::runs::{Budget, RunPlan, Runs};
 pub use self::sampling::Sampling;
 pub use self::settings::{AirGapSettings, Packing, rate_limit};
@@ -148,7 +150,7 @@ struct Current<T> {
     header: EntryHeader,
     transfer: Transfer<T>,
     crossing: Option<Crossing>,
-    refused_since: Option<Instant>,
+    refusals: Refusals,
     /// A file of it is not what was taken in: it goes to quarantine.
     rotten: Option<String>,
 }
@@ -362,26 +364,27 @@ impl<F: Feed> AirGapSink<F> {
                 self.board.raise(report, clock::wall());
             }
         }
+        let Some(current) = &mut self.current else { return };
         // Handshakes are another failure.
-        if matches!(failure, Failure::Refused { .. }) {
-            match self.line.refusal().why {
-                Why::Unknown | Why::Conflict | Why::Type => {
-                    self.give_up_if_told(now, self.settings.give_up_after).await;
-                }
-                Why::Other => self.give_up_if_told(now, self.settings.give_up_others_after).await,
-                Why::Passing => {}
-            }
+        let limit = match (failure, self.line.refusal().why) {
+            (Failure::Refused { .. }, Why::Unknown | Why::Conflict | Why::Type) => Limit::Conflict,
+            (Failure::Refused { .. }, Why::Other) => Limit::Others,
+            _ => return current.refusals.pause(),
+        };
+        let refused = current.refusals.note(limit, now);
+        let after = match limit {
+            Limit::Conflict => self.settings.give_up_after,
+            Limit::Others => self.settings.give_up_others_after,
+        };
+        if after.is_some_and(|after| refused >= after) {
+            self.give_up().await;
         }
     }
 
-    /// Puts a refused delivery aside, if the operator wants that after so long a time.
-    async fn give_up_if_told(&mut self, now: Instant, after: Option<Duration>) {
-        let Some(current) = &mut self.current else { return };
-        let since = *current.refused_since.get_or_insert(now);
-        let header = current.header;
-        let waited = now.saturating_duration_since(since);
-        let is_over = after.is_some_and(|limit| waited >= limit);
-        if is_over && self.set_aside(&header, "the far side refused it for too long").await {
+    /// Puts a delivery aside that was refused for as long as the operator wants.
+    async fn give_up(&mut self) {
+        let Some(header) = self.current.as_ref().map(|current| current.header) else { return };
+        if self.set_aside(&header, "the far side refused it for too long").await {
             self.current = None;
             self.line.sender.abandon();
         }

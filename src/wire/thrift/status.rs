@@ -33,6 +33,8 @@ impl Code {
     pub const SYSTEM_READ_ONLY: Self = Self(600);
     /// Too much at once.
     pub const WRITE_PROCESS_REJECT: Self = Self(606);
+    /// The disk is full.
+    pub const DISK_SPACE_INSUFFICIENT: Self = Self(611);
     /// The statement is none.
     pub const SQL_PARSE_ERROR: Self = Self(700);
     /// The statement cannot be.
@@ -65,6 +67,10 @@ impl Code {
     pub const PIPE_RECEIVER_IDEMPOTENT_CONFLICT: Self = Self(1809);
     /// The data does not go with the schema.
     pub const PIPE_RECEIVER_USER_CONFLICT: Self = Self(1810);
+    /// A `ConfigNode` that has not seen a handshake.
+    pub const PIPE_CONFIG_RECEIVER_HANDSHAKE_NEEDED: Self = Self(1811);
+    /// A slice of a request that is not the next one.
+    pub const PIPE_TRANSFER_SLICE_OUT_OF_ORDER: Self = Self(1812);
     /// The same, or something that another request has to do first.
     pub const PIPE_RECEIVER_PARALLEL_OR_USER_CONFLICT: Self = Self(1815);
 

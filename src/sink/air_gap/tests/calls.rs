@@ -259,7 +259,7 @@ async fn without_the_attribute_an_older_node_gets_nothing_and_the_message_names_
 async fn what_is_refused_for_other_reasons_is_put_aside_only_after_the_time_for_it() {
     // What it says, and which of the two times is for it.
     for (code, is_conflict) in
-        [(1801, true), (1804, true), (1107, true), (509, false), (305, false)]
+        [(1801, true), (1810, true), (803, true), (1107, false), (1804, false), (509, false)]
     {
         // The other one is over.
         let (_far, running) = refused_with(code, !is_conflict).await;
@@ -291,6 +291,36 @@ async fn refused_with(code: i32, gives_up_conflicts: bool) -> (Service, Running)
         }
     });
     (far, running)
+}
+
+#[tokio::test]
+async fn what_passes_is_asked_again_without_end_and_does_not_count_for_what_comes_then() {
+    // Long refused for what passes, then once for good, then taken.
+    let tries = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&tries);
+    let far = Service::new(move |_, _, call| {
+        if call.code() != 2 {
+            return OK_STATUS;
+        }
+        let mut tries = counted.lock().unwrap();
+        *tries += 1;
+        match *tries {
+            1..=2 => (600, "read only"),
+            3..=4 => (509, "no such path"),
+            5 => (1810, "another type"),
+            _ => OK_STATUS,
+        }
+    })
+    .await;
+    let shelves = Shelves::default();
+    shelves.put_payload(TABLET);
+    let running = Running::new(&[far.port], &shelves, |settings| {
+        settings.envelope = THRIFT;
+        settings.give_up_after = Some(Duration::from_millis(1));
+    });
+    running.until_advanced(&[1]).await;
+    assert_eq!(*tries.lock().unwrap(), 6);
+    assert!(shelves.shelf.lock().unwrap().put_aside.is_empty());
 }
 
 #[tokio::test]
