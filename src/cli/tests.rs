@@ -339,7 +339,8 @@ fn connect_tells_all_targets_in_the_time_of_one() {
     let dir = tempfile::tempdir().unwrap();
     let gate = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = gate.local_addr().unwrap();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = penstock_test_support::ports::Port::take().unwrap();
+    let free = nobody.address();
     let targets: [_; 4] = std::array::from_fn(|_| silent_target());
     let silent = targets.each_ref().map(|(listener, _)| listener.local_addr().unwrap().to_string());
     let silent = silent.join(",");
@@ -359,7 +360,8 @@ fn connect_tells_all_targets_in_the_time_of_one() {
 #[test]
 fn connect_tells_a_dead_target() {
     let dir = tempfile::tempdir().unwrap();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = penstock_test_support::ports::Port::take().unwrap();
+    let free = nobody.address();
     let pipe =
         format!("pipe=[{{name='out',sink={{sink='iotdb-air-gap-sink',node-urls='{free}'}}}}]");
     let (text, ending) = run_in(dir.path(), &["check", "--connect", "--set", &pipe]);

@@ -152,6 +152,10 @@ impl<D: Disk> Surroundings<D> {
 
     /// Differs from box to box and from start to start, so that nodes that lost their gate at one time do
     /// not all come back at one time.
+    #[cfg_attr(
+        not(feature = "simulation"),
+        expect(clippy::unused_self, reason = "a simulated node has a seed of its own")
+    )]
     fn seed(&self) -> u64 {
         #[cfg(feature = "simulation")]
         if let Some(stage) = &self.stage {

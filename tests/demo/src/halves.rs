@@ -45,11 +45,6 @@ impl Half {
         self.restarts
     }
 
-    /// Whenever it is started again, it has this setting.
-    pub(crate) fn keep(&mut self, key: &str, value: &str) {
-        self.node.set_at_restart(key, value);
-    }
-
     /// `kill -9`.
     pub(crate) fn pull_plug(&mut self) -> Result<(), NodeError> {
         self.node.kill().map(drop)

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use penstock_test_support::clock;
 use penstock_test_support::files::below;
 use penstock_test_support::node::{NodeError, NodeSettings};
+use penstock_test_support::ports::Port;
 use penstock_test_support::programs::{BuildError, Programs};
 
 use crate::files::Sent;
@@ -76,6 +77,8 @@ pub(crate) struct Scene<'a> {
     sender: Half,
     gate: Gate,
     receiver: Half,
+    /// The receiver's, also while it is away.
+    _port: Port,
     tablets: Tablets,
     files: Vec<Sent>,
     plugs: Vec<(&'static str, Plug)>,
@@ -107,9 +110,11 @@ impl<'a> Scene<'a> {
             .map_err(SceneError::io("writing the files"))?;
         stop.check()?;
         let landing = directory.join("landing");
-        let mut receiver = Half::start(receiver_settings(directory, &landing))?;
-        let listen = receiver.node().listener("gate")?;
-        receiver.keep("gate.listen", &listen.to_string());
+        let port = Port::take().map_err(SceneError::io("a port"))?;
+        let listen = port.address();
+        let receiver =
+            receiver_settings(directory, &landing).set("gate.listen", &listen.to_string());
+        let receiver = Half::start(receiver)?;
         let gate = Gate::start(programs, listen).map_err(SceneError::io("gate"))?;
         let inbox = directory.join("inbox");
         let sender = Half::start(sender_settings(directory, &inbox, &gate)?)?;
@@ -131,6 +136,7 @@ impl<'a> Scene<'a> {
             sender,
             gate,
             receiver,
+            _port: port,
             tablets,
             files,
             plugs: PLUGS.to_vec(),

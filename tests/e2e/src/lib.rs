@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use penstock_test_support::files::{below, blake3};
 use penstock_test_support::node::{Node, NodeSettings};
+use penstock_test_support::ports::Port;
 use penstock_test_support::tsfile::TsFileShape;
 use penstock_test_support::{clock, wait};
 use serde_json::Value;
@@ -39,6 +40,7 @@ pub struct Outer {
     pub node: Node,
     /// Where its gate listens, also after a restart.
     pub address: SocketAddr,
+    _port: Port,
     /// Where it lands files.
     pub landing: PathBuf,
     /// Everything it has on disk.
@@ -67,12 +69,12 @@ impl Outer {
     pub fn start(change: impl FnOnce(NodeSettings) -> NodeSettings) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let landing = directory.path().join("landing");
+        let port = Port::take().unwrap();
         let settings = NodeSettings::receiver(&directory.path().join("data"))
+            .set("gate.listen", &port.address().to_string())
             .set("landing.dir", &landing.display().to_string());
-        let mut node = change(settings).start().unwrap();
-        let address = node.listener("gate").unwrap();
-        node.set_at_restart("gate.listen", &address.to_string());
-        Self { node, address, landing, directory }
+        let node = change(settings).start().unwrap();
+        Self { node, address: port.address(), _port: port, landing, directory }
     }
 
     /// `kill -9`, and a new start on the same address.

@@ -8,15 +8,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use penstock_e2e::{MIB, Outer, SOON, wait_number};
 use penstock_test_support::chance::Chance;
 use penstock_test_support::files::below;
 use penstock_test_support::frames::{TabletShape, tablet};
-use penstock_test_support::peer::Peer;
+use penstock_test_support::peer::{Peer, Stubborn};
 use penstock_test_support::programs::{Program, Programs};
 use penstock_test_support::{clock, parallel};
 
@@ -47,17 +46,15 @@ fn numbered(device: &str, start_time: i64, rows: usize, seed: u64) -> (Vec<u8>, 
 }
 
 /// Sends tablets until the node has died often enough, each until it is answered; returns what was sent.
-fn send(address: SocketAddr, name: u64, is_over: impl Fn() -> bool) -> Points {
+fn send(address: SocketAddr, name: u64, is_over: &dyn Fn() -> bool) -> Points {
     let device = format!("root.plant.d{name}");
-    let (mut sent, mut peer) = (Points::new(), None);
+    let (mut sent, mut stock) = (Points::new(), Stubborn::to(address));
     for at in 0.. {
         if is_over() {
             break;
         }
         let (payload, points) = numbered(&device, at * 1000, 100, at.unsigned_abs());
-        while peer.as_mut().and_then(|peer: &mut Peer| peer.ask(&payload).ok()) != Some(0) {
-            peer = Peer::introduce(address, "stock").ok();
-        }
+        stock.send(&payload).unwrap();
         sent.extend(points);
     }
     sent
@@ -99,16 +96,13 @@ fn shown(dir: &Path, names: &BTreeSet<String>) -> Points {
 fn each_point_lands_exactly_once_however_often_the_receiver_dies() {
     let mut outer = quick();
     let store = tempfile::tempdir().unwrap();
-    let (over, mut taken) = (AtomicBool::new(false), BTreeSet::new());
-    let is_over = || over.load(Ordering::Relaxed);
-    let (address, sent) = (outer.address, Mutex::new(Points::new()));
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            parallel::run(SENDERS, |name| {
-                let points = send(address, name, is_over);
-                sent.lock().unwrap().extend(points);
-            });
-        });
+    let (address, mut taken) = (outer.address, BTreeSet::new());
+    let sent = Mutex::new(Points::new());
+    let send = |name, is_over: &dyn Fn() -> bool| {
+        let points = send(address, name, is_over);
+        sent.lock().unwrap().extend(points);
+    };
+    parallel::beside(SENDERS, send, || {
         let mut chance = Chance::new(3);
         for _ in 0..KILLS {
             // Before, within and behind a run's delay of a second.
@@ -116,7 +110,6 @@ fn each_point_lands_exactly_once_however_often_the_receiver_dies() {
             outer.kill_and_restart();
             fetch(&outer.landing, store.path(), &mut taken);
         }
-        over.store(true, Ordering::Relaxed);
     });
     wait_number(&outer.node, "/landing/pending_entries", 0);
     fetch(&outer.landing, store.path(), &mut taken);

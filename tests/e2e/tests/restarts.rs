@@ -4,15 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use penstock_e2e::{Fetcher, Inner, Outer, SOON, wait_number};
 use penstock_gate::{Config, Gate, parse_rate};
 use penstock_test_support::chance::Chance;
 use penstock_test_support::frames::tablet_of;
-use penstock_test_support::peer::Peer;
+use penstock_test_support::peer::Stubborn;
 use penstock_test_support::tsfile::TsFileShape;
 use penstock_test_support::{parallel, wait};
 
@@ -63,18 +62,14 @@ fn files_cross_exactly_once_whichever_half_dies() {
     fetcher.assert_exactly(&sent);
 }
 
-/// A stock sender at its best: sends the same tablet again until it is answered with 0x00. Returns
-/// how many were.
-fn send_tablets(address: SocketAddr, name: u64, stop: &AtomicBool) -> u64 {
+/// Sends tablets one after another until it is over; returns how many were taken.
+fn send_tablets(address: SocketAddr, name: u64, is_over: &dyn Fn() -> bool) -> u64 {
     let device = format!("root.plant.d{name}");
-    let mut peer = None;
+    let mut stock = Stubborn::to(address);
     let mut answered = 0;
-    while !stop.load(Ordering::Relaxed) {
+    while !is_over() {
         let start = i64::try_from(answered).unwrap() * 1000;
-        let payload = tablet_of(&device, 4096, start, answered);
-        while peer.as_mut().and_then(|peer: &mut Peer| peer.ask(&payload).ok()) != Some(0) {
-            peer = Peer::introduce(address, "stock").ok();
-        }
+        stock.send(&tablet_of(&device, 4096, start, answered)).unwrap();
         answered += 1;
     }
     answered
@@ -86,21 +81,18 @@ fn tablets_are_taken_exactly_once_however_often_the_receiver_dies() {
     let mut outer = Outer::start(|settings| settings);
     let gate = gate(outer.address);
     let before = outer.node.number("/spool/next_sequence").unwrap();
-    let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            parallel::run(SENDERS, |name| {
-                let answered = send_tablets(gate.address(), name, &stop);
-                sent.fetch_add(answered, Ordering::Relaxed);
-            });
-        });
+    let sent = AtomicU64::new(0);
+    let send = |name, is_over: &dyn Fn() -> bool| {
+        let answered = send_tablets(gate.address(), name, is_over);
+        sent.fetch_add(answered, Ordering::Relaxed);
+    };
+    parallel::beside(SENDERS, send, || {
         let mut chance = Chance::new(2);
         for _ in 0..KILLS {
             wait_bytes(&gate, 5_000 + chance.below(200_000));
             outer.kill_and_restart();
         }
         wait_bytes(&gate, 20_000);
-        stop.store(true, Ordering::Relaxed);
     });
     // Nobody sends any more: after one more start it shows what lies on its disk, and nothing else.
     outer.kill_and_restart();

@@ -9,6 +9,7 @@
 //! | [`tsfile`] | a writer of `TsFile`s v3, independent of the library's |
 //! | [`frames`] | air-gap frames, byte for byte, independent of the library's |
 //! | [`peer`] | a blocking air-gap sender |
+//! | [`ports`] | ports that stay a test's own while nobody listens there |
 //! | [`parallel`] | the same work several times at once |
 //! | [`chance`] | seeded numbers |
 //! | [`files`] | hashes and trees of files |
@@ -23,6 +24,7 @@ pub mod memory;
 pub mod node;
 pub mod parallel;
 pub mod peer;
+pub mod ports;
 pub mod programs;
 pub mod statements;
 pub mod tsfile;

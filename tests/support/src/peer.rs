@@ -1,18 +1,54 @@
-//! A blocking air-gap sender, as simple as they come.
+//! Blocking air-gap senders, as simple as they come.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::frames;
+use crate::{clock, frames};
 
 /// How long an answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// Between two attempts, as somebody who is refused does not come back at once.
+const RETRY_PAUSE: Duration = Duration::from_millis(1);
+
+/// A stock sender at its best: sends the same payload again, over a new connection where the last
+/// one ended, until it is answered with 0x00.
+#[derive(Debug)]
+pub struct Stubborn {
+    address: SocketAddr,
+    peer: Option<Peer>,
+}
 
 /// One connection to a gate.
 #[derive(Debug)]
 pub struct Peer {
     socket: TcpStream,
+}
+
+impl Stubborn {
+    /// Sends to this gate.
+    pub fn to(address: SocketAddr) -> Self {
+        Self { address, peer: None }
+    }
+
+    /// Sends a payload until it is taken.
+    ///
+    /// # Errors
+    /// When it was not within a minute: the test has failed, and must not go on for ever.
+    pub fn send(&mut self, payload: &[u8]) -> io::Result<()> {
+        let deadline = clock::now() + ANSWER_MAX;
+        while self.peer.as_mut().and_then(|peer| peer.ask(payload).ok()) != Some(0) {
+            if clock::now() >= deadline {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "no tablet is taken"));
+            }
+            self.peer = Peer::introduce(self.address, "stock").ok();
+            if self.peer.is_none() {
+                clock::pause(RETRY_PAUSE);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Peer {

@@ -78,9 +78,9 @@ async fn a_device_keeps_its_order_over_several_connections() {
 #[tokio::test]
 async fn connections_go_to_different_nodes_and_past_one_that_is_away() {
     let nodes = [Service::new(|_, _, _| OK_STATUS).await, Service::new(|_, _, _| OK_STATUS).await];
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = penstock_test_support::ports::Port::take().unwrap();
     let shelves = Shelves::default();
-    let ports = [nodes[0].port, nobody, nodes[1].port];
+    let ports = [nodes[0].port, nobody.address().port(), nodes[1].port];
     let running = Running::new(&ports, &shelves, ahead(several(3)));
     put(&shelves, 0..50);
     running.until_advanced(&all(50)).await;
